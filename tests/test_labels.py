@@ -1,0 +1,53 @@
+"""The names of the classes, built in and from files."""
+
+import pytest
+
+from keras_cam.labels import imagenet_labels, labels_for, read_labels
+
+
+def test_imagenet_names_are_a_thousand_different_ones():
+    names = imagenet_labels()
+    assert len(names) == len({name.lower() for name in names}) == 1000
+    assert all(name == name.strip() and name for name in names)
+
+
+def test_imagenet_names_are_in_the_usual_order():
+    names = imagenet_labels()
+    assert {i: names[i] for i in (0, 134, 517, 638, 639, 999)} == {
+        0: "tench",
+        134: "crane (bird)",
+        517: "crane (machine)",
+        638: "maillot",
+        639: "tank suit",
+        999: "toilet tissue",
+    }
+
+
+def test_other_numbers_of_classes_get_numbered_names():
+    assert labels_for(3) == ("class 0", "class 1", "class 2")
+    with pytest.raises(ValueError, match=r"`classes` must be at least 1\. Received: classes=0"):
+        labels_for(0)
+
+
+def test_a_label_file_may_come_from_any_editor(tmp_path):
+    file = tmp_path / "labels.txt"
+    file.write_bytes("\ufeffKatze\r\nHündin \r\n\r\n".encode())
+    assert read_labels(file) == ("Katze", "Hündin")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "No such file or directory"),
+        (b"", "empty"),
+        (b"\n \n", "empty"),
+        (b"cat\n\ndog\n", "line 2 is blank"),
+        (b"\xff\xfe\x00", "not UTF-8 text"),
+    ],
+)
+def test_an_unusable_label_file_is_named_with_the_reason(tmp_path, content, reason):
+    file = tmp_path / "labels.txt"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"one class name a line.*labels\.txt' \({reason}\)"):
+        read_labels(file)
