@@ -1,0 +1,82 @@
+"""VGG16 and VGG19, with their fully connected layers and with global average pooling.
+
+References:
+    Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image Recognition, ICLR 2015.
+    Zhou et al.: Learning Deep Features for Discriminative Localization, CVPR 2016, section 3.
+"""
+
+import keras
+
+from keras_cam.models.heads import cam_convolution, fully_connected_classifier, gap_classifier
+
+VARIANTS = {
+    "vgg16": {"application": keras.applications.VGG16, "last_convolution": "block5_conv3"},
+    "vgg19": {"application": keras.applications.VGG19, "last_convolution": "block5_conv4"},
+}
+
+
+def _convolutional_base(images: keras.KerasTensor, name: str) -> keras.Model:
+    if name not in VARIANTS:
+        raise ValueError(f"`name` must be one of {tuple(VARIANTS)}. Received: name={name!r}")
+    # Keras' own builder keeps Keras' layer names, so its published weights fit by name.
+    return VARIANTS[name]["application"](include_top=False, weights=None, input_tensor=images, name=name)
+
+
+def vgg_convolutions(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
+    """All convolutions of a VGG, without the last pooling.
+
+    Args:
+        images: Normalized images of any size, (batch, height, width, 3).
+        name: "vgg16" or "vgg19".
+
+    Returns:
+        (batch, height, width, 512), a sixteenth of the image's size: 14x14 for images of 224x224.
+
+    Raises:
+        ValueError: `name` is none of the two.
+    """
+    base = _convolutional_base(images, name)
+    return base.get_layer(VARIANTS[name]["last_convolution"]).output
+
+
+def vgg(images: keras.KerasTensor, classes: int, name: str, dropout: float = 0.5) -> keras.KerasTensor:
+    """The original: 138,357,544 (VGG16) or 143,667,240 (VGG19) parameters for 1000 classes at 224x224.
+
+    Args:
+        images: Normalized images of a fixed size, (batch, height, width, 3).
+        classes: Number of classes.
+        name: "vgg16" or "vgg19".
+        dropout: Share of the units of `fc1` and `fc2` that is dropped while training.
+
+    Returns:
+        Logits, (batch, classes), float32.
+    """
+    pooled = _convolutional_base(images, name).output
+    return fully_connected_classifier(pooled, classes, names=("fc1", "fc2"), dropout=dropout)
+
+
+def vgg_gap(
+    images: keras.KerasTensor,
+    classes: int,
+    name: str,
+    pooling: str = "avg",
+    head_filters: int = 1024,
+    head_groups: int = 1,
+    dropout: float = 0.5,
+) -> keras.KerasTensor:
+    """VGGnet-GAP: cut after the last convolution, then the CAM convolution and a pooled linear classifier.
+
+    Args:
+        images: Normalized images of any size, (batch, height, width, 3).
+        classes: Number of classes.
+        name: "vgg16" (the paper's) or "vgg19".
+        pooling: "avg" or "max".
+        head_filters: Number of maps of the CAM convolution.
+        head_groups: Its channel groups.
+        dropout: Share of the pooled features that is dropped while training.
+
+    Returns:
+        Logits, (batch, classes), float32; the maps behind them are 14x14 for images of 224x224.
+    """
+    features = cam_convolution(vgg_convolutions(images, name), head_filters, head_groups)
+    return gap_classifier(features, classes, pooling, dropout)
