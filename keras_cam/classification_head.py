@@ -1,0 +1,221 @@
+"""Find the linear classifier over global average pooling in any Keras model."""
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import keras
+
+from keras_cam.graph_cursor import GraphCursor, inputs_of, is_graph
+
+# Layers and operations that leave the pooled channels as they are when the model is not in training.
+_IDENTITIES = (
+    "ActivityRegularization",
+    "AlphaDropout",
+    "Dropout",
+    "GaussianDropout",
+    "GaussianNoise",
+    "Identity",
+    "SpatialDropout2D",
+)
+_RESHAPES = ("ExpandDims", "Flatten", "Reshape", "Squeeze")
+_RULE = (
+    "A class activation map is exact only if logits are a linear function of global average pooling: "
+    "`GlobalAveragePooling2D` followed by `Dense` or 1x1 `Conv2D` layers without activation, "
+    "`BatchNormalization`, dropout or reshaping."
+)
+
+
+@dataclass(frozen=True)
+class ClassificationHead:
+    """Where a classifier's maps come from.
+
+    Attributes:
+        inputs: the one model input the features depend on, a KerasTensor (B, H, W, C').
+        features: KerasTensor (B, h, w, C), what the global average pooling pools, as a function of `inputs`.
+        classifier: the layers between the pooling and the logits, see `ClassActivationHead`; they are the
+            model's own, not copies.
+        activation: "softmax", "sigmoid" or "linear", what follows the logits.
+    """
+
+    inputs: Any
+    features: Any
+    classifier: tuple[keras.layers.Layer, ...]
+    activation: str
+
+
+def find_classification_head(model: keras.Model, output: str | int | None = None) -> ClassificationHead:
+    """Trace back from an output to the global average pooling that its logits are a linear function of.
+
+    Functional models, `Sequential` and models nested in them to any depth are followed. Between pooling and
+    output there may be `Dense` or 1x1 `Conv2D` layers without a nonlinearity, `BatchNormalization`, dropout, reshaping
+    and a last softmax or sigmoid. The classifier may also be a convolution in front of the pooling.
+
+    Args:
+        model: a built Keras model.
+        output: name or index of the output, if the model has several.
+
+    Returns:
+        A `ClassificationHead`.
+
+    Raises:
+        ValueError: the output has no exact class activation map; the message names the layer in the way.
+
+    Reference:
+        Zhou et al., CVPR 2016, section 2: the map is exact because pooling and classifier are linear.
+
+    Example:
+
+    >>> model = keras.Sequential([
+    ...     keras.Input((32, 32, 3)),
+    ...     keras.layers.Conv2D(8, 3, activation="relu"),
+    ...     keras.layers.GlobalAveragePooling2D(),
+    ...     keras.layers.Dense(5, activation="softmax"),
+    ... ])
+    >>> head = find_classification_head(model)
+    >>> head.features.shape, head.activation, len(head.classifier)
+    ((None, 30, 30, 8), 'softmax', 1)
+    """
+    pooling, classifier, activation = _back_to_pooling(GraphCursor(_output_tensor(model, output), model.inputs))
+    features = pooling.back()
+    if not classifier:
+        features, classifier = _convolution_classifier(features, activation)
+    tensor = features.lifted_tensor()
+    inputs = inputs_of(tensor, model.inputs)
+    if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        raise ValueError(
+            "The features must depend on exactly one image input of shape (B, H, W, C). "
+            f"Received: inputs {[(x.name, x.shape) for x in inputs]}"
+        )
+    return ClassificationHead(inputs[0], tensor, tuple(classifier), activation)
+
+
+def _output_tensor(model: keras.Model, output: str | int | None) -> Any:
+    if not is_graph(model):
+        raise ValueError(
+            "`model` must be a functional or a built `Sequential` model, whose layers can be traced; give a `Sequential` "
+            f"model an `Input`, rebuild a subclassed one functionally. Received: model={model!r}"
+        )
+    if isinstance(model.output, dict):
+        names, tensors = list(model.output), list(model.output.values())
+    else:
+        names, tensors = list(model.output_names), list(model.outputs)
+    if output is None and len(tensors) == 1:
+        return tensors[0]
+    if isinstance(output, int) and 0 <= output < len(tensors):
+        return tensors[output]
+    if output in names:
+        return tensors[names.index(output)]
+    raise ValueError(
+        f"`output` must name one of the model's outputs {names} or be its index. Received: output={output!r}"
+    )
+
+
+def _back_to_pooling(cursor: GraphCursor) -> tuple[GraphCursor, list[keras.layers.Layer], str]:
+    """The pooling, the affine layers behind it, and the activation that follows the logits."""
+    classifier: list[keras.layers.Layer] = []
+    activation = "linear"
+    while not cursor.at_input:
+        operation = cursor.operation
+        if _is_average_pooling(cursor):
+            return cursor, classifier, activation
+        name = _activation(operation)
+        affine = _is_pointwise(operation) or isinstance(operation, keras.layers.BatchNormalization)
+        if name in ("sigmoid", "softmax") and activation == "linear" and not classifier:
+            activation = name
+        elif name not in (None, "linear") or not (affine or name or _keeps_channels(cursor)):
+            _refuse(cursor)
+        if affine:
+            classifier.insert(0, operation)
+        cursor = cursor.back()
+    raise ValueError(f"{_RULE} Received: a model without global average pooling in front of its output.")
+
+
+def _convolution_classifier(
+    pooled: GraphCursor, activation: str
+) -> tuple[GraphCursor, list[keras.layers.Layer]]:
+    """The features and classifier of a network that classifies at every position and then pools.
+
+    With a nonlinearity between convolution and pooling the convolution's own channels are the maps.
+    """
+    cursor, linear = pooled, True
+    while not cursor.at_input:
+        operation = cursor.operation
+        linear = linear and _activation(operation) in (None, "linear") and not _is_relu(operation)
+        if _is_pointwise(operation):
+            return (cursor.back(), [operation]) if linear else (pooled, [])
+        if not (_is_relu(operation) or isinstance(operation, keras.layers.Activation) or _is_identity(operation)):
+            break
+        cursor = cursor.back()
+    if activation == "linear":
+        raise ValueError(
+            f"{_RULE} Received: a model that returns the pooled features themselves, with no classifier. "
+            "Add a `Dense` layer behind the pooling and train it."
+        )
+    return pooled, []
+
+
+def _is_average_pooling(cursor: GraphCursor) -> bool:
+    operation, kind = cursor.operation, type(cursor.operation).__name__
+    shape = cursor.source_shape if cursor.sources else ()
+    if len(shape) != 4:
+        return False
+    if kind == "Mean":  # keras.ops.mean
+        axes = operation.axis if isinstance(operation.axis, list | tuple) else [operation.axis]
+        return sorted(axis % 4 for axis in axes if axis is not None) == [1, 2]
+    if getattr(operation, "data_format", "channels_last") != "channels_last":
+        return False
+    if kind == "AveragePooling2D":
+        return operation.pool_size == shape[1:3]
+    return kind == "GlobalAveragePooling2D"
+
+
+def _is_pointwise(operation: Any) -> bool:
+    """Whether a layer applies one matrix to the channels of every position."""
+    if getattr(operation, "quantization_mode", None):
+        return False
+    if isinstance(operation, keras.layers.Conv2D) and type(operation).__name__ == "Conv2D":
+        one_by_one = operation.kernel_size == (1, 1) and operation.strides == (1, 1)
+        return one_by_one and operation.groups == 1 and operation.data_format == "channels_last"
+    return isinstance(operation, keras.layers.Dense)
+
+
+def _is_relu(operation: Any) -> bool:
+    return type(operation).__name__ in ("ReLU", "Relu")
+
+
+def _is_identity(operation: Any) -> bool:
+    return type(operation).__name__ in _IDENTITIES
+
+
+def _keeps_channels(cursor: GraphCursor) -> bool:
+    """Whether the operation passes the pooled channels on, perhaps in another shape."""
+    if type(cursor.operation).__name__ in _RESHAPES:
+        return all(size == 1 for size in cursor.source_shape[1:-1])
+    return _is_identity(cursor.operation)
+
+
+def _activation(operation: Any) -> str | None:
+    """Name of the activation a layer applies last; None if it is not a layer with an activation."""
+    kind = type(operation).__name__
+    if kind in ("Sigmoid", "Softmax"):  # layers and keras.ops
+        return kind.lower()
+    function = getattr(operation, "activation", None)
+    return getattr(function, "__name__", None)
+
+
+def _refuse(cursor: GraphCursor) -> NoReturn:
+    """Name the layer that has no exact map and say what to do about it."""
+    operation, kind = cursor.operation, type(cursor.operation).__name__
+    if "MaxPooling" in kind:
+        advice = "The maximum is not a mean of positions: use `GlobalAveragePooling2D` and retrain the classifier."
+    elif kind in _RESHAPES:
+        advice = (
+            f"It mixes {cursor.source_shape[1:]} positions into one vector: put `GlobalAveragePooling2D` in its place and retrain."
+        )
+    elif "Normalization" in kind:
+        advice = "It rescales each image by its own statistics: train a new `Dense` on the pooled features."
+    elif getattr(operation, "quantization_mode", None):
+        advice = "Its weights are quantized: build the localizer first, then quantize."
+    else:
+        advice = "It is not linear in the pooled features: train a single `Dense` on the pooled features instead."
+    raise ValueError(f"{_RULE} Received: layer {operation.name!r} ({kind}) behind the features. {advice}")

@@ -1,0 +1,15 @@
+"""Keras layers of the package; importing this registers them for `keras.models.load_model`."""
+
+from keras_cam.layers.class_activation_head import ClassActivationHead
+from keras_cam.layers.class_selection import ClassSelection
+from keras_cam.layers.local_response_normalization import LocalResponseNormalization
+from keras_cam.layers.map_detections import MapDetections
+from keras_cam.layers.pixel_normalization import PixelNormalization
+
+__all__ = [
+    "ClassActivationHead",
+    "ClassSelection",
+    "LocalResponseNormalization",
+    "MapDetections",
+    "PixelNormalization",
+]

@@ -1,0 +1,130 @@
+"""From the maps of chosen classes to the localizer's rows of boxes, classes, scores and maps."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cam.ops import boxes_from_maps
+
+RULES = ("one_threshold", "tight_and_loose")
+
+# The paper's rule for its test-set result names the boxes but not the tighter threshold; its released code
+# takes 100 of 255.
+TIGHT_THRESHOLD = 100 / 255
+
+# The class ranks of the five boxes of "tight_and_loose", and which of them are tight.
+_RANKS = (0, 0, 1, 1, 2)
+_TIGHT = (True, False, True, False, False)
+
+
+@keras.saving.register_keras_serializable("keras_cam")
+class MapDetections(keras.layers.Layer):
+    """Boxes of class activation maps, one row a box.
+
+    A row whose map has no box keeps its class, score and map, and has an all-zero box.
+
+    Args:
+        threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed.
+        max_boxes: int, the rows of each class, for its largest components.
+        rule: "one_threshold", every class alike; or "tight_and_loose", the paper's five boxes: a tight
+            and a loose one for each of the first two classes and a loose one for the third.
+        boxes_first: bool, whether rows without a box go behind those that have one. Otherwise, and among
+            themselves, rows are in the order of the classes.
+
+    Input shape:
+        maps (B, K, h, w), class_ids (B, K), probabilities (B, N).
+
+    Output shape:
+        A dict of `detection_boxes` (B, R, 4) as ymin, xmin, ymax, xmax in [0, 1], `detection_classes` (B, R)
+        int32, `detection_scores` (B, R), `num_detections` (B,) int32 and `class_activation_maps` (B, R, h, w),
+        with R = K * max_boxes, or 5 * max_boxes for "tight_and_loose".
+
+    Reference:
+        Zhou et al., CVPR 2016, section 3.2.
+
+    Example:
+
+    >>> import numpy as np
+    >>> maps = np.array([[[[-1.0, -2.0]], [[0.0, 5.0]]]])  # two classes, 1x2 positions
+    >>> rows = MapDetections()(maps, np.array([[7, 3]]), np.full((1, 10), 0.1))
+    >>> rows["detection_classes"].numpy().tolist(), int(rows["num_detections"][0])
+    ([[3, 7]], 1)
+    """
+
+    def __init__(
+        self,
+        threshold: float = 0.2,
+        max_boxes: int = 1,
+        rule: str = "one_threshold",
+        boxes_first: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**{"dtype": "float32", **kwargs})
+        if not 0 <= threshold < 1:
+            raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold}")
+        if max_boxes < 1:
+            raise ValueError(f"`max_boxes` must be at least 1. Received: max_boxes={max_boxes}")
+        if rule not in RULES:
+            raise ValueError(f"`rule` must be one of {RULES}. Received: rule={rule!r}")
+        self.threshold = threshold
+        self.max_boxes = max_boxes
+        self.rule = rule
+        self.boxes_first = boxes_first
+
+    def call(self, maps: Any, class_ids: Any, probabilities: Any) -> dict[str, Any]:
+        class_ids = ops.cast(class_ids, "int32")
+        thresholds: Any = self.threshold
+        if self.rule == "tight_and_loose":
+            rows = [row for row, rank in enumerate(_RANKS) if rank < maps.shape[1]]
+            ranks = [_RANKS[row] for row in rows]
+            maps, class_ids = ops.take(maps, ranks, axis=1), ops.take(class_ids, ranks, axis=1)
+            thresholds = [TIGHT_THRESHOLD if _TIGHT[row] else self.threshold for row in rows]
+        boxes, found = boxes_from_maps(maps, thresholds, self.max_boxes)
+        batch, classes, height, width = ops.shape(maps)
+        rows = classes * self.max_boxes
+        if self.max_boxes > 1:
+            maps, class_ids = (ops.repeat(x, self.max_boxes, axis=1) for x in (maps, class_ids))
+        boxes, found = ops.reshape(boxes, (batch, rows, 4)), ops.reshape(found, (batch, rows))
+        detections = {
+            "detection_boxes": boxes,
+            "detection_classes": class_ids,
+            "detection_scores": ops.take_along_axis(probabilities, class_ids, axis=1),
+            "class_activation_maps": maps,
+        }
+        if self.boxes_first:
+            detections = _boxes_first(detections, found, batch, rows)
+        return {**detections, "num_detections": ops.sum(ops.cast(found, "int32"), axis=1)}
+
+    def compute_output_spec(self, maps: Any, class_ids: Any, probabilities: Any) -> dict[str, Any]:
+        batch, classes, height, width = maps.shape
+        if self.rule == "tight_and_loose":
+            classes = sum(rank < classes for rank in _RANKS)
+        rows = None if classes is None else classes * self.max_boxes
+        return {
+            "detection_boxes": keras.KerasTensor((batch, rows, 4)),
+            "detection_classes": keras.KerasTensor((batch, rows), dtype="int32"),
+            "detection_scores": keras.KerasTensor((batch, rows)),
+            "num_detections": keras.KerasTensor((batch,), dtype="int32"),
+            "class_activation_maps": keras.KerasTensor((batch, rows, height, width)),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        config = {
+            "threshold": self.threshold,
+            "max_boxes": self.max_boxes,
+            "rule": self.rule,
+            "boxes_first": self.boxes_first,
+        }
+        return {**super().get_config(), **config}
+
+
+def _boxes_first(detections: dict[str, Any], found: Any, batch: Any, rows: Any) -> dict[str, Any]:
+    """Reorder the rows: those with a box, then the others, each in the order they had."""
+    rank = ops.arange(rows, dtype="int32") + ops.where(found, 0, rows)  # all different: no ties to break
+    order = ops.cast(ops.argsort(rank, axis=-1), "int32")
+    flat_order = order + ops.arange(batch, dtype="int32")[:, None] * rows
+    return {
+        name: ops.take(ops.reshape(tensor, (-1, *ops.shape(tensor)[2:])), flat_order, axis=0)
+        for name, tensor in detections.items()
+    }

@@ -1,0 +1,150 @@
+"""A Keras model that gives classes, maps and boxes in one forward pass."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import keras
+
+from keras_cam.classification_head import ClassificationHead, find_classification_head
+from keras_cam.layers import ClassActivationHead, ClassSelection, MapDetections
+
+
+def build_localizer(
+    model: keras.Model,
+    top_k: int | Literal["all"] | None = 5,
+    *,
+    class_ids: Sequence[int] | Literal["input"] | None = None,
+    threshold: float = 0.2,
+    components: Literal["largest", "all"] = "largest",
+    max_boxes: int | None = None,
+    rule: Literal["one_threshold", "tight_and_loose"] = "one_threshold",
+    output: str | int | None = None,
+    activation: Literal["softmax", "sigmoid"] | None = None,
+    name: str = "localizer",
+) -> keras.Model:
+    """Turn a classifier with a linear head over global average pooling into a localizer.
+
+    The localizer shares the classifier's layers: training either moves both. It is a plain functional
+    `keras.Model` with the input `images`, (B, H, W, 3) pixels as the classifier takes them, and a dict of
+    outputs, R rows an image:
+
+    - `detection_boxes` (B, R, 4) float32: ymin, xmin, ymax, xmax in [0, 1] of the image.
+    - `detection_classes` (B, R) int32: class index, best first.
+    - `detection_scores` (B, R) float32: probability.
+    - `num_detections` (B,) int32: how many rows have a box; these come first.
+    - `class_activation_maps` (B, R, h, w) float32: raw maps; `mean(map) + bias == logit`.
+
+    A row whose map is constant or nowhere positive has an all-zero box and stands behind those with one.
+
+    Args:
+        model: a built functional or `Sequential` classifier, ours or any other.
+        top_k: int, the number of best classes that get rows; more than there are means all. None or "all":
+            every class.
+        class_ids: choose the classes instead. "input" adds a second input `class_ids`, integers (B, K), other
+            classes for every image: `localizer({"images": images, "class_ids": [[281], [207]]})`. A list of
+            integers: always those. Rows then keep the asked order, with or without boxes.
+        threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed.
+        components: "largest", one box a class; "all", a box for each connected component, largest first.
+        max_boxes: int, rows of each class with components="all"; 5 by default.
+        rule: "one_threshold"; or "tight_and_loose", the paper's five boxes from three classes: a loose one
+            (`threshold`) and a tight one (100/255 of the maximum) for the first two and a loose one for the third.
+        output: name or index of the output to localize, if the model has several.
+        activation: "softmax" or "sigmoid", what turns logits into scores. By default what the model
+            ends in; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
+        name: str, the name of the new model.
+
+    Returns:
+        A `keras.Model`.
+
+    Raises:
+        ValueError: the model has no exact map (the layer in the way is named), or an argument is out of range.
+
+    Reference:
+        Zhou et al., CVPR 2016, sections 2 and 3.2.
+
+    Example:
+
+    >>> import numpy as np
+    >>> import keras_cam
+    >>> model = keras_cam.build_model("mobilenet_v2", classes=10, input_shape=(64, 64, 3))
+    >>> localizer = keras_cam.build_localizer(model, top_k=3)
+    >>> out = localizer(np.zeros((2, 64, 64, 3), "uint8"))
+    >>> out["detection_boxes"].shape, out["class_activation_maps"].shape
+    (TensorShape([2, 3, 4]), TensorShape([2, 3, 2, 2]))
+    """
+    head = find_classification_head(model, output)
+    backbone = keras.Model(head.inputs, head.features, name="backbone")
+    images = keras.Input(batch_shape=head.inputs.shape, dtype=head.inputs.dtype, name="images")
+    features = backbone(images)
+    classifier = ClassActivationHead(head.classifier, name="class_activation_head")
+    logits = classifier(features)
+    classes = logits.shape[-1]
+    scores = _activation(head, classes, activation)
+
+    inputs: Any = images
+    if class_ids == "input":
+        chosen = keras.Input((None,), dtype="int32", name="class_ids")
+        inputs = {"images": images, "class_ids": chosen}
+    elif class_ids is not None:
+        chosen = ClassSelection(class_ids=_valid_ids(class_ids, classes), name="class_selection")(logits)
+    else:
+        count = _class_count(top_k, classes, rule)
+        chosen = ClassSelection(top_k=count, name="class_selection")(logits)
+    if rule == "tight_and_loose" and class_ids is not None:
+        raise ValueError(
+            'rule="tight_and_loose" takes the three best classes, not chosen ones. '
+            f"Received: class_ids={class_ids!r}"
+        )
+    detections = MapDetections(
+        threshold=threshold,
+        max_boxes=_rows_per_class(components, max_boxes),
+        rule=rule,
+        boxes_first=class_ids is None,
+        name="detections",
+    )
+    outputs = detections(classifier(features, chosen), chosen, scores(logits))
+    return keras.Model(inputs, outputs, name=name)
+
+
+def _activation(head: ClassificationHead, classes: int, activation: str | None) -> keras.layers.Layer:
+    if activation not in (None, "softmax", "sigmoid"):
+        raise ValueError(
+            f'`activation` must be "softmax", "sigmoid" or None. Received: activation={activation!r}'
+        )
+    if activation is None:
+        activation = head.activation
+    if activation == "linear":
+        activation = "sigmoid" if classes == 1 else "softmax"
+    return keras.layers.Activation(activation, dtype="float32", name="scores")
+
+
+def _class_count(top_k: int | str | None, classes: int, rule: str) -> int:
+    if rule == "tight_and_loose":
+        return min(3, classes)
+    if top_k is None or top_k == "all":
+        return classes
+    if isinstance(top_k, bool) or not isinstance(top_k, int) or top_k < 1:
+        raise ValueError(f'`top_k` must be a positive integer, "all" or None. Received: top_k={top_k!r}')
+    return min(top_k, classes)
+
+
+def _valid_ids(class_ids: Any, classes: int) -> list[int]:
+    if (
+        isinstance(class_ids, str)
+        or len(class_ids) == 0
+        or not all(0 <= index < classes for index in class_ids)
+    ):
+        raise ValueError(
+            f'`class_ids` must be "input" or a list of integers in [0, {classes}). Received: class_ids={class_ids!r}'
+        )
+    return [int(index) for index in class_ids]
+
+
+def _rows_per_class(components: str, max_boxes: int | None) -> int:
+    if components not in ("largest", "all"):
+        raise ValueError(f'`components` must be "largest" or "all". Received: components={components!r}')
+    if components == "largest":
+        if max_boxes not in (None, 1):
+            raise ValueError(f'`max_boxes` needs components="all". Received: max_boxes={max_boxes}')
+        return 1
+    return 5 if max_boxes is None else max_boxes
