@@ -10,7 +10,7 @@ import wrapt
 
 if TYPE_CHECKING:
     from keras_cam import visualization
-    from keras_cam.classification_head import find_classification_head
+    from keras_cam.graph.classification_head import find_classification_head
     from keras_cam.localizer import build_localizer
     from keras_cam.models.build_model import build_model
     from keras_cam.models.registry import list_models
@@ -26,7 +26,7 @@ __all__ = [
 _MODULE_OF = {
     "build_localizer": "keras_cam.localizer",
     "build_model": "keras_cam.models.build_model",
-    "find_classification_head": "keras_cam.classification_head",
+    "find_classification_head": "keras_cam.graph.classification_head",
     "list_models": "keras_cam.models.registry",
 }
 

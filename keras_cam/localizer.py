@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import keras
 
-from keras_cam.classification_head import ClassificationHead, find_classification_head
+from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
 from keras_cam.layers import ClassActivationHead, ClassSelection, MapDetections
 
 

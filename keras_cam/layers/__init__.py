@@ -2,6 +2,7 @@
 
 from keras_cam.layers.class_activation_head import ClassActivationHead
 from keras_cam.layers.class_selection import ClassSelection
+from keras_cam.layers.dilated_pooling import DilatedPooling2D
 from keras_cam.layers.local_response_normalization import LocalResponseNormalization
 from keras_cam.layers.map_detections import MapDetections
 from keras_cam.layers.pixel_normalization import PixelNormalization
@@ -9,6 +10,7 @@ from keras_cam.layers.pixel_normalization import PixelNormalization
 __all__ = [
     "ClassActivationHead",
     "ClassSelection",
+    "DilatedPooling2D",
     "LocalResponseNormalization",
     "MapDetections",
     "PixelNormalization",

@@ -15,19 +15,26 @@ VARIANTS = {
 }
 
 
-def _convolutional_base(images: keras.KerasTensor, name: str) -> keras.Model:
+def _convolutional_base(
+    images: keras.KerasTensor, name: str, backbone_weights: str | None = None
+) -> keras.Model:
     if name not in VARIANTS:
         raise ValueError(f"`name` must be one of {tuple(VARIANTS)}. Received: name={name!r}")
     # Keras' own builder keeps Keras' layer names, so its published weights fit by name.
-    return VARIANTS[name]["application"](include_top=False, weights=None, input_tensor=images, name=name)
+    return VARIANTS[name]["application"](
+        include_top=False, weights=backbone_weights, input_tensor=images, name=name
+    )
 
 
-def vgg_convolutions(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
+def vgg_convolutions(
+    images: keras.KerasTensor, name: str, backbone_weights: str | None = None
+) -> keras.KerasTensor:
     """All convolutions of a VGG, without the last pooling.
 
     Args:
         images: Normalized images of any size, (batch, height, width, 3).
         name: "vgg16" or "vgg19".
+        backbone_weights: None or "imagenet", the published weights of the convolutions.
 
     Returns:
         (batch, height, width, 512), a sixteenth of the image's size: 14x14 for images of 224x224.
@@ -35,11 +42,17 @@ def vgg_convolutions(images: keras.KerasTensor, name: str) -> keras.KerasTensor:
     Raises:
         ValueError: `name` is none of the two.
     """
-    base = _convolutional_base(images, name)
+    base = _convolutional_base(images, name, backbone_weights)
     return base.get_layer(VARIANTS[name]["last_convolution"]).output
 
 
-def vgg(images: keras.KerasTensor, classes: int, name: str, dropout: float = 0.5) -> keras.KerasTensor:
+def vgg(
+    images: keras.KerasTensor,
+    classes: int,
+    name: str,
+    dropout: float = 0.5,
+    backbone_weights: str | None = None,
+) -> keras.KerasTensor:
     """The original: 138,357,544 (VGG16) or 143,667,240 (VGG19) parameters for 1000 classes at 224x224.
 
     Args:
@@ -47,11 +60,12 @@ def vgg(images: keras.KerasTensor, classes: int, name: str, dropout: float = 0.5
         classes: Number of classes.
         name: "vgg16" or "vgg19".
         dropout: Share of the units of `fc1` and `fc2` that is dropped while training.
+        backbone_weights: None or "imagenet", the published weights of the convolutions.
 
     Returns:
         Logits, (batch, classes), float32.
     """
-    pooled = _convolutional_base(images, name).output
+    pooled = _convolutional_base(images, name, backbone_weights).output
     return fully_connected_classifier(pooled, classes, names=("fc1", "fc2"), dropout=dropout)
 
 
@@ -63,6 +77,7 @@ def vgg_gap(
     head_filters: int = 1024,
     head_groups: int = 1,
     dropout: float = 0.5,
+    backbone_weights: str | None = None,
 ) -> keras.KerasTensor:
     """VGGnet-GAP: cut after the last convolution, then the CAM convolution and a pooled linear classifier.
 
@@ -74,9 +89,17 @@ def vgg_gap(
         head_filters: Number of maps of the CAM convolution.
         head_groups: Its channel groups.
         dropout: Share of the pooled features that is dropped while training.
+        backbone_weights: None or "imagenet", the published weights of the convolutions.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 14x14 for images of 224x224.
     """
-    features = cam_convolution(vgg_convolutions(images, name), head_filters, head_groups)
+    features = cam_convolution(vgg_convolutions(images, name, backbone_weights), head_filters, head_groups)
     return gap_classifier(features, classes, pooling, dropout)
+
+
+def load_imagenet_classifier(model: keras.Model, name: str) -> None:
+    """Load the published fully connected layers into those of a `vgg` for 1000 classes at 224x224."""
+    published = VARIANTS[name]["application"](weights="imagenet")
+    for ours, theirs in (("fc1", "fc1"), ("fc2", "fc2"), ("head", "predictions")):
+        model.get_layer(ours).set_weights(published.get_layer(theirs).get_weights())

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 
 import keras
 
-from keras_cam.graph_cursor import GraphCursor, inputs_of, is_graph
+from keras_cam.graph.cursor import GraphCursor, inputs_of, is_graph
 
 # Layers and operations that leave the pooled channels as they are when the model is not in training.
 _IDENTITIES = (
@@ -75,7 +75,9 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
     >>> head.features.shape, head.activation, len(head.classifier)
     ((None, 30, 30, 8), 'softmax', 1)
     """
-    pooling, classifier, activation = _back_to_pooling(GraphCursor(_output_tensor(model, output), model.inputs))
+    pooling, classifier, activation = _back_to_pooling(
+        GraphCursor(_output_tensor(model, output), model.inputs)
+    )
     features = pooling.back()
     if not classifier:
         features, classifier = _convolution_classifier(features, activation)
@@ -143,7 +145,9 @@ def _convolution_classifier(
         linear = linear and _activation(operation) in (None, "linear") and not _is_relu(operation)
         if _is_pointwise(operation):
             return (cursor.back(), [operation]) if linear else (pooled, [])
-        if not (_is_relu(operation) or isinstance(operation, keras.layers.Activation) or _is_identity(operation)):
+        if not (
+            _is_relu(operation) or isinstance(operation, keras.layers.Activation) or _is_identity(operation)
+        ):
             break
         cursor = cursor.back()
     if activation == "linear":
@@ -207,15 +211,17 @@ def _refuse(cursor: GraphCursor) -> NoReturn:
     """Name the layer that has no exact map and say what to do about it."""
     operation, kind = cursor.operation, type(cursor.operation).__name__
     if "MaxPooling" in kind:
-        advice = "The maximum is not a mean of positions: use `GlobalAveragePooling2D` and retrain the classifier."
-    elif kind in _RESHAPES:
         advice = (
-            f"It mixes {cursor.source_shape[1:]} positions into one vector: put `GlobalAveragePooling2D` in its place and retrain."
+            "The maximum is not a mean of positions: use `GlobalAveragePooling2D` and retrain the classifier."
         )
+    elif kind in _RESHAPES:
+        advice = f"It mixes {cursor.source_shape[1:]} positions into one vector: put `GlobalAveragePooling2D` in its place and retrain."
     elif "Normalization" in kind:
         advice = "It rescales each image by its own statistics: train a new `Dense` on the pooled features."
     elif getattr(operation, "quantization_mode", None):
         advice = "Its weights are quantized: build the localizer first, then quantize."
     else:
-        advice = "It is not linear in the pooled features: train a single `Dense` on the pooled features instead."
+        advice = (
+            "It is not linear in the pooled features: train a single `Dense` on the pooled features instead."
+        )
     raise ValueError(f"{_RULE} Received: layer {operation.name!r} ({kind}) behind the features. {advice}")

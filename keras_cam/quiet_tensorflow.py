@@ -1,0 +1,43 @@
+"""Starting TensorFlow without its banners."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+def import_quietly() -> None:
+    """Imports TensorFlow and Keras and starts the devices, without a word unless it fails.
+
+    TensorFlow's own switches come too late for the lines that its C++ parts write while they are loaded, so
+    what goes to file descriptor 2 is held back for that time. For a command line, not for a library: it
+    changes environment variables of the process; those that are set already stay.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("GLOG_minloglevel", "2")
+    with _stderr_held_back():
+        import keras  # noqa: F401
+        import tensorflow as tf
+
+        tf.get_logger().setLevel("ERROR")
+        tf.config.list_logical_devices()  # the CUDA driver reports here
+
+
+@contextmanager
+def _stderr_held_back() -> Iterator[None]:
+    """Keeps what is written to file descriptor 2, and shows it only if the body fails."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except Exception:
+            held.seek(0)
+            os.write(terminal, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(terminal, 2)
+            os.close(terminal)
