@@ -2,9 +2,10 @@
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from keras_cam.records import Detection, Localization
 
@@ -44,9 +45,30 @@ def print_localizations(records: Sequence[Localization]) -> None:
             name = os.fsencode(record.image).decode(errors="replace") if rank == 1 else ""
             score = f"{detection.score:.1%}"
             rows.append((name, str(rank), detection.label, score, _box_text(detection)))
-    print_table(
-        ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)"), rows, right=("rank", "score")
-    )
+    header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
+    _print_table(header, rows, right=("rank", "score"))
+
+
+def print_models(models: Sequence[Mapping[str, Any]]) -> None:
+    """Prints a table of the models that can be built by name."""
+    rows = [
+        (
+            model["name"],
+            model["family"],
+            f"{model['parameters'] / 1e6:.1f} M",
+            _size_text(model["input_size"]),
+            _size_text(model["map_size"]),
+            model["weights"] or "none",
+            "yes" if model["offline"] else "",
+        )
+        for model in models
+    ]
+    header = ("model", "family", "parameters", "input", "map", "ImageNet weights", "on this machine")
+    _print_table(header, rows, right=("parameters", "input", "map"))
+
+
+def _size_text(size_hw: Sequence[int] | None) -> str:
+    return "none" if size_hw is None else " x ".join(map(str, size_hw))
 
 
 def _box_text(detection: Detection) -> str:
@@ -55,16 +77,13 @@ def _box_text(detection: Detection) -> str:
     return ", ".join(str(round(value)) for value in detection.box_xyxy)
 
 
-def print_table(
-    header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str] = (), title: str | None = None
-) -> None:
-    """Prints a table; the columns named in `right` are aligned to the right."""
+def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left")
+    table = Table(box=box.SIMPLE_HEAD)
     for name in header:
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:

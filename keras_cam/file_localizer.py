@@ -1,0 +1,176 @@
+"""From image files to records: what the command line does, as functions.
+
+TensorFlow itself is used here for `tf.data`, which reads the next photos while the model works on these.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_cam.images import ImageError, find_images, read_image
+from keras_cam.records import Localization, localizations
+
+if TYPE_CHECKING:
+    import keras
+
+_DEFAULT_SIZE = 224  # for models that take images of any size
+
+
+@dataclass(frozen=True)
+class FailedImage:
+    """A file that could not be read.
+
+    Attributes:
+        image: its path.
+        error: one line that names the file and the reason.
+    """
+
+    image: str
+    error: str
+
+
+def localize_files(
+    localizer: "keras.Model",
+    paths: Iterable[str | Path],
+    labels: Sequence[str] | None = None,
+    model_name: str = "",
+    batch_size: int = 8,
+) -> Iterator[Localization | FailedImage]:
+    """Localizes what is in image files, one batch at a time, so that any number of files fits into memory.
+
+    The photos are resized as a whole to the size the localizer takes (224 x 224 if it takes any); the boxes
+    are in pixels of the photos as `read_image` gives them. A file that cannot be read does not disturb the
+    others.
+
+    Args:
+        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
+        paths: files, and folders, which stand for the images below them.
+        labels: the names of all classes; None names them by their numbers.
+        model_name: the name of the model, for the records.
+        batch_size: how many photos go through the model at once.
+
+    Yields:
+        For each file, in order, its record or what is wrong with it.
+
+    Raises:
+        ValueError: if `localizer` has other inputs or outputs, `batch_size` is not positive, or `labels`
+            lacks a class that was found.
+
+    Example:
+        ```python
+        model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
+        localizer = keras_cam.build_localizer(model)
+        for result in localize_files(localizer, ["photos/"], labels_for(1000)):
+            print(result)
+        ```
+    """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
+    run, size_hw = _inference(localizer)
+    files = [str(path) for path in find_images(paths)]
+    batches = _batches(files, size_hw, batch_size)
+    for start, (pixels, sizes_wh, errors) in zip(range(0, len(files), batch_size), batches, strict=True):
+        names = files[start : start + batch_size]
+        readable = errors == b""
+        records: Iterator[Localization] = iter(())
+        if readable.any():
+            outputs = {key: value.numpy() for key, value in run(pixels[readable]).items()}
+            names_read = [name for name, is_read in zip(names, readable, strict=True) if is_read]
+            records = iter(localizations(outputs, names_read, sizes_wh[readable], labels, model_name))
+        for name, error in zip(names, errors, strict=True):
+            yield FailedImage(name, _decoded(error)) if error else next(records)
+
+
+def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) -> "keras.Model":
+    """A localizer from the name of a model or from a saved model.
+
+    Args:
+        model: a name that `keras_cam.list_models()` knows, which is built with its ImageNet weights; or a
+            `.keras` file with a classifier, or with a localizer, which keeps its own `top_k` and `threshold`.
+        top_k: how many classes are localized.
+        threshold: the part of a map's maximum that a box has to exceed.
+
+    Returns:
+        A `keras.Model` as `keras_cam.build_localizer` makes it.
+
+    Raises:
+        ValueError: if the file cannot be loaded, or holds a model without an exact class activation map.
+    """
+    import keras
+
+    import keras_cam
+    from keras_cam.models.registry import MODELS
+
+    if str(model) in MODELS:
+        classifier = keras_cam.build_model(str(model), weights="imagenet")
+    else:
+        classifier = keras.models.load_model(model, compile=False)
+    if is_localizer(classifier):
+        return classifier
+    return keras_cam.build_localizer(classifier, top_k=top_k, threshold=threshold)
+
+
+def is_localizer(model: "keras.Model") -> bool:
+    """Whether a model gives boxes already, and not only classes."""
+    return isinstance(model.output, dict) and "detection_boxes" in model.output
+
+
+def class_count(localizer: "keras.Model") -> int | None:
+    """How many classes the classifier in a localizer tells apart, or None if it is not one of ours."""
+    with suppress(ValueError):  # no such layer
+        return localizer.get_layer("scores").output.shape[-1]
+    return None
+
+
+def _inference(localizer: "keras.Model") -> tuple[Any, tuple[int, int]]:
+    """A function from pixels to outputs that is traced once for all batch sizes, and its image size."""
+    import tensorflow as tf
+
+    if len(localizer.inputs) != 1 or not is_localizer(localizer):
+        raise ValueError(
+            "`localizer` must be a model from `keras_cam.build_localizer` with images as its only input. "
+            f"Received: a model with {len(localizer.inputs)} inputs and the output {localizer.output}"
+        )
+    _, height, width, channels = localizer.inputs[0].shape
+    size_hw = (height or _DEFAULT_SIZE, width or _DEFAULT_SIZE)
+    signature = [tf.TensorSpec((None, *size_hw, channels), localizer.inputs[0].dtype)]
+
+    @tf.function(input_signature=signature)
+    def run(images: Any) -> Any:
+        return localizer(images, training=False)
+
+    return lambda pixels: run(tf.cast(pixels, signature[0].dtype)), size_hw
+
+
+def _batches(files: Sequence[str], size_hw: tuple[int, int], batch_size: int) -> Iterator[Any]:
+    """Batches of pixels, original sizes (width, height) and error messages, empty for good files."""
+    import tensorflow as tf
+
+    def read(index: Any) -> tuple[np.ndarray, bytes]:
+        try:
+            return read_image(files[index]), b""
+        except ImageError as error:
+            return np.zeros((1, 1, 3), np.uint8), _encoded(str(error))
+
+    def load(index: Any) -> tuple[Any, Any, Any]:
+        photo, error = tf.numpy_function(read, [index], (tf.uint8, tf.string), stateful=False)
+        photo.set_shape((None, None, 3))
+        error.set_shape(())
+        # Without antialiasing most pixels of a large photo would not count at all.
+        pixels = tf.image.resize(photo, size_hw, antialias=True)
+        return pixels, tf.shape(photo)[1::-1], error
+
+    dataset = tf.data.Dataset.range(len(files)).map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    return dataset.batch(batch_size).prefetch(1).as_numpy_iterator()
+
+
+def _encoded(message: str) -> bytes:
+    return message.encode("utf-8", "surrogateescape")  # file names may hold bytes that are no text
+
+
+def _decoded(message: bytes) -> str:
+    return message.decode("utf-8", "surrogateescape")

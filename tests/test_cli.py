@@ -1,0 +1,330 @@
+"""The command line, as a user meets it: odd files, exit statuses, JSON, pictures and no banners."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_cam
+from keras_cam import cli
+from keras_cam.file_localizer import FailedImage, localize_files
+from keras_cam.images import read_image
+from keras_cam.records import Localization
+
+# Keras 3 itself, when it saves a model under NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+CLASSES = 3
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """Class 0, 1, 2 = how red, green, blue the photo is: its maps are the colour channels."""
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.Rescaling(1 / 255)(images)
+    features = keras.layers.AveragePooling2D(4)(features)
+    pooled = keras.layers.GlobalAveragePooling2D()(features)
+    outputs = keras.layers.Dense(CLASSES, activation="softmax")(pooled)
+    model = keras.Model(images, outputs)
+    model.layers[-1].set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def model_file(classifier, tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "colours.keras"
+    classifier.save(path)
+    return str(path)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A folder with one photo, 96 x 64 pixels: a green rectangle on black."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    green_photo().save(folder / "green.png")
+    return folder
+
+
+def green_photo():
+    pixels = np.zeros((64, 96, 3), np.uint8)
+    pixels[16:48, 24:48, 1] = 255
+    return Image.fromarray(pixels)
+
+
+def run_json(capsys, *arguments):
+    status = cli.main(["localize", "--json", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return status, [json.loads(line) for line in out.splitlines()], err
+
+
+def test_json_is_one_object_a_photo_and_nothing_else(capsys, monkeypatch, photos, model_file):
+    monkeypatch.chdir(photos)
+    status, [record], err = run_json(capsys, "green.png", "--model", model_file, "--top-k", 2)
+    assert (status, err) == (0, "")
+    assert list(record) == ["image", "width", "height", "model", "detections"]
+    assert (record["image"], record["width"], record["height"]) == ("green.png", 96, 64)
+    assert record["model"] == model_file
+    best, second = record["detections"]
+    assert list(best) == ["class_id", "label", "score", "box_xyxy"]
+    assert (best["class_id"], best["label"]) == (1, "class 1")
+    assert best["box_xyxy"] == pytest.approx([24, 16, 48, 48], abs=12)  # a map position is 12 x 8 pixels
+    assert best["score"] == pytest.approx(np.exp(1 / 6) / (np.exp(1 / 6) + 2), abs=0.01)
+    assert second["box_xyxy"] is None  # there is no red or blue anywhere
+    assert os.listdir(photos) == ["green.png"]  # pictures only if asked for
+
+
+def test_people_get_a_table_and_pictures(capsys, monkeypatch, tmp_path, photos, model_file):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["localize", "photos", "--model", model_file]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "photos/green.png" in out
+    assert "class 1" in out
+    assert "keras-cam-output" in out
+    picture = read_image("keras-cam-output/green_cam.png")
+    assert picture.shape == (213, 320, 3)  # small photos are enlarged until text can be read
+    # The pictures of one run are no photos for the next.
+    assert cli.main(["localize", ".", "--model", model_file]) == 0
+    assert os.listdir("keras-cam-output") == ["green_cam.png"]
+
+
+def test_pictures_of_equal_names_do_not_overwrite_each_other(monkeypatch, tmp_path, model_file):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a/x.png", "b/x.png", "b/x_cam.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        green_photo().save(name)
+    inputs = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    assert cli.main(["localize", "a", "b", "--model", model_file, "--output", "b"]) == 0
+    assert {path: path.read_bytes() for path in inputs} == inputs
+    written = {path.name for path in Path("b").iterdir()} - {"x.png", "x_cam.png"}
+    assert written == {"x_cam-2.png", "x_cam-3.png", "x_cam_cam.png"}
+
+
+def test_a_saved_localizer_is_used_as_it_is(capsys, tmp_path, photos, classifier):
+    keras_cam.build_localizer(classifier, top_k=1).save(tmp_path / "localizer.keras")
+    status, [record], _ = run_json(capsys, photos, "--model", tmp_path / "localizer.keras", "--top-k", 3)
+    assert status == 0
+    assert [detection["class_id"] for detection in record["detections"]] == [1]
+
+
+def test_labels_come_from_a_file(capsys, tmp_path, photos, model_file):
+    labels = tmp_path / "labels.txt"
+    labels.write_text("red\ngreen\nblue\n")
+    _, [record], _ = run_json(capsys, photos, "--model", model_file, "--labels", labels)
+    assert record["detections"][0]["label"] == "green"
+
+
+def odd_files(folder):
+    """Files that can be read, then files that cannot."""
+    photo = green_photo()
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored turned to the left: to be turned to the right
+    photo.transpose(Image.Transpose.ROTATE_90).save(folder / "rotated.png", exif=exif)
+    photo.convert("CMYK").save(folder / "cmyk.jpg")
+    photo.convert("L").save(folder / "grey.png")
+    photo.convert("P").save(folder / "palette.gif")
+    photo.convert("RGBA").save(folder / "alpha.png")
+    Image.new("RGB", (1, 1), "lime").save(folder / "one_pixel.png")
+    Image.fromarray(np.full((9, 9), 40_000, np.uint16)).save(folder / "16bit.png")
+    good = sorted(folder.iterdir())
+
+    (folder / "empty.jpg").touch()
+    (folder / "text.jpg").write_text("no image")
+    for name in ("cmyk.jpg", "alpha.png"):
+        data = (folder / name).read_bytes()
+        (folder / f"cut_{name}").write_bytes(data[: len(data) // 2])
+    (folder / "huge.ppm").write_bytes(b"P6 60000 60000 255\n" + bytes(99))
+    (folder / "no images here").mkdir()
+    bad = sorted(set(folder.iterdir()) - set(good))
+    return good, [*bad, folder / "missing.jpg"]
+
+
+def test_bad_files_are_named_and_the_others_processed(capsys, tmp_path, model_file):
+    good, bad = odd_files(tmp_path)
+    mixed = [path for pair in zip(bad, good, strict=True) for path in pair]
+    status, records, err = run_json(capsys, *mixed, "--model", model_file, "--batch-size", 3)
+    assert status == 1
+    assert [record["image"] for record in records] == [str(path) for path in good]
+    lines = err.splitlines()
+    assert len(lines) == len(bad)
+    for line, path in zip(lines, bad, strict=True):
+        assert line.startswith(f"keras-cam: Cannot read {path}: ")
+    assert all(len(record["detections"]) == CLASSES for record in records)
+
+
+def test_a_photo_and_its_exif_rotated_copy_have_the_same_box(capsys, tmp_path, photos, model_file):
+    odd_files(tmp_path)
+    _, [upright, rotated], _ = run_json(
+        capsys, photos / "green.png", tmp_path / "rotated.png", "--model", model_file
+    )
+    assert upright["detections"] == rotated["detections"]
+    assert (rotated["width"], rotated["height"]) == (96, 64)
+
+
+def test_only_bad_files(capsys, tmp_path, model_file):
+    status, records, err = run_json(capsys, tmp_path, "--model", model_file)
+    assert (status, records) == (1, [])
+    assert err == f"keras-cam: Cannot read {tmp_path}: a folder without images\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--top-k", "0"], "--top-k: must be an integer of at least 1. Received: 0"),
+        (["--threshold", "1"], "--threshold: must be a number in [0, 1). Received: 1"),
+        (["--threshold", "nan"], "--threshold: must be a number in [0, 1). Received: nan"),
+        (["--batch-size", "two"], "--batch-size: must be an integer of at least 1. Received: two"),
+        (["--model", "resnet9000"], "--model must be a .keras file or one of "),
+        (["--model", "convnext_tiny"], "--model convnext_tiny cannot be built: "),
+        (["--model", "vgg16_gap"], "--model vgg16_gap: 'vgg16_gap' has no weights"),
+        (["--model", __file__], f"--model {__file__}: "),
+        (["--labels", "missing.txt"], "--labels: `path` must be a UTF-8 text file"),
+        (["--output", __file__], "--output must be a folder that can be written"),
+        (["--nonsense"], "unrecognized arguments: --nonsense"),
+    ],
+)
+def test_wrong_usage_is_status_2_and_one_clear_message(capsys, photos, model_file, arguments, message):
+    try:
+        status = cli.main(["localize", str(photos), "--model", model_file, *arguments])
+    except SystemExit as stop:  # how argparse reports
+        status = stop.code
+    assert status == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_labels_must_fit_the_model(capsys, tmp_path, photos, model_file):
+    (tmp_path / "two.txt").write_text("red\ngreen\n")
+    status, records, err = run_json(capsys, photos, "--model", model_file, "--labels", tmp_path / "two.txt")
+    assert (status, records) == (2, [])
+    assert "--labels must name the 3 classes of the model. Received: " in err
+
+
+def test_models_without_a_map_are_refused(capsys, tmp_path, photos):
+    images = keras.Input((8, 8, 3))
+    keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images))).save(tmp_path / "flat.keras")
+    status, _, err = run_json(capsys, photos, "--model", tmp_path / "flat.keras")
+    assert status == 2
+    assert err.startswith(f"keras-cam: error: --model {tmp_path / 'flat.keras'}: ")
+    assert err.count("\n") == 1
+
+
+def test_an_interrupt_is_status_130(monkeypatch, capsys, photos, model_file):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_cam.file_localizer.localize_files", interrupted)
+    assert cli.main(["localize", str(photos), "--model", model_file, "--json"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_pictures_that_cannot_be_written_are_failures(monkeypatch, capsys, tmp_path, photos, model_file):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("keras_cam.images.write_png", full)
+    status, records, err = run_json(capsys, photos, "--model", model_file, "--output", tmp_path / "out")
+    assert (status, records) == (1, [])
+    assert err == f"keras-cam: Cannot write {tmp_path / 'out' / 'green_cam.png'}: No space left on device\n"
+
+
+def test_the_table_of_models(capsys):
+    assert cli.main(["models"]) == 0
+    table = capsys.readouterr().out
+    assert cli.main(["models", "--json"]) == 0
+    models = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [model["name"] for model in models] == keras_cam.list_models()
+    assert all(model["name"] in table for model in models)
+    [lite0] = [model for model in models if model["name"] == cli.DEFAULT_MODEL]
+    assert lite0 == {
+        "name": "efficientnet_lite0",
+        "family": "efficientnet_lite",
+        "parameters": 4_694_024,
+        "input_size": [224, 224],
+        "map_size": [7, 7],
+        "weights": "classifier",
+        "offline": True,
+    }
+
+
+def test_localize_files_gives_a_result_for_every_file(classifier, tmp_path, photos):
+    localizer = keras_cam.build_localizer(classifier, top_k=1)
+    (tmp_path / "broken.png").touch()
+    files = [photos, tmp_path / "broken.png", photos / "green.png"]
+    results = list(localize_files(localizer, files, ["red", "green", "blue"], "colours", batch_size=2))
+    assert [type(result) for result in results] == [Localization, FailedImage, Localization]
+    assert results[0] == results[2]
+    assert results[0].detections[0].label == "green"
+    assert results[0].detections[0].activation_map.shape == (8, 8)
+    assert results[1] == FailedImage(str(files[1]), f"Cannot read {files[1]}: the file is empty")
+    assert list(localize_files(localizer, [])) == []
+
+
+def test_localize_files_takes_localizers_of_any_input_size_and_type(photos):
+    images = keras.Input((None, None, 3), dtype="uint8")
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(images))
+    localizer = keras_cam.build_localizer(keras.Model(images, keras.layers.Dense(2)(pooled)))
+    [result] = localize_files(localizer, [photos])
+    assert result.detections[0].activation_map.shape == (224, 224)
+
+
+def test_localize_files_refuses_what_is_no_localizer(classifier):
+    with pytest.raises(ValueError, match=r"`localizer` must be a model from `keras_cam.build_localizer`"):
+        next(localize_files(classifier, []))
+    with pytest.raises(ValueError, match=r"`batch_size` must be at least 1. Received: batch_size=0"):
+        next(localize_files(classifier, [], batch_size=0))
+
+
+def run_process(*arguments):
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+def test_the_process_writes_no_banners(photos, model_file):
+    done = run_process("-m", "keras_cam.cli", "localize", photos, "--model", model_file, "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_help_and_the_list_of_models_load_nothing_heavy():
+    code = """
+import sys
+from keras_cam.cli import main
+for arguments in (["--help"], ["localize", "--help"], ["models"]):
+    try:
+        main(arguments)
+    except SystemExit as stop:
+        assert stop.code == 0
+heavy = {"tensorflow", "keras", "matplotlib", "cv2", "skimage"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    done = run_process("-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_went_wrong_during_a_quiet_import_is_shown():
+    code = """
+import os, sys
+from keras_cam.quiet_tensorflow import _stderr_held_back
+with _stderr_held_back():
+    os.write(2, b"banner")
+try:
+    with _stderr_held_back():
+        os.write(2, b"the reason")
+        raise ImportError
+except ImportError:
+    pass
+"""
+    done = run_process("-c", code)
+    assert (done.returncode, done.stderr) == (0, "the reason")
