@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_MODEL = "efficientnet_lite0"
 DEFAULT_OUTPUT = Path("keras-cam-output")
-DEMO_PHOTOS = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png")
+DEMO_PHOTOS = ("chelsea.png", "coffee.png", "camera.png", "motorcycle_left.png")
 
 
 class UsageError(Exception):
@@ -61,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     localize = commands.add_parser("localize", help="say what is in photos, and where")
     localize.set_defaults(run=_localize)
     localize.add_argument(
-        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="folders with all below"
+        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="a folder stands for all images below it"
     )
     localize.add_argument(
         "--model",

@@ -40,13 +40,20 @@ def progress(total: int) -> Iterator[Callable[[], None]]:
 def print_localizations(records: Sequence[Localization]) -> None:
     """Prints a table of the classes and boxes of all photos."""
     rows = []
-    for record in records:
+    for record, name in zip(records, _short_names([record.image for record in records]), strict=True):
         for rank, detection in enumerate(record.detections, 1):
-            name = os.fsencode(record.image).decode(errors="replace") if rank == 1 else ""
             score = f"{detection.score:.1%}"
-            rows.append((name, str(rank), detection.label, score, _box_text(detection)))
+            rows.append((name if rank == 1 else "", str(rank), detection.label, score, _box_text(detection)))
     header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
     _print_table(header, rows, right=("rank", "score"))
+
+
+def _short_names(files: Sequence[str]) -> list[str]:
+    """The paths without the folder that all of them share."""
+    paths = [os.path.abspath(file) for file in files]
+    shared = os.path.commonpath(map(os.path.dirname, paths)) if paths else ""
+    # A name may hold bytes that are no text, which a terminal cannot show.
+    return [os.fsencode(os.path.relpath(path, shared)).decode(errors="replace") for path in paths]
 
 
 def print_models(models: Sequence[Mapping[str, Any]]) -> None:

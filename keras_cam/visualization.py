@@ -302,7 +302,7 @@ def _blend(photo: np.ndarray, activation_map: np.ndarray, alpha: float, colormap
     unit = (activation_map / peak).astype(np.float32)
     heat = cv2.resize(unit, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 1)
     colours_bgr = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), COLORMAPS[colormap])
-    opacity = alpha * heat * (2 - heat)  # steeper, to show how far the map reaches
+    opacity = alpha * heat
     return cv2.blendLinear(colours_bgr[..., ::-1], photo, opacity, 1 - opacity)
 
 

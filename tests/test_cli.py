@@ -85,7 +85,7 @@ def test_people_get_a_table_and_pictures(capsys, monkeypatch, tmp_path, photos, 
     assert cli.main(["localize", "photos", "--model", model_file]) == 0
     out, err = capsys.readouterr()
     assert err == ""
-    assert "photos/green.png" in out
+    assert "green.png" in out
     assert "class 1" in out
     assert "keras-cam-output" in out
     picture = read_image("keras-cam-output/green_cam.png")
@@ -254,6 +254,16 @@ def test_the_table_of_models(capsys):
         "weights": "classifier",
         "offline": True,
     }
+
+
+def test_the_demo_finds_the_right_classes_without_a_network(capsys, tmp_path):
+    assert cli.main(["demo", "--output", str(tmp_path / "demo")]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    for label in ("Egyptian cat", "espresso", "tripod", "moped"):
+        assert label in out
+    assert read_image(tmp_path / "demo" / "gallery.png").shape[2] == 3
+    assert len(os.listdir(tmp_path / "demo")) == 5
 
 
 def test_localize_files_gives_a_result_for_every_file(classifier, tmp_path, photos):
