@@ -8,7 +8,9 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from keras_cam.console import complain, picture_paths, print_localizations, print_models, progress
@@ -241,9 +243,11 @@ def _load(
     from keras_cam.labels import labels_for
 
     try:
-        localizer = load_localizer(args.model, args.top_k, args.threshold)
-    except (ImportError, OSError, ValueError) as error:
-        raise UsageError(f"--model {args.model}: {' '.join(str(error).split())}") from error
+        with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
+            localizer = load_localizer(args.model, args.top_k, args.threshold)
+    # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
+    except Exception as error:
+        raise UsageError(f"--model {args.model}: {shorten(str(error), 600)}") from error
     classes = class_count(localizer)
     if labels is not None and classes not in (None, len(labels)):
         raise UsageError(

@@ -61,12 +61,12 @@ def localize_files(
             lacks a class that was found.
 
     Example:
-        ```python
-        model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
-        localizer = keras_cam.build_localizer(model)
-        for result in localize_files(localizer, ["photos/"], labels_for(1000)):
-            print(result)
-        ```
+        >>> from skimage import data_dir
+        >>> from keras_cam.labels import imagenet_labels
+        >>> localizer = load_localizer("efficientnet_lite0", top_k=2)
+        >>> [coffee] = localize_files(localizer, [f"{data_dir}/coffee.png"], imagenet_labels())
+        >>> [detection.label for detection in coffee.detections]
+        ['espresso', 'cup']
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
@@ -98,7 +98,8 @@ def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) ->
         A `keras.Model` as `keras_cam.build_localizer` makes it.
 
     Raises:
-        ValueError: if the file cannot be loaded, or holds a model without an exact class activation map.
+        ValueError: if the file cannot be loaded, or holds a model that has no exact class activation map or
+            does not take RGB images.
     """
     import keras
 
@@ -109,14 +110,11 @@ def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) ->
         classifier = keras_cam.build_model(str(model), weights="imagenet")
     else:
         classifier = keras.models.load_model(model, compile=False)
-    if is_localizer(classifier):
-        return classifier
-    return keras_cam.build_localizer(classifier, top_k=top_k, threshold=threshold)
-
-
-def is_localizer(model: "keras.Model") -> bool:
-    """Whether a model gives boxes already, and not only classes."""
-    return isinstance(model.output, dict) and "detection_boxes" in model.output
+    localizer = classifier
+    if not _gives_boxes(classifier):
+        localizer = keras_cam.build_localizer(classifier, top_k=top_k, threshold=threshold)
+    _check(localizer)
+    return localizer
 
 
 def class_count(localizer: "keras.Model") -> int | None:
@@ -126,18 +124,27 @@ def class_count(localizer: "keras.Model") -> int | None:
     return None
 
 
+def _gives_boxes(model: "keras.Model") -> bool:
+    return isinstance(model.output, dict) and "detection_boxes" in model.output
+
+
+def _check(localizer: "keras.Model") -> None:
+    shapes = [tuple(tensor.shape) for tensor in localizer.inputs]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3 or not _gives_boxes(localizer):
+        raise ValueError(
+            "`localizer` must be a model from `keras_cam.build_localizer` whose only input is RGB images, "
+            f"(B, H, W, 3). Received: a model with inputs {shapes} and outputs {list(localizer.output_names)}"
+        )
+
+
 def _inference(localizer: "keras.Model") -> tuple[Any, tuple[int, int]]:
     """A function from pixels to outputs that is traced once for all batch sizes, and its image size."""
     import tensorflow as tf
 
-    if len(localizer.inputs) != 1 or not is_localizer(localizer):
-        raise ValueError(
-            "`localizer` must be a model from `keras_cam.build_localizer` with images as its only input. "
-            f"Received: a model with {len(localizer.inputs)} inputs and the output {localizer.output}"
-        )
-    _, height, width, channels = localizer.inputs[0].shape
+    _check(localizer)
+    _, height, width, _ = localizer.inputs[0].shape
     size_hw = (height or _DEFAULT_SIZE, width or _DEFAULT_SIZE)
-    signature = [tf.TensorSpec((None, *size_hw, channels), localizer.inputs[0].dtype)]
+    signature = [tf.TensorSpec((None, *size_hw, 3), localizer.inputs[0].dtype)]
 
     @tf.function(input_signature=signature)
     def run(images: Any) -> Any:

@@ -218,6 +218,27 @@ def test_models_without_a_map_are_refused(capsys, tmp_path, photos):
     assert err.count("\n") == 1
 
 
+def test_models_that_take_no_rgb_images_are_refused(capsys, tmp_path, photos):
+    grey = keras.Input((8, 8, 1))
+    outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(grey))
+    keras.Model(grey, outputs).save(tmp_path / "grey.keras")
+    status, _, err = run_json(capsys, photos, "--model", tmp_path / "grey.keras")
+    assert status == 2
+    assert (
+        "whose only input is RGB images, (B, H, W, 3). Received: a model with inputs [(None, 8, 8, 1)]" in err
+    )
+
+
+def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(monkeypatch, capsys, photos, classifier):
+    def load(*_):
+        print("Downloading")
+        return keras_cam.build_localizer(classifier)
+
+    monkeypatch.setattr("keras_cam.file_localizer.load_localizer", load)
+    status, records, err = run_json(capsys, photos)
+    assert (status, len(records), err) == (0, 1, "Downloading\n")
+
+
 def test_an_interrupt_is_status_130(monkeypatch, capsys, photos, model_file):
     def interrupted(*_):
         raise KeyboardInterrupt
