@@ -1,0 +1,97 @@
+"""The installed package is the one in the folders, and says so."""
+
+import ast
+import importlib.metadata
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import keras_cam
+
+REPOSITORY = Path(__file__).parent.parent
+SOURCES = {"keras_cam": "keras_cam", "keras_cam.training": "training", "keras_cam.export": "export"}
+PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+@pytest.fixture(scope="module")
+def setup_arguments():
+    """The literal arguments of `setup(...)` in setup.py."""
+    tree = ast.parse((REPOSITORY / "setup.py").read_text(encoding="utf-8"))
+    [call] = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {keyword.arg: ast.literal_eval(keyword.value) for keyword in call.keywords}
+
+
+def folders():
+    """Each package and its folder, of the parts that are there."""
+    for root, source in SOURCES.items():
+        for file in sorted((REPOSITORY / source).rglob("__init__.py")):
+            yield ".".join((root, *file.parent.relative_to(REPOSITORY / source).parts)), file.parent
+
+
+def test_setup_lists_exactly_the_packages_in_the_folders(setup_arguments):
+    packages = dict(folders())
+    assert sorted(setup_arguments["packages"]) == sorted(packages)
+    present = {root: source for root, source in SOURCES.items() if root in packages}
+    assert setup_arguments["package_dir"] == present
+
+
+def test_every_folder_with_modules_is_a_package():
+    packages = {folder for _, folder in folders()}
+    modules = [file for source in SOURCES.values() for file in (REPOSITORY / source).rglob("*.py")]
+    assert {file.parent for file in modules} == packages
+
+
+def test_setup_lists_every_file_that_is_no_module(setup_arguments):
+    found = {
+        package: names
+        for package, folder in folders()
+        if (names := [file.name for file in folder.iterdir() if file.is_file() and file.suffix != ".py"])
+    }
+    assert setup_arguments["package_data"] == found
+
+
+def test_the_installed_metadata_is_that_of_the_project():
+    metadata = importlib.metadata.metadata("keras-cam")
+    assert metadata["Version"] == PROJECT["version"]
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert metadata["Requires-Python"] == PROJECT["requires-python"]
+
+
+def test_the_extras_exist_and_all_has_every_one():
+    extras = set(PROJECT["optional-dependencies"])
+    assert extras >= {"demo", "lite1", "lite2", "test", "all"}
+    assert set(importlib.metadata.metadata("keras-cam").get_all("Provides-Extra")) == extras
+    [everything] = PROJECT["optional-dependencies"]["all"]
+    name, _, inside = everything.removesuffix("]").partition("[")
+    assert name == "keras-cam"
+    assert set(inside.split(",")) == extras - {"all"}
+
+
+def test_the_command_is_installed():
+    [command] = importlib.metadata.entry_points(group="console_scripts", name="keras-cam")
+    assert callable(command.load())
+
+
+@pytest.mark.parametrize("name", keras_cam.__all__)
+def test_every_public_name_is_there_and_documented(name):
+    assert name in dir(keras_cam)
+    assert inspect.getdoc(getattr(keras_cam, name))
+
+
+def test_an_unknown_name_is_an_error_that_lists_the_known_ones():
+    with pytest.raises(AttributeError, match=r"no attribute 'nothing'\. It has: build_localizer, "):
+        keras_cam.nothing  # noqa: B018
+
+
+def test_the_import_itself_is_light():
+    code = 'import sys, keras_cam; print({"cv2", "keras", "numpy", "tensorflow"} & set(sys.modules))'
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("set()\n", "")
+
+
+def test_the_package_is_typed():
+    assert (Path(keras_cam.__file__).parent / "py.typed").is_file()
