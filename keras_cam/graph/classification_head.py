@@ -11,6 +11,7 @@ from keras_cam.graph.cursor import GraphCursor, inputs_of, is_graph
 _IDENTITIES = (
     "ActivityRegularization",
     "AlphaDropout",
+    "Cast",
     "Dropout",
     "GaussianDropout",
     "GaussianNoise",
@@ -97,10 +98,10 @@ def _output_tensor(model: keras.Model, output: str | int | None) -> Any:
             "`model` must be a functional or a built `Sequential` model, whose layers can be traced; give a `Sequential` "
             f"model an `Input`, rebuild a subclassed one functionally. Received: model={model!r}"
         )
-    if isinstance(model.output, dict):
+    # A `Sequential` has neither `output` nor `output_names` of its own.
+    names, tensors = list(getattr(model, "output_names", ["output"])), list(model.outputs)
+    if not isinstance(model, keras.Sequential) and isinstance(model.output, dict):
         names, tensors = list(model.output), list(model.output.values())
-    else:
-        names, tensors = list(model.output_names), list(model.outputs)
     if output is None and len(tensors) == 1:
         return tensors[0]
     if isinstance(output, int) and 0 <= output < len(tensors):
@@ -121,10 +122,11 @@ def _back_to_pooling(cursor: GraphCursor) -> tuple[GraphCursor, list[keras.layer
         if _is_average_pooling(cursor):
             return cursor, classifier, activation
         name = _activation(operation)
-        affine = _is_pointwise(operation) or isinstance(operation, keras.layers.BatchNormalization)
+        affine = _is_pointwise(operation) or _is_channel_norm(cursor)
+        harmless = affine or isinstance(operation, keras.layers.Activation) or _keeps_channels(cursor)
         if name in ("sigmoid", "softmax") and activation == "linear" and not classifier:
             activation = name
-        elif name not in (None, "linear") or not (affine or name or _keeps_channels(cursor)):
+        elif name not in (None, "linear") or not harmless:
             _refuse(cursor)
         if affine:
             classifier.insert(0, operation)
@@ -169,18 +171,26 @@ def _is_average_pooling(cursor: GraphCursor) -> bool:
     if getattr(operation, "data_format", "channels_last") != "channels_last":
         return False
     if kind == "AveragePooling2D":
-        return operation.pool_size == shape[1:3]
+        return operation.pool_size == shape[1:3] and cursor.shape[1:3] == (1, 1)
     return kind == "GlobalAveragePooling2D"
 
 
 def _is_pointwise(operation: Any) -> bool:
     """Whether a layer applies one matrix to the channels of every position."""
-    if getattr(operation, "quantization_mode", None):
-        return False
-    if isinstance(operation, keras.layers.Conv2D) and type(operation).__name__ == "Conv2D":
-        one_by_one = operation.kernel_size == (1, 1) and operation.strides == (1, 1)
-        return one_by_one and operation.groups == 1 and operation.data_format == "channels_last"
-    return isinstance(operation, keras.layers.Dense)
+    if not _computes_as(operation, keras.layers.Conv2D):
+        return _computes_as(operation, keras.layers.Dense)
+    one_by_one = operation.kernel_size == (1, 1) and operation.strides == (1, 1)
+    return one_by_one and operation.groups == 1 and operation.data_format == "channels_last"
+
+
+def _is_channel_norm(cursor: GraphCursor) -> bool:
+    operation, last = cursor.operation, len(cursor.shape) - 1
+    return _computes_as(operation, keras.layers.BatchNormalization) and operation.axis in (-1, last)
+
+
+def _computes_as(operation: Any, layer_class: type[keras.layers.Layer]) -> bool:
+    """Whether a layer is of a class, or of a subclass that computes the same."""
+    return isinstance(operation, layer_class) and type(operation).call is layer_class.call
 
 
 def _is_relu(operation: Any) -> bool:
@@ -193,9 +203,11 @@ def _is_identity(operation: Any) -> bool:
 
 def _keeps_channels(cursor: GraphCursor) -> bool:
     """Whether the operation passes the pooled channels on, perhaps in another shape."""
-    if type(cursor.operation).__name__ in _RESHAPES:
-        return all(size == 1 for size in cursor.source_shape[1:-1])
-    return _is_identity(cursor.operation)
+    if type(cursor.operation).__name__ not in _RESHAPES:
+        return _is_identity(cursor.operation)
+    channels = cursor.source_shape[-1]
+    one_vector = all(size == 1 for size in cursor.source_shape[1:-1])
+    return one_vector and (channels == 1 or cursor.shape[-1] == channels)
 
 
 def _activation(operation: Any) -> str | None:
@@ -215,13 +227,12 @@ def _refuse(cursor: GraphCursor) -> NoReturn:
             "The maximum is not a mean of positions: use `GlobalAveragePooling2D` and retrain the classifier."
         )
     elif kind in _RESHAPES:
-        advice = f"It mixes {cursor.source_shape[1:]} positions into one vector: put `GlobalAveragePooling2D` in its place and retrain."
+        advice = (
+            f"It turns {cursor.source_shape[1:]} into {cursor.shape[1:]}, which mixes positions or channels: "
+            "use `GlobalAveragePooling2D` and a `Dense` that returns one vector, and retrain."
+        )
     elif "Normalization" in kind:
         advice = "It rescales each image by its own statistics: train a new `Dense` on the pooled features."
-    elif getattr(operation, "quantization_mode", None):
-        advice = "Its weights are quantized: build the localizer first, then quantize."
     else:
-        advice = (
-            "It is not linear in the pooled features: train a single `Dense` on the pooled features instead."
-        )
+        advice = "It is none of these: train a single `Dense` on the pooled features instead."
     raise ValueError(f"{_RULE} Received: layer {operation.name!r} ({kind}) behind the features. {advice}")

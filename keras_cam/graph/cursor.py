@@ -33,6 +33,11 @@ class GraphCursor:
         return self._tensor._keras_history.operation
 
     @property
+    def shape(self) -> tuple[int | None, ...]:
+        """Shape of the tensor."""
+        return tuple(self._tensor.shape)
+
+    @property
     def source_shape(self) -> tuple[int | None, ...]:
         """Shape of the (first) tensor the operation was called on."""
         return tuple(_call(self._tensor).input_tensors[0].shape)

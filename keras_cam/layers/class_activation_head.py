@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cam.ops import class_activation_maps
+from keras_cam.ops.class_activation_maps import class_activation_maps
 
 
 @keras.saving.register_keras_serializable("keras_cam")
@@ -99,8 +99,21 @@ def _channel_affine(layer: keras.layers.Layer) -> tuple[Any, Any]:
             scale = scale * ops.cast(layer.gamma, "float32")
         shift = -ops.cast(layer.moving_mean, "float32") * scale
         return scale, shift + ops.cast(layer.beta, "float32") if layer.center else shift
-    weights = ops.cast(layer.kernel, "float32")
+    weights = _kernel(layer)
     weights = ops.reshape(weights, weights.shape[-2:])  # a 1x1 convolution's (1, 1, C, N)
     if layer.use_bias:
         return weights, ops.cast(layer.bias, "float32")
     return weights, ops.zeros(weights.shape[-1])
+
+
+def _kernel(layer: keras.layers.Layer) -> Any:
+    kernel = ops.cast(layer.kernel, "float32")
+    mode = getattr(layer, "quantization_mode", None)
+    if mode == "int8":
+        return kernel / layer.kernel_scale
+    if mode in (None, "float8"):
+        return kernel
+    raise ValueError(
+        'The classifier\'s weights may be float or quantized to "int8", one scale a class. '
+        f"Received: layer {layer.name!r} quantized to {mode!r}"
+    )

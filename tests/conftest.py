@@ -1,0 +1,83 @@
+"""What several test files ask: random weights that mean something, and the identity of the paper."""
+
+import keras
+import numpy as np
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def dtype_policy_as_it_was():
+    policy = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(scope="session")
+def randomize():
+    """Give every weight of a model a random value, batch statistics included, that keeps activations sane."""
+
+    def value(variable, rng):
+        shape, kind = variable.shape, variable.path.rpartition("/")[2]
+        if kind in ("moving_variance", "variance", "gamma"):
+            return rng.uniform(0.5, 1.5, shape)
+        if len(shape) < 2:  # biases, means
+            return rng.normal(0, 0.2, shape)
+        # A depthwise kernel (h, w, C, 1) sees h * w values, any other all but its last axis.
+        fan_in = np.prod(shape[:2]) if kind == "depthwise_kernel" else np.prod(shape[:-1])
+        return rng.normal(0, np.sqrt(2 / fan_in), shape)
+
+    def randomize(model, seed=0):
+        rng = np.random.default_rng(seed)
+        for variable in model.variables:
+            if "float" in keras.backend.standardize_dtype(variable.dtype):
+                variable.assign(value(variable, rng))
+        return model
+
+    return randomize
+
+
+@pytest.fixture(scope="session")
+def photos():
+    """`photos(2, 32, 48)`: random pixels in 0..255, with edges and flat parts as photos have them."""
+
+    def photos(count, height, width, seed=0):
+        coarse = np.random.default_rng(seed).integers(0, 256, (count, height // 4 + 1, width // 4 + 1, 3))
+        return np.kron(coarse, np.ones((1, 4, 4, 1)))[:, :height, :width].astype("float32")
+
+    return photos
+
+
+@pytest.fixture(scope="session")
+def logits_of_maps():
+    """`mean(map) + bias` for all classes, from a localizer with top_k="all": (B, classes)."""
+
+    def logits_of_maps(localizer, images):
+        rows = localizer(images)
+        means = np.mean(rows["class_activation_maps"], axis=(2, 3))
+        order = np.argsort(rows["detection_classes"], axis=1)
+        bias = localizer.get_layer("class_activation_head").affine()[1]
+        return np.take_along_axis(means, order, axis=1) + np.asarray(bias)
+
+    return logits_of_maps
+
+
+@pytest.fixture(scope="session")
+def assert_maps_explain(logits_of_maps):
+    """The identity `mean(map) + bias == logit`, with what the classifier itself returns on the right.
+
+    Probabilities are turned back: log-odds for sigmoid; for softmax, which leaves a constant open,
+    differences from the first class.
+    """
+
+    def assert_maps_explain(localizer, classifier_output, images, activation="linear", atol=1e-4):
+        ours, theirs = logits_of_maps(localizer, images), np.asarray(classifier_output, "float64")
+        theirs = theirs.reshape(ours.shape)
+        if activation == "sigmoid":
+            theirs = np.log(theirs) - np.log1p(-theirs)
+        if activation == "softmax":
+            assert np.ptp(theirs) > 1e-3, "nothing to explain"
+            theirs = np.log(theirs)
+            ours, theirs = (logits - logits[:, :1] for logits in (ours, theirs))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=atol)
+
+    return assert_maps_explain
