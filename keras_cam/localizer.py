@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import keras
+import numpy as np
 
 from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
 from keras_cam.layers import ClassActivationHead, ClassSelection, MapDetections
@@ -41,8 +42,8 @@ def build_localizer(
         top_k: int, the number of best classes that get rows; more than there are means all. None or "all":
             every class.
         class_ids: choose the classes instead. "input" adds a second input `class_ids`, integers (B, K), other
-            classes for every image: `localizer({"images": images, "class_ids": [[281], [207]]})`. A list of
-            integers: always those. Rows then keep the asked order, with or without boxes.
+            classes for every image: `localizer({"images": images, "class_ids": np.array([[281], [207]])})`.
+            A list of integers: always those. Rows then keep the asked order, with or without boxes.
         threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed.
         components: "largest", one box a class; "all", a box for each connected component, largest first.
         max_boxes: int, rows of each class with components="all"; 5 by default.
@@ -75,14 +76,15 @@ def build_localizer(
     head = find_classification_head(model, output)
     backbone = keras.Model(head.inputs, head.features, name="backbone")
     images = keras.Input(batch_shape=head.inputs.shape, dtype=head.inputs.dtype, name="images")
-    features = backbone(images)
+    # Without this, layers that augment images would do so whenever the localizer is simply called.
+    features = backbone(images, training=False)
     classifier = ClassActivationHead(head.classifier, name="class_activation_head")
     logits = classifier(features)
     classes = logits.shape[-1]
     scores = _activation(head, classes, activation)
 
     inputs: Any = images
-    if class_ids == "input":
+    if isinstance(class_ids, str) and class_ids == "input":
         chosen = keras.Input((None,), dtype="int32", name="class_ids")
         inputs = {"images": images, "class_ids": chosen}
     elif class_ids is not None:
@@ -102,7 +104,7 @@ def build_localizer(
         boxes_first=class_ids is None,
         name="detections",
     )
-    outputs = detections(classifier(features, chosen), chosen, scores(logits))
+    outputs = detections(classifier(features, chosen), chosen, scores(logits), images)
     return keras.Model(inputs, outputs, name=name)
 
 
@@ -129,15 +131,13 @@ def _class_count(top_k: int | str | None, classes: int, rule: str) -> int:
 
 
 def _valid_ids(class_ids: Any, classes: int) -> list[int]:
-    if (
-        isinstance(class_ids, str)
-        or len(class_ids) == 0
-        or not all(0 <= index < classes for index in class_ids)
-    ):
+    ids = np.asarray(class_ids)
+    if ids.dtype.kind not in "iu" or ids.ndim != 1 or ids.size == 0 or ids.min() < 0 or ids.max() >= classes:
         raise ValueError(
-            f'`class_ids` must be "input" or a list of integers in [0, {classes}). Received: class_ids={class_ids!r}'
+            f'`class_ids` must be "input" or a list of integers in [0, {classes}). '
+            f"Received: class_ids={class_ids!r}"
         )
-    return [int(index) for index in class_ids]
+    return ids.tolist()
 
 
 def _rows_per_class(components: str, max_boxes: int | None) -> int:
