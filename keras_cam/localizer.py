@@ -47,8 +47,9 @@ def build_localizer(
         threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed.
         components: "largest", one box a class; "all", a box for each connected component, largest first.
         max_boxes: int, rows of each class with components="all"; 5 by default.
-        rule: "one_threshold"; or "tight_and_loose", the paper's five boxes from three classes: a loose one
-            (`threshold`) and a tight one (100/255 of the maximum) for the first two and a loose one for the third.
+        rule: "one_threshold"; or "tight_and_loose", the paper's five boxes from three classes: a tight one
+            (100/255 of the maximum) and a loose one (`threshold`) for the first two, a loose one for the
+            third.
         output: name or index of the output to localize, if the model has several.
         activation: "softmax" or "sigmoid", what turns logits into scores. By default what the model
             ends in; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.

@@ -48,8 +48,8 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
     """Trace back from an output to the global average pooling that its logits are a linear function of.
 
     Functional models, `Sequential` and models nested in them to any depth are followed. Between pooling and
-    output there may be `Dense` or 1x1 `Conv2D` layers without a nonlinearity, `BatchNormalization`, dropout, reshaping
-    and a last softmax or sigmoid. The classifier may also be a convolution in front of the pooling.
+    output there may be `Dense` or 1x1 `Conv2D` layers without a nonlinearity, `BatchNormalization`, dropout,
+    reshaping and a last softmax or sigmoid. The classifier may also be a convolution in front of the pooling.
 
     Args:
         model: a built Keras model.
@@ -95,8 +95,9 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
 def _output_tensor(model: keras.Model, output: str | int | None) -> Any:
     if not is_graph(model):
         raise ValueError(
-            "`model` must be a functional or a built `Sequential` model, whose layers can be traced; give a `Sequential` "
-            f"model an `Input`, rebuild a subclassed one functionally. Received: model={model!r}"
+            "`model` must be a functional or a built `Sequential` model, whose layers can be traced; give a "
+            "`Sequential` model an `Input`, rebuild a subclassed one functionally. "
+            f"Received: model={model!r}"
         )
     # A `Sequential` has neither `output` nor `output_names` of its own.
     names, tensors = list(getattr(model, "output_names", ["output"])), list(model.outputs)

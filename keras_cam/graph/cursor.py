@@ -8,8 +8,8 @@ import keras
 class GraphCursor:
     """A place in a functional graph, moved backwards from a tensor to what it was made from.
 
-    A nested model (`Sequential` or functional, to any depth) is entered through its output and left through its
-    input, so the walk sees one flat graph.
+    A nested model (`Sequential` or functional, to any depth) is entered through its output and left through
+    its input, so the walk sees one flat graph.
 
     Args:
         tensor: KerasTensor to start at.

@@ -21,7 +21,8 @@ class ClassActivationHead(keras.layers.Layer):
     Args:
         classifier: the layers between the pooling and the logits, in order, each affine in its channels:
             `Dense` and 1x1 `Conv2D` (their activations are ignored: the head gives logits) and
-            `BatchNormalization` (its moving statistics are used). Empty if the pooled channels are the logits.
+            `BatchNormalization` (its moving statistics are used). Empty if the pooled channels are the
+            logits.
 
     Input shape:
         features: (B, h, w, C). class_ids (optional): integers (B, K).

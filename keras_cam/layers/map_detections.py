@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cam.ops import boxes_from_maps
+from keras_cam.ops.boxes import boxes_from_maps
 
 RULES = ("one_threshold", "tight_and_loose")
 
@@ -33,12 +33,13 @@ class MapDetections(keras.layers.Layer):
             themselves, rows are in the order of the classes.
 
     Input shape:
-        maps (B, K, h, w), class_ids (B, K), probabilities (B, N).
+        maps (B, K, h, w), class_ids (B, K), probabilities (B, N), images (B, H, W, C), of which only the
+        size matters: boxes are those of the maps resized to it.
 
     Output shape:
         A dict of `detection_boxes` (B, R, 4) as ymin, xmin, ymax, xmax in [0, 1], `detection_classes` (B, R)
-        int32, `detection_scores` (B, R), `num_detections` (B,) int32 and `class_activation_maps` (B, R, h, w),
-        with R = K * max_boxes, or 5 * max_boxes for "tight_and_loose".
+        int32, `detection_scores` (B, R), `num_detections` (B,) int32 and `class_activation_maps`
+        (B, R, h, w), with R = K * max_boxes, or 5 * max_boxes for "tight_and_loose".
 
     Reference:
         Zhou et al., CVPR 2016, section 3.2.
@@ -47,7 +48,8 @@ class MapDetections(keras.layers.Layer):
 
     >>> import numpy as np
     >>> maps = np.array([[[[-1.0, -2.0]], [[0.0, 5.0]]]])  # two classes, 1x2 positions
-    >>> rows = MapDetections()(maps, np.array([[7, 3]]), np.full((1, 10), 0.1))
+    >>> images = np.zeros((1, 32, 64, 3))
+    >>> rows = MapDetections()(maps, np.array([[7, 3]]), np.full((1, 10), 0.1), images)
     >>> rows["detection_classes"].numpy().tolist(), int(rows["num_detections"][0])
     ([[3, 7]], 1)
     """
@@ -72,7 +74,7 @@ class MapDetections(keras.layers.Layer):
         self.rule = rule
         self.boxes_first = boxes_first
 
-    def call(self, maps: Any, class_ids: Any, probabilities: Any) -> dict[str, Any]:
+    def call(self, maps: Any, class_ids: Any, probabilities: Any, images: Any) -> dict[str, Any]:
         class_ids = ops.cast(class_ids, "int32")
         thresholds: Any = self.threshold
         if self.rule == "tight_and_loose":
@@ -80,8 +82,8 @@ class MapDetections(keras.layers.Layer):
             ranks = [_RANKS[row] for row in rows]
             maps, class_ids = ops.take(maps, ranks, axis=1), ops.take(class_ids, ranks, axis=1)
             thresholds = [TIGHT_THRESHOLD if _TIGHT[row] else self.threshold for row in rows]
-        boxes, found = boxes_from_maps(maps, thresholds, self.max_boxes)
-        batch, classes, height, width = ops.shape(maps)
+        boxes, found = boxes_from_maps(maps, thresholds, self.max_boxes, ops.shape(images)[1:3])
+        batch, classes = ops.shape(maps)[:2]
         rows = classes * self.max_boxes
         if self.max_boxes > 1:
             maps, class_ids = (ops.repeat(x, self.max_boxes, axis=1) for x in (maps, class_ids))
@@ -96,7 +98,9 @@ class MapDetections(keras.layers.Layer):
             detections = _boxes_first(detections, found, batch, rows)
         return {**detections, "num_detections": ops.sum(ops.cast(found, "int32"), axis=1)}
 
-    def compute_output_spec(self, maps: Any, class_ids: Any, probabilities: Any) -> dict[str, Any]:
+    def compute_output_spec(
+        self, maps: Any, class_ids: Any, probabilities: Any, images: Any
+    ) -> dict[str, Any]:
         batch, classes, height, width = maps.shape
         if self.rule == "tight_and_loose":
             classes = sum(rank < classes for rank in _RANKS)

@@ -45,8 +45,8 @@ class PixelNormalization(keras.layers.Layer):
             raise ValueError(
                 f'`channel_order` must be "rgb" or "bgr". Received: channel_order={channel_order!r}'
             )
-        self.mean = mean
-        self.scale = scale
+        self.mean = mean if isinstance(mean, float | int) else tuple(mean)
+        self.scale = scale if isinstance(scale, float | int) else tuple(scale)
         self.channel_order = channel_order
 
     def call(self, pixels: Any) -> Any:

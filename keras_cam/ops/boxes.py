@@ -7,8 +7,9 @@ from keras import ops
 from keras_cam.ops.components import (
     HORIZONTAL_OF_DIAGONAL,
     VERTICAL_OF_DIAGONAL,
+    connected_components,
     neighbour_table,
-    surface_components,
+    over_saddles,
 )
 
 # Where the area of a cell is measured: the midpoints of four strips. Along each line it is exact.
@@ -18,18 +19,22 @@ _LINES = (0.125, 0.375, 0.625, 0.875)
 _FLAT = 1e-6
 
 
-def boxes_from_maps(maps: Any, threshold: Any = 0.2, max_boxes: int = 1) -> tuple[Any, Any]:
+def boxes_from_maps(
+    maps: Any, threshold: Any = 0.2, max_boxes: int = 1, image_size: tuple[Any, Any] | None = None
+) -> tuple[Any, Any]:
     """Bounding boxes of the largest connected components above a part of each map's maximum.
 
-    The map is taken as the surface that bilinear resizing (half-pixel centres) makes of it, at any
-    resolution: the boxes are those of the upsampled map up to the rounding to pixels, without upsampling.
-    A map without a positive value, or constant, has no box.
+    The map is taken as the surface that bilinear resizing (half-pixel centres) makes of it. Which parts are
+    connected and where they end is worked out on the map's own grid, so the cost does not depend on the
+    size of the image. A map without a positive value, or constant, has no box.
 
     Args:
         maps: float tensor (B, K, h, w), raw class activation maps.
         threshold: float in [0, 1), the part of the maximum that must be exceeded; or a tensor that
             broadcasts to (B, K).
         max_boxes: int, how many components to return for each map, the largest area first.
+        image_size: (height, width) in pixels of the upsampled map whose boxes are meant: its maximum is
+            that of its pixels, and what is thinner than a pixel is lost. None: the surface itself.
 
     Returns:
         `(boxes_yxyx, found)`: float32 (B, K, max_boxes, 4) as `ymin, xmin, ymax, xmax` in [0, 1] of the
@@ -50,25 +55,27 @@ def boxes_from_maps(maps: Any, threshold: Any = 0.2, max_boxes: int = 1) -> tupl
     maps = ops.cast(maps, "float32")
     batch, classes, height, width = ops.shape(maps)
     surfaces, nodes = batch * classes, height * width
-    excess = ops.reshape(_excess(maps, threshold), (surfaces, nodes))
+    rows = _beside_nodes(height, None if image_size is None else image_size[0])
+    columns = _beside_nodes(width, None if image_size is None else image_size[1])
+    samples = ops.matmul(ops.matmul(_hats(rows, height), maps), ops.transpose(_hats(columns, width)))
+    level = _level(maps, samples, threshold)
+
+    # From here on nodes come first and surfaces last, (N, M): what is gathered are whole rows of memory.
     table = neighbour_table(height, width)
-    around = ops.take(excess, table, axis=1)  # (M, N, 8)
+    excess = ops.transpose(ops.reshape(maps - level, (surfaces, nodes)))
+    around = ops.take(excess, table, axis=0)
+    sides = _sides(ops.reshape(samples - level, (surfaces, height, 2, width, 2)))
+    facing = _facing(sides, table)
+    edges = ops.any(ops.logical_and(sides > 0, facing > 0), axis=2)
+    labels = connected_components(ops.concatenate([edges, over_saddles(excess, around)], axis=0), table)
 
-    labels = surface_components(excess, table)
-    areas = ops.segment_sum(
-        ops.reshape(_node_areas(excess, around), (-1,)),
-        ops.reshape(labels, (-1,)),
-        num_segments=surfaces * nodes,
-    )
-    # Padded, because a small map has fewer nodes than a caller may ask for boxes.
-    areas = ops.pad(ops.reshape(areas, (surfaces, nodes)), ((0, 0), (0, max_boxes - 1)))
-    largest, components = ops.top_k(areas, max_boxes)  # (M, max_boxes)
-
-    components = components + ops.arange(surfaces, dtype="int32")[:, None] * nodes
-    member = ops.logical_and(labels[:, None, :] == components[..., None], (excess > 0)[:, None, :])
-    reach = ops.where(member[..., None], _reach(excess, around, height, width)[:, None], -1.0)
-    up, left, right, down = ops.unstack(ops.max(reach, axis=2), 4, axis=-1)
-    boxes = ops.stack([1 - up, 1 - left, down, right], axis=-1)
+    inside = ops.max(sides, axis=(0, 2)) > 0
+    areas = ops.where(inside, _node_areas(excess, around), 0.0)
+    largest, roots = _largest(areas, labels, max_boxes)
+    member = ops.logical_and(inside[:, :, None], labels[:, :, None] == roots)  # (N, M, max_boxes)
+    reach = _reach(sides, facing, rows, columns)[..., None]
+    up, left, right, down = ops.unstack(ops.max(ops.where(member, reach, -1.0), axis=1), 4, axis=0)
+    boxes = ops.stack([1 - up, 1 - left, down, right], axis=-1)  # (M, max_boxes, 4)
     found = largest > 0
     boxes = ops.where(found[..., None], ops.clip(boxes, 0.0, 1.0), 0.0)
     return (
@@ -77,49 +84,111 @@ def boxes_from_maps(maps: Any, threshold: Any = 0.2, max_boxes: int = 1) -> tupl
     )
 
 
-def _excess(maps: Any, threshold: Any) -> Any:
-    """How far each value lies above its map's threshold; -1 everywhere in a map that has no box."""
-    highest = ops.max(maps, axis=(2, 3), keepdims=True)
-    lowest = ops.min(maps, axis=(2, 3), keepdims=True)
-    has_box = ops.logical_and(highest > 0, highest - lowest > _FLAT * highest)
-    level = highest * ops.convert_to_tensor(threshold, "float32")[..., None, None]
-    return ops.where(has_box, maps - level, -1.0)
+def _beside_nodes(length: Any, pixels: Any) -> Any:
+    """Positions, in nodes, of the pixel centres before and after each node: (length, 2)."""
+    nodes = ops.arange(length, dtype="float32")
+    if pixels is None:
+        return ops.stack([nodes, nodes], axis=1)
+    size = ops.cast(pixels, "float32") / ops.cast(length, "float32")
+    centre = (nodes + 0.5) * size - 0.5
+    nearest = ops.stack([ops.floor(centre), ops.ceil(centre)], axis=1)
+    return (nearest + 0.5) / size - 0.5
+
+
+def _hats(positions: Any, length: Any) -> Any:
+    """The matrix (2 * length, length) that interpolates a row of nodes linearly at the positions."""
+    last = ops.cast(length - 1, "float32")
+    inner = ops.clip(ops.reshape(positions, (-1, 1)), 0.0, last)
+    return ops.relu(1.0 - ops.absolute(inner - ops.arange(length, dtype="float32")))
+
+
+def _level(maps: Any, samples: Any, threshold: Any) -> Any:
+    """The value to exceed, (B, K, 1, 1); infinite for a map that has no box."""
+    highest = ops.max(samples, axis=(2, 3), keepdims=True)
+    flat = ops.max(maps, axis=(2, 3), keepdims=True) - ops.min(maps, axis=(2, 3), keepdims=True)
+    has_box = ops.logical_and(highest > 0, flat > _FLAT * highest)
+    part = ops.convert_to_tensor(threshold, "float32")[..., None, None]
+    return ops.where(has_box, highest * part, 3e38)
+
+
+def _sides(samples: Any) -> Any:
+    """The two samples on the upper, left, right and lower side of each node: (4, N, 2, M)."""
+    surfaces, height, _, width, _ = ops.shape(samples)
+    by_row = ops.transpose(samples, (2, 1, 3, 4, 0))  # row of the sample, h, w, its column, M
+    by_column = ops.transpose(samples, (4, 1, 3, 2, 0))
+    sides = ops.concatenate([by_row[:1], by_column, by_row[1:]], axis=0)
+    return ops.reshape(sides, (4, height * width, 2, surfaces))
+
+
+def _facing(sides: Any, table: Any) -> Any:
+    """For each side the opposite side of the neighbour there; at the border the side itself."""
+    _, nodes, _, surfaces = ops.shape(sides)
+    side = ops.arange(4, dtype="int32")[:, None]
+    itself = ops.arange(nodes, dtype="int32")
+    source = ops.where(table[:4] == itself, side, 3 - side) * nodes + table[:4]
+    return ops.take(ops.reshape(sides, (4 * nodes, 2, surfaces)), source, axis=0)
 
 
 def _node_areas(excess: Any, around: Any) -> Any:
-    """Share the positive area of each cell among its positive nodes: (M, N), in cells.
+    """Share the positive area of each cell among its positive nodes: (N, M), in cells.
 
     All positive corners of a cell belong to one component (but for two across a negative saddle, which get
     half each), so the sums over components are their areas. Each interior cell is met from its four nodes;
     half and quarter cells at the border are met by two and one with repeated corners, which comes out right.
     """
-    node = excess[..., None]
-    vertical = ops.take(around, VERTICAL_OF_DIAGONAL, axis=-1)
-    horizontal = ops.take(around, HORIZONTAL_OF_DIAGONAL, axis=-1)
-    diagonal = around[..., 4:]
-    positive = [ops.cast(corner > 0, "float32") for corner in (node, vertical, horizontal, diagonal)]
-    lines = ops.convert_to_tensor(_LINES, "float32")
-    start = node[..., None] + (vertical - node)[..., None] * lines  # (M, N, 4, lines)
-    end = horizontal[..., None] + (diagonal - horizontal)[..., None] * lines
-    slope = ops.maximum(ops.absolute(end - start), 1e-30)
-    covered = ops.mean(ops.clip(ops.maximum(start, end) / slope, 0.0, 1.0), axis=-1)
-    shared = covered * positive[0] / ops.maximum(sum(positive), 1.0)
-    return ops.sum(shared, axis=-1)
+    vertical = ops.take(around, VERTICAL_OF_DIAGONAL, axis=0)
+    horizontal = ops.take(around, HORIZONTAL_OF_DIAGONAL, axis=0)
+    diagonal = around[4:]
+    positive = [ops.cast(corner > 0, "float32") for corner in (excess, vertical, horizontal, diagonal)]
+    covered: Any = 0.0
+    for line in _LINES:
+        start = excess + (vertical - excess) * line  # (4, N, M)
+        end = horizontal + (diagonal - horizontal) * line
+        slope = ops.maximum(ops.absolute(end - start), 1e-30)
+        covered = covered + ops.clip(ops.maximum(start, end) / slope, 0.0, 1.0)
+    shared = covered / len(_LINES) / ops.maximum(sum(positive), 1.0)
+    return ops.sum(shared, axis=0) * positive[0]
 
 
-def _reach(excess: Any, around: Any, height: Any, width: Any) -> Any:
-    """How far the positive region of each node goes up, left, right and down: (M, N, 4).
+def _largest(areas: Any, labels: Any, count: int) -> tuple[Any, Any]:
+    """Areas and labels of the largest components of each surface: two tensors (M, count)."""
+    nodes, surfaces = ops.shape(areas)
+    totals = ops.segment_sum(
+        ops.reshape(areas, (-1,)), ops.reshape(labels, (-1,)), num_segments=nodes * surfaces
+    )
+    totals = ops.transpose(ops.reshape(totals, (nodes, surfaces)))
+    # Padded, because a small map has fewer nodes than a caller may ask for boxes.
+    largest, node = ops.top_k(ops.pad(totals, ((0, 0), (0, count - 1))), count)
+    return largest, node * surfaces + ops.arange(surfaces, dtype="int32")[:, None]
+
+
+def _reach(sides: Any, facing: Any, rows: Any, columns: Any) -> Any:
+    """How far the positive region around each node goes up, left, right and down: (4, N, M).
 
     Measured from the opposite side of the image, whose length is 1. A region's extremes lie on grid edges,
     where the surface is linear.
     """
-    edges = around[..., :4]
-    node = ops.maximum(excess, 0.0)[..., None]
+    height, width = ops.shape(rows)[0], ops.shape(columns)[0]
+    starts, ends = [], []
+    for positions, length in ((rows, height), (columns, width)):
+        size = ops.cast(length, "float32")
+        forward = (ops.concatenate([positions[1:, 0], (size - 0.5)[None]]) + 0.5) / size
+        backward = 1 - (ops.concatenate([ops.full((1,), -0.5), positions[:-1, 1]]) + 0.5) / size
+        positions = (positions + 0.5) / size
+        starts.append((1 - positions[:, 0], positions[:, 1]))
+        ends.append((backward, forward))
+    start, end = (
+        ops.stack(
+            [
+                ops.repeat(by_row[0], width),
+                ops.tile(by_column[0], [height]),
+                ops.tile(by_column[1], [height]),
+                ops.repeat(by_row[1], width),
+            ]
+        )[..., None]
+        for by_row, by_column in (starts, ends)
+    )
     # Towards a positive neighbour the region goes on at least to that node, or to the border of the image.
-    steps = ops.where(edges > 0, 1.0, node / ops.maximum(node - edges, 1e-30))
-    index = ops.arange(height * width, dtype="int32")
-    y = ops.cast(index // width, "float32") + 0.5
-    x = ops.cast(index % width, "float32") + 0.5
-    rows, columns = ops.cast(height, "float32"), ops.cast(width, "float32")
-    centre = ops.stack([rows - y, columns - x, x, y], axis=-1)
-    return (steps + centre) / ops.stack([rows, columns, columns, rows])
+    part = ops.where(facing > 0, 1.0, sides / ops.maximum(sides - facing, 1e-30))
+    part = ops.max(ops.where(sides > 0, part, 0.0), axis=2)
+    return start + (end - start) * part

@@ -21,11 +21,11 @@ def neighbour_table(height: Any, width: Any) -> Any:
         width: int or scalar integer tensor, the columns of the grid.
 
     Returns:
-        int32 tensor (height * width, 8).
+        int32 tensor (8, height * width).
 
     Example:
 
-    >>> neighbour_table(1, 3)[1].numpy().tolist()
+    >>> neighbour_table(1, 3).numpy()[:, 1].tolist()
     [1, 0, 2, 1, 0, 2, 0, 2]
     """
     nodes = ops.arange(height * width, dtype="int32")
@@ -34,49 +34,58 @@ def neighbour_table(height: Any, width: Any) -> Any:
         ops.clip(rows + dy, 0, height - 1) * width + ops.clip(columns + dx, 0, width - 1)
         for dy, dx in NEIGHBOURS
     ]
-    return ops.stack(table, axis=1)
+    return ops.stack(table)
 
 
-def surface_components(excess: Any, table: Any) -> Any:
-    """Label the connected components of the region where a bilinear surface is positive.
+def over_saddles(excess: Any, around: Any) -> Any:
+    """Whether the surface connects each node to its diagonal neighbours inside their common cell.
 
-    The surface interpolates the nodes of a grid. Within a cell it has no maximum of its own, so every
-    component contains nodes, and which nodes belong together is decided by the cells: two nodes joined by
-    a grid edge are connected when both are positive; two across a cell also when the saddle of the cell is
-    positive, which for positive `a`, `d` and opposite corners `b`, `c` means `a * d > b * c`. No pixel of
-    the surface is ever computed.
+    With two opposite corners `a`, `d` above the level and `b`, `c` below it, they are connected if the saddle
+    `(ad - bc) / (a + d - b - c)` of the bilinear surface is above it too: relative to the level, if
+    `a * d > b * c`.
 
     Args:
-        excess: float tensor (M, N), the N = h * w nodes of each of M surfaces, minus their thresholds.
-        table: int32 tensor (N, 8) from `neighbour_table(h, w)`.
+        excess: float tensor (N, M), the nodes of M surfaces relative to the level.
+        around: float tensor (8, N, M), their neighbours.
 
     Returns:
-        int32 tensor (M, N): two positive nodes have the same label exactly if they are connected. A label
-        is the index, in the flattened (M * N,) nodes, of the component's last node; a node that is not
-        positive has its own index.
+        bool tensor (4, N, M), in the order of the diagonals in `NEIGHBOURS`.
+    """
+    vertical = ops.take(around, VERTICAL_OF_DIAGONAL, axis=0)
+    horizontal = ops.take(around, HORIZONTAL_OF_DIAGONAL, axis=0)
+    diagonal = around[4:]
+    above = ops.logical_and(excess > 0, diagonal > 0)
+    return ops.logical_and(above, excess * diagonal > vertical * horizontal)
 
-    Example: two positive corners with a low saddle between them, then with a high one.
+
+def connected_components(joined: Any, table: Any) -> Any:
+    """Label the connected components of grid nodes.
+
+    Args:
+        joined: bool tensor (8, N, M), whether a node and its neighbour belong together, in each of M grids
+            of N nodes; the same from both sides.
+        table: int32 tensor (8, N) from `neighbour_table`.
+
+    Returns:
+        int32 tensor (N, M): two nodes of a grid have the same label exactly if they are connected. A label
+        is the index of the component's last node in the flattened (N * M,) nodes.
+
+    Example: three nodes in a row, the first two joined.
 
     >>> import numpy as np
-    >>> table = neighbour_table(2, 2)
-    >>> surface_components(np.array([[1.0, -2.0, -2.0, 1.0], [2.0, -1.0, -1.0, 2.0]]), table).numpy().tolist()
-    [[0, 1, 2, 3], [7, 5, 6, 7]]
+    >>> joined = np.zeros((8, 3, 1), bool)
+    >>> joined[2, 0] = joined[1, 1] = True  # right of the first, left of the second
+    >>> connected_components(joined, neighbour_table(1, 3)).numpy().ravel().tolist()
+    [1, 1, 2]
     """
-    surfaces, nodes = ops.shape(excess)
-    around = ops.take(excess, table, axis=1)  # (M, N, 8)
-    diagonal = around[..., 4:]
-    vertical = ops.take(around, VERTICAL_OF_DIAGONAL, axis=-1)
-    horizontal = ops.take(around, HORIZONTAL_OF_DIAGONAL, axis=-1)
-    node = excess[..., None]
-    over_saddle = ops.logical_and(diagonal > 0, node * diagonal > vertical * horizontal)
-    joined = ops.logical_and(node > 0, ops.concatenate([around[..., :4] > 0, over_saddle], axis=-1))
-    own = ops.reshape(ops.arange(surfaces * nodes, dtype="int32"), (surfaces, nodes))
+    _, nodes, grids = ops.shape(joined)
+    own = ops.reshape(ops.arange(nodes * grids, dtype="int32"), (nodes, grids))
 
     # Every node takes the largest label around it, then the label of the node that label names: the second
-    # step doubles the distance a label has travelled, so a handful of rounds settles any shape.
+    # step doubles the distance a label has travelled, so a handful of rounds settles most shapes.
     def spread(labels: Any, _: Any) -> tuple[Any, Any]:
-        reached = ops.where(joined, ops.take(labels, table, axis=1), -1)
-        larger = ops.maximum(labels, ops.max(reached, axis=-1))
+        around = ops.where(joined, ops.take(labels, table, axis=0), -1)
+        larger = ops.maximum(labels, ops.max(around, axis=0))
         settled = ops.take(ops.reshape(larger, (-1,)), larger)
         return settled, ops.any(ops.not_equal(settled, labels))
 

@@ -1,0 +1,69 @@
+"""What maps and boxes cost: a localizer against its bare classifier, in one run.
+
+    python benchmarks/localizer_cost.py [--models vgg16_gap resnet50 ...] [--batch-sizes 1 8 32]
+
+Both run inside `tf.function`, by turns, on the same photos from scikit-image; the ratio is that of the
+medians. Weights are random unless they install with pip, which does not change the cost of a convolution.
+"""
+
+import argparse
+import statistics
+import time
+
+from keras_cam.quiet_tensorflow import import_quietly
+
+import_quietly()
+
+import tensorflow as tf  # noqa: E402
+from skimage import data  # noqa: E402
+
+import keras_cam  # noqa: E402
+
+MODELS = ("vgg16_gap", "resnet50", "mobilenet_v2", "efficientnet_lite0")
+PHOTOS = (data.astronaut, data.chelsea, data.coffee, data.rocket)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=MODELS)
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=(1, 8, 32))
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each model and batch size")
+    arguments = parser.parse_args()
+    print(f"{'model':<20} {'batch':>5} {'classifier':>12} {'localizer':>12} {'ratio':>6} {'pairs':>6}")
+    for name in arguments.models:
+        pretrained = name.startswith("efficientnet_lite")
+        model = keras_cam.build_model(name, weights="imagenet" if pretrained else None)
+        localizer = keras_cam.build_localizer(model, top_k=5)
+        for batch_size in arguments.batch_sizes:
+            images = photos(batch_size, model.input_shape[1:3])
+            classify, localize, pairs = measure(model, localizer, images, arguments.seconds)
+            print(
+                f"{name:<20} {batch_size:>5} {classify * 1e3:>9.2f} ms {localize * 1e3:>9.2f} ms "
+                f"{localize / classify:>6.3f} {pairs:>6}",
+                flush=True,
+            )
+
+
+def photos(count: int, size_hw: tuple[int, int]) -> tf.Tensor:
+    resized = [tf.image.resize(photo(), size_hw) for photo in PHOTOS]
+    return tf.stack([resized[index % len(resized)] for index in range(count)])
+
+
+def measure(model, localizer, images, seconds: float) -> tuple[float, float, int]:
+    """Median seconds of a call of each, and how many pairs of calls."""
+    calls = [tf.function(model), tf.function(localizer)]
+    times: list[list[float]] = [[], []]
+    for _ in range(3):
+        for call in calls:
+            call(images)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[0]) < 10:
+        for call, kept in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            tf.nest.map_structure(lambda tensor: tensor.numpy(), call(images))
+            kept.append(time.perf_counter() - start)
+    return statistics.median(times[0]), statistics.median(times[1]), len(times[0])
+
+
+if __name__ == "__main__":
+    main()
