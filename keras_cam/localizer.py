@@ -59,7 +59,8 @@ def build_localizer(
         A `keras.Model`.
 
     Raises:
-        ValueError: the model has no exact map (the layer in the way is named), or an argument is out of range.
+        ValueError: the model has no exact map (the layer in the way is named), or an argument is out of
+            range.
 
     Reference:
         Zhou et al., CVPR 2016, sections 2 and 3.2.

@@ -46,7 +46,6 @@ def test_layer_comes_back_from_its_config_and_from_a_file(make, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     x = pixels(2, 6, 6, 3)
     np.testing.assert_array_equal(loaded(x), model(x))
-    assert loaded.layers[-1].get_config() == layer.get_config()
 
 
 @pytest.mark.parametrize(
