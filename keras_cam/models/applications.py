@@ -4,6 +4,9 @@ Reference:
     https://keras.io/api/applications
 """
 
+import math
+from typing import Any
+
 import keras
 
 from keras_cam.graph.classification_head import find_classification_head
@@ -37,6 +40,8 @@ def application(
     """
     constructor = getattr(keras.applications, name)
     backbone = constructor(include_top=False, weights=backbone_weights, input_shape=images.shape[1:])
+    if name.startswith("EfficientNetB") and backbone_weights is None:
+        backbone = _with_published_rescaling(backbone)
     if output_stride is not None:
         backbone = dilate(backbone, output_stride)
     backbone.name = "backbone"
@@ -56,3 +61,17 @@ def load_imagenet_classifier(model: keras.Model, name: str) -> None:
     model.get_layer("head").set_weights(
         [keras.ops.convert_to_numpy(kernel), keras.ops.convert_to_numpy(bias)]
     )
+
+
+def _with_published_rescaling(backbone: keras.Model) -> keras.Model:
+    """Divide by the root of the channels' deviations, as Keras does only if it loads its own weights.
+
+    Otherwise a file saved from the pretrained network would mean something else to a network built without.
+    """
+    rescaling = keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)])
+
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
+        outputs = layer(*args, **kwargs)
+        return rescaling(outputs) if isinstance(layer, keras.layers.Normalization) else outputs
+
+    return keras.models.clone_model(backbone, call_function=call)
