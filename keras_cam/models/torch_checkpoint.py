@@ -7,15 +7,15 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-_MAGIC = 0x1950A86A20F9469CFC6C
-_DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+_MAGIC = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+_DTYPES: dict[str, np.dtype] = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
 def read_torch_checkpoint(path: str | PathLike[str]) -> dict[str, np.ndarray]:
     """Read a state dict saved by `torch.save` in the format before PyTorch 1.6.
 
-    Nothing but an ordered dict and tensors can come out of it: the unpickler knows no other class or function,
-    so an unknown file cannot run code.
+    Nothing but an ordered dict and tensors can come out of it: the unpickler knows no other class or
+    function, so an unknown file cannot run code.
 
     Args:
         path: a `.pth` file in the old format: pickles, followed by the raw storages.
@@ -24,16 +24,16 @@ def read_torch_checkpoint(path: str | PathLike[str]) -> dict[str, np.ndarray]:
         Name to array, in the file's order.
 
     Raises:
-        ValueError: the file is in another format.
+        ValueError: the file is in another format or cut off.
         pickle.UnpicklingError: it contains other objects.
     """
     with open(path, "rb") as file:
-        try:
-            magic = _Unpickler(file).load()
-        except (pickle.UnpicklingError, EOFError) as error:
-            raise ValueError(f"A checkpoint must be a `torch.save` pickle. Received: {path}") from error
-        if magic != _MAGIC:
-            raise ValueError(f"A checkpoint must be a `torch.save` pickle. Received: {path}")
+        # Compared as bytes: what a pickle of another kind would do when read is anyone's guess.
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise ValueError(
+                "A checkpoint must be in the format of `torch.save` before PyTorch 1.6, not a zip file. "
+                f"Received: {str(path)!r}"
+            )
         _Unpickler(file).load()  # protocol version
         _Unpickler(file).load()  # sizes of the platform's types
         tensors = _Unpickler(file).load()
@@ -45,8 +45,13 @@ def read_torch_checkpoint(path: str | PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def _read_storage(file: BinaryIO, dtype: np.dtype) -> np.ndarray:
-    count = int(np.frombuffer(file.read(8), "<i8")[0])
-    return np.frombuffer(file.read(count * dtype.itemsize), dtype)
+    size = int.from_bytes(file.read(8), "little") * dtype.itemsize
+    storage = file.read(size)
+    if len(storage) != size:
+        raise ValueError(
+            f"A checkpoint must be complete. Received: {len(storage)} of {size} bytes of a storage"
+        )
+    return np.frombuffer(storage, dtype)
 
 
 class _Tensor:
@@ -58,8 +63,10 @@ class _Tensor:
         self.offset, self.shape, self.strides = offset, shape, strides
 
     def array(self, storage: np.ndarray) -> np.ndarray:
-        strides = [stride * self.dtype.itemsize for stride in self.strides]
-        return np.lib.stride_tricks.as_strided(storage[self.offset :], self.shape, strides)
+        itemsize = self.dtype.itemsize
+        strides = [stride * itemsize for stride in self.strides]
+        # Unlike `as_strided`, this refuses to reach beyond the storage.
+        return np.ndarray(self.shape, self.dtype, storage, self.offset * itemsize, strides)
 
 
 class _Unpickler(pickle.Unpickler):

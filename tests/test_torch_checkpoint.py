@@ -1,0 +1,170 @@
+"""Checkpoints in the old format of `torch.save`, written here byte by byte: no torch in sight."""
+
+import collections
+import io
+import os
+import pickle
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+
+from keras_cam.models.efficientnet_lite import weights_file
+from keras_cam.models.torch_checkpoint import read_torch_checkpoint
+
+MAGIC = 0x1950A86A20F9469CFC6C
+
+
+class Global:
+    """Stands for a name of a module that need not be installed."""
+
+    def __init__(self, module, name):
+        self.module, self.name = module, name
+
+
+class Storage:
+    def __init__(self, kind, key, values):
+        self.kind, self.key, self.values = kind, key, values
+
+
+class Tensor:
+    """A view into a storage, as `torch` pickles it."""
+
+    def __init__(self, storage, offset, shape, strides):
+        self.arguments = (storage, offset, shape, strides, False, collections.OrderedDict())
+
+
+class Call:
+    """Anything that calls a function when it is unpickled."""
+
+    def __init__(self, function, *arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
+
+
+class Writer(pickle._Pickler):  # the one in Python, whose `save` can be extended
+    def save(self, obj, save_persistent_id=True):
+        if isinstance(obj, Global):
+            return self.write(b"c" + f"{obj.module}\n{obj.name}\n".encode())
+        if isinstance(obj, Tensor):
+            self.save(Global("torch._utils", "_rebuild_tensor_v2"))
+            self.save(obj.arguments)
+            return self.write(pickle.REDUCE)
+        return super().save(obj, save_persistent_id)
+
+    def persistent_id(self, obj):
+        if isinstance(obj, Storage):
+            return ("storage", Global("torch", obj.kind), obj.key, "cpu", len(obj.values), None)
+        return None
+
+
+def dumped(obj):
+    file = io.BytesIO()
+    Writer(file, protocol=2).dump(obj)
+    return file.getvalue()
+
+
+def checkpoint(tensors, storages):
+    """Five pickles, then each storage: the number of its values and the values."""
+    sizes = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
+    head = [MAGIC, 1001, sizes, tensors, [storage.key for storage in storages]]
+    raw = [struct.pack("<q", len(s.values)) + s.values.tobytes() for s in storages]
+    return b"".join([*map(dumped, head), *raw])
+
+
+def read(tmp_path, content):
+    path = tmp_path / "model.pth"
+    path.write_bytes(content)
+    return read_torch_checkpoint(path)
+
+
+FLOATS = Storage("FloatStorage", "94", np.arange(24, dtype="<f4") / 8)
+COUNTS = Storage("LongStorage", "7", np.array([3, -(2**40)], "<i8"))
+TENSORS = collections.OrderedDict(
+    weight=Tensor(FLOATS, 0, (2, 3, 4), (12, 4, 1)),
+    transposed=Tensor(FLOATS, 0, (4, 3), (1, 4)),
+    row=Tensor(FLOATS, 20, (4,), (1,)),
+    steps=Tensor(COUNTS, 1, (), ()),
+)
+
+
+def test_tensors_are_views_into_shared_storages(tmp_path):
+    tensors = read(tmp_path, checkpoint(TENSORS, [FLOATS, COUNTS]))
+    assert list(tensors) == ["weight", "transposed", "row", "steps"]
+    np.testing.assert_array_equal(tensors["weight"], FLOATS.values.reshape(2, 3, 4))
+    np.testing.assert_array_equal(tensors["transposed"], FLOATS.values[:12].reshape(3, 4).T)
+    np.testing.assert_array_equal(tensors["row"], [2.5, 2.625, 2.75, 2.875])
+    assert tensors["steps"] == -(2**40)
+    assert tensors["weight"].dtype == "float32"
+    assert tensors["steps"].dtype == "int64"
+
+
+def test_the_published_checkpoint_has_the_published_layers():
+    tensors = read_torch_checkpoint(weights_file("lite0"))
+    assert tensors["_conv_stem.weight"].shape == (32, 3, 3, 3)
+    assert tensors["_fc.weight"].shape == (1000, 1280)
+    trained = [t for name, t in tensors.items() if name.rpartition(".")[2] in ("weight", "bias")]
+    assert sum(t.size for t in trained) == 4_652_008  # as published: 4.7 million
+    assert all(np.isfinite(t).all() for t in trained)
+
+
+@pytest.mark.parametrize("place", ["first", "among the tensors"])
+def test_a_file_cannot_run_code(place, tmp_path):
+    flag = tmp_path / "ran"
+    attack = Call(os.system, f"touch {flag}")
+    content = dumped(attack) if place == "first" else checkpoint({"weight": attack}, [])
+    with pytest.raises(
+        (ValueError, pickle.UnpicklingError), match=r"A checkpoint (must be|may only contain)"
+    ):
+        read(tmp_path, content)
+    assert not flag.exists()
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [("builtins", "eval"), ("torch", "HalfStorage"), ("os", "system")]
+)
+def test_what_is_not_a_tensor_is_named(module, name, tmp_path):
+    with pytest.raises(
+        pickle.UnpicklingError, match=rf"may only contain tensors\. Received: {module}\.{name}"
+    ):
+        read(tmp_path, checkpoint({"weight": Global(module, name)}, []))
+
+
+def zip_file():
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("archive/data.pkl", b"")
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content", [zip_file(), b"", b"\xff\xd8\xff\xe0 JPEG", b"hello\n", pickle.dumps({"a": 1})]
+)
+def test_other_files_are_refused(content, tmp_path):
+    with pytest.raises(ValueError, match=r"in the format of `torch\.save` before .*Received: '.*model\.pth'"):
+        read(tmp_path, content)
+
+
+@pytest.mark.parametrize("missing", [1, 8, 16, 20, 100])
+def test_a_file_that_was_cut_off_is_refused(missing, tmp_path):
+    content = checkpoint(TENSORS, [FLOATS, COUNTS])
+    with pytest.raises(ValueError, match=r"A checkpoint must be complete\. Received: \d+ of \d+ bytes"):
+        read(tmp_path, content[:-missing])
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [
+        Tensor(FLOATS, 0, (25,), (1,)),
+        Tensor(FLOATS, 24, (1,), (1,)),
+        Tensor(FLOATS, -1, (1,), (1,)),
+        Tensor(FLOATS, 0, (2, 2), (1000, 1)),
+        Tensor(FLOATS, 0, (2,), (-1,)),
+    ],
+)
+def test_a_tensor_cannot_reach_beyond_its_storage(tensor, tmp_path):
+    with pytest.raises(ValueError, match="incompatible with shape of requested array and size of buffer"):
+        read(tmp_path, checkpoint({"weight": tensor}, [FLOATS]))
