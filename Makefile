@@ -1,4 +1,4 @@
-# Needs Python 3.11 or newer with pip, and make: the rest comes into .venv/.
+# Needs Python 3.11 with pip, and make: the rest comes into .venv/.
 #
 #   make demo        localize the photos that come with scikit-image
 #   make test        all tests and doctests
