@@ -1,6 +1,6 @@
 """Finer feature maps from a trained network: strides taken out, later convolutions dilated."""
 
-from typing import Any
+from typing import Any, NoReturn
 
 import keras
 
@@ -44,10 +44,14 @@ def dilate(model: keras.Model, output_stride: int) -> keras.Model:
     >>> dilate(backbone, 16).output.shape
     (None, 14, 14, 1280)
     """
-    changes, stride = _plan(model, output_stride)
-    if output_stride not in (8, 16, 32) or output_stride > stride:
-        options = [option for option in (8, 16, 32) if option <= stride]
-        raise ValueError(f"`output_stride` must be one of {options}. Received: output_stride={output_stride}")
+    options = [8, 16, 32]
+    if output_stride in options:
+        changes, stride = _plan(model, output_stride)
+        options = [option for option in options if option <= stride]
+    if output_stride not in options:
+        raise ValueError(
+            f"`output_stride` must be one of {options}. Received: output_stride={output_stride!r}"
+        )
     if output_stride == stride:
         return model
 
@@ -74,6 +78,8 @@ def _plan(model: keras.Model, output_stride: int) -> tuple[dict[str, keras.layer
         dilation = max((source[1] for source in sources), default=1)
         step = _stride(operation)
         removed = stride // dilation * step > output_stride
+        if isinstance(operation, _UNSUPPORTED) and stride * 2 > output_stride:
+            _refuse(operation)
         if isinstance(operation, keras.layers.ZeroPadding2D):
             replacement = _padding(operation, stride // dilation, dilation, output_stride)
         else:
@@ -96,11 +102,6 @@ def _layer(operation: Any, removed: bool, dilation: int) -> keras.layers.Layer |
     """What takes the place of a layer whose stride is removed or whose input is dilated; None: itself."""
     if not removed and dilation == 1:
         return None
-    if isinstance(operation, _UNSUPPORTED):
-        raise ValueError(
-            "`output_stride` needs a network of convolutions and poolings without cropping or resizing. "
-            f"Received: layer {operation.name!r} ({type(operation).__name__})"
-        )
     if isinstance(operation, _CONVOLUTIONS):
         return type(operation).from_config(
             {**operation.get_config(), "strides": (1, 1), "dilation_rate": (dilation, dilation)}
@@ -121,6 +122,15 @@ def _padding(
     consumer = operation._outbound_nodes[0].operation
     if stride * _stride(consumer) <= output_stride and dilation == 1:
         return None
+    if not isinstance(consumer, _CONVOLUTIONS + _POOLINGS):
+        _refuse(operation)
     window = consumer.pool_size if isinstance(consumer, _POOLINGS) else consumer.kernel_size
     margins = tuple(((size - 1) // 2 * dilation,) * 2 for size in window)
     return keras.layers.ZeroPadding2D(margins, name=operation.name)
+
+
+def _refuse(operation: Any) -> NoReturn:
+    raise ValueError(
+        "`output_stride` needs a network of convolutions and poolings without cropping or resizing. "
+        f"Received: layer {operation.name!r} ({type(operation).__name__})"
+    )
