@@ -125,7 +125,8 @@ def class_count(localizer: "keras.Model") -> int | None:
 
 
 def _gives_boxes(model: "keras.Model") -> bool:
-    return isinstance(model.output, dict) and "detection_boxes" in model.output
+    output = getattr(model, "output", None)  # a `Sequential` has none
+    return isinstance(output, dict) and "detection_boxes" in output
 
 
 def _check(localizer: "keras.Model") -> None:

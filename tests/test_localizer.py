@@ -12,6 +12,7 @@ from keras import layers
 
 import keras_cam
 from keras_cam import build_localizer
+from keras_cam.file_localizer import load_localizer
 
 RED, GREEN, BLUE = range(3)
 KEYS = {
@@ -331,6 +332,12 @@ def test_the_documented_example(assert_maps_explain, photos, randomize):
     np.testing.assert_array_equal(rows["num_detections"], rows["detection_boxes"].any(axis=-1).sum(axis=1))
     best = np.argsort(-np.asarray(model(images)))[:, :3]
     np.testing.assert_array_equal(np.sort(rows["detection_classes"]), np.sort(best))
+
+
+def test_a_saved_sequential_classifier_is_loaded_as_a_localizer(tmp_path):
+    pooled = [layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
+    keras.Sequential([keras.Input((8, 8, 3)), *pooled]).save(tmp_path / "classifier.keras")
+    assert set(load_localizer(tmp_path / "classifier.keras")(canvas())) == set(KEYS)
 
 
 # Errors.
