@@ -1,0 +1,115 @@
+"""Who may import whom, and what a plain `import keras_cam` brings along."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+
+import keras_cam
+from keras_cam import layers as keras_cam_layers
+
+PACKAGE = Path(keras_cam.__file__).parent
+SOURCES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+every_module = pytest.mark.parametrize("module", SOURCES)
+
+# From the bottom to the top: a module imports what stands in its own line or in an earlier one.
+LAYERS = [
+    {"ops"},
+    {"layers"},
+    {"graph"},
+    {"models"},
+    {"localizer"},
+    {"images", "labels", "records", "draw_boxes", "visualization", "file_localizer"},
+    {"console", "quiet_tensorflow", "cli", "__main__"},
+]
+
+
+def layer_of(module):
+    part = module.split(".")[1]
+    return next(level for level, parts in enumerate(LAYERS) if part in parts)
+
+
+def imports(module):
+    """(name, line) of everything a module imports, at its top or inside of functions."""
+    for node in ast.walk(ast.parse(SOURCES[module].read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}:{node.lineno} imports relatively"
+            yield node.module, node.lineno
+
+
+@every_module
+def test_a_module_imports_only_from_its_own_layer_and_below(module):
+    if module == "keras_cam":
+        return  # the package itself only names what is public
+    for name, line in imports(module):
+        if name.startswith("keras_cam."):
+            assert layer_of(name) <= layer_of(module), f"{module}:{line} imports {name}"
+
+
+@every_module
+def test_training_and_export_are_not_known_to_the_library(module):
+    if module.startswith("keras_cam.cli"):
+        return  # loads them when asked to
+    for name, line in imports(module):
+        assert not name.startswith(("keras_cam.training", "keras_cam.export")), f"{module}:{line}"
+
+
+@every_module
+def test_tensorflow_itself_is_imported_only_with_a_reason(module):
+    """A comment at the import says why, or the module's docstring does."""
+    source = SOURCES[module].read_text()
+    lines, docstring = source.splitlines(), ast.get_docstring(ast.parse(source))
+    for name, line in imports(module):
+        if name.partition(".")[0] == "tensorflow":
+            commented = any("#" in text for text in lines[line - 2 : line])
+            assert commented or "TensorFlow" in docstring, f"{module}:{line}"
+
+
+def run(code, *arguments):
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
+    )
+
+
+def test_importing_the_package_is_light():
+    heavy = {"keras", "tensorflow", "matplotlib", "cv2"}
+    result = run(f"import sys, keras_cam; print(sorted({heavy} & set(sys.modules)))")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.fixture(scope="module")
+def saved_localizer(tmp_path_factory):
+    path = tmp_path_factory.mktemp("saved") / "localizer.keras"
+    model = keras_cam.build_model("alexnet_gap", classes=2, input_shape=(67, 67, 3), head_filters=8)
+    keras_cam.build_localizer(model).save(path)
+    return path
+
+
+@pytest.mark.parametrize("first", ["import keras_cam, keras", "import keras, keras_cam"])
+def test_a_saved_localizer_loads_in_whatever_order_the_two_are_imported(first, saved_localizer):
+    code = f"import sys\n{first}\nprint(keras.models.load_model(sys.argv[1]).name)"
+    result = run(code, saved_localizer)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-1] == "localizer"
+
+
+def test_public_names_are_found_and_others_are_refused():
+    for name in keras_cam.__all__:
+        assert getattr(keras_cam, name) is not None
+    assert dir(keras_cam) == sorted(keras_cam.__all__)
+    with pytest.raises(AttributeError, match=r"no attribute 'build_localiser'\. It has: build_localizer, "):
+        keras_cam.build_localiser  # noqa: B018
+
+
+@pytest.mark.parametrize("layer", keras_cam_layers.__all__)
+def test_layers_are_registered_under_the_name_of_the_package(layer):
+    assert keras.saving.get_registered_object(f"keras_cam>{layer}") is getattr(keras_cam_layers, layer)
