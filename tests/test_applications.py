@@ -18,7 +18,6 @@ FAMILIES = {
     "mobilenet": (A.MobileNet, 64, A.mobilenet.preprocess_input),
     "mobilenet_v2": (A.MobileNetV2, 64, A.mobilenet_v2.preprocess_input),
     "efficientnet_v2_b0": (A.EfficientNetV2B0, 64, A.efficientnet_v2.preprocess_input),
-    "efficientnet_v2_s": (A.EfficientNetV2S, 64, A.efficientnet_v2.preprocess_input),
     "inception_v3": (A.InceptionV3, 75, A.inception_v3.preprocess_input),
     "xception": (A.Xception, 71, A.xception.preprocess_input),
     "nasnet_mobile": (A.NASNetMobile, 64, A.nasnet.preprocess_input),

@@ -1,7 +1,7 @@
 """EfficientNet-Lite: pretrained without a network connection.
 
-With KERAS_CAM_DATA set to a folder that holds `ilsvrc_val_dev` (ImageNet validation images and their COCO JSON),
-its published accuracy is checked as well.
+With KERAS_CAM_DATA set to a folder that holds `ilsvrc_val_dev` (ImageNet validation images and their COCO
+JSON), its published accuracy is checked as well.
 """
 
 import json
