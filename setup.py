@@ -7,6 +7,7 @@ setup(
     },
     packages=[
         "keras_cam",
+        "keras_cam.data",
         "keras_cam.graph",
         "keras_cam.layers",
         "keras_cam.models",

@@ -1,0 +1,195 @@
+"""Photos with their classes and boxes, as an index in memory: paths, numbers and names, never pixels."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, overload
+
+import numpy as np
+
+from keras_cam.images import ImageError, read_image
+
+
+class ProblemKind(StrEnum):
+    """What can be wrong with an annotation, and what becomes of it."""
+
+    MISSING_FILE = "missing file"  # the image is skipped
+    UNREADABLE_IMAGE = "unreadable image"  # the image is skipped; of files, only the header was read
+    UNREADABLE_ANNOTATION = "unreadable annotation"  # an entry or an XML file; it is skipped
+    DUPLICATE_ID = "duplicate id"  # the first one counts
+    UNKNOWN_IMAGE = "unknown image"  # an annotation of an image that is not there; it is skipped
+    UNKNOWN_CATEGORY = "unknown category"  # the annotation is skipped
+    NO_LABEL = "image without label"  # the image is skipped
+    EMPTY_BOX = "empty box"  # also a negative one; the box is skipped, its label stays
+    BOX_OUTSIDE = "box outside the image"  # the box is skipped, its label stays
+    BOX_CLIPPED = "box partly outside the image"  # by more than a pixel; the box is clipped
+
+
+class AnnotationError(ValueError):
+    """Annotations cannot be read, nothing in them is usable, or `strict` does not allow their problems."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationProblem:
+    """One thing that is wrong in the annotations.
+
+    Attributes:
+        kind: what it is, see `ProblemKind`.
+        file: the file in which it was found: of the annotations, or the image itself.
+        item: the id of the image or annotation in that file, or its line; empty if it is the file as a whole.
+        detail: what was found.
+    """
+
+    kind: ProblemKind
+    file: str
+    item: str
+    detail: str
+
+    def __str__(self) -> str:
+        where = f"{self.file}, {self.item}" if self.item else self.file
+        return f"{where}: {self.kind}" + (f" ({self.detail})" if self.detail else "")
+
+
+class LazyImage(Protocol):
+    """An image that lies in something else than a file of its own, decoded only when it is asked for."""
+
+    def read(self) -> np.ndarray:
+        """The pixels, uint8 (H, W, 3), RGB. An `ImageError` if they cannot be read."""
+
+
+def _no_boxes() -> np.ndarray:
+    return np.zeros((0, 4), np.float32)
+
+
+def _no_box_labels() -> np.ndarray:
+    return np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedImage:
+    """What is known about one image.
+
+    Attributes:
+        name: the id of the image in its data set, unique there.
+        image: the path of the file, or an object that decodes the image when it is asked to.
+        label: the main class, counted from 0: that of the image, or else of its first annotation.
+        labels: all its classes, the main one first, each once.
+        boxes_xyxy: float32 (n, 4), xmin, ymin, xmax, ymax in pixels of the image; the maxima are half-open,
+            so `xmax - xmin` is the width. (0, 4) without boxes.
+        box_labels: int64 (n,), the class of each box.
+        size_wh: width and height of the image, for which the boxes hold; None if nothing says it.
+    """
+
+    name: str
+    image: str | LazyImage
+    label: int
+    labels: tuple[int, ...]
+    boxes_xyxy: np.ndarray = field(default_factory=_no_boxes)
+    box_labels: np.ndarray = field(default_factory=_no_box_labels)
+    size_wh: tuple[int, int] | None = None
+
+    def read(self) -> np.ndarray:
+        """The pixels.
+
+        Returns:
+            uint8 (H, W, 3), RGB.
+
+        Raises:
+            ImageError: if the image cannot be read, or has another size than the one its boxes are for.
+        """
+        photo = read_image(self.image) if isinstance(self.image, str) else self.image.read()
+        found_wh = (photo.shape[1], photo.shape[0])
+        # For instance a turned photo whose EXIF orientation the annotators' program did not know.
+        if self.size_wh is not None and found_wh != self.size_wh:
+            (width, height), (w, h) = found_wh, self.size_wh
+            raise ImageError(self.name, f"{width} x {height} pixels, but annotated as {w} x {h}")
+        return photo
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedImages(Sequence[AnnotatedImage]):
+    """A data set: a sequence of `AnnotatedImage`, with the names of the classes.
+
+    Attributes:
+        source: where it was read from.
+        class_names: the names of all classes, also of those without an image.
+        images: the images, in the order of the data set.
+        problems: what was wrong with the annotations and had to be skipped.
+
+    Example:
+        >>> cat = AnnotatedImage("7", "cat.jpg", label=1, labels=(1,))
+        >>> pets = AnnotatedImages("pets", ("dog", "cat"), (cat,), ())
+        >>> str(pets)
+        'pets: 1 image, 2 classes, 0 boxes'
+        >>> [pets.class_names[image.label] for image in pets]
+        ['cat']
+    """
+
+    source: str
+    class_names: tuple[str, ...]
+    images: tuple[AnnotatedImage, ...]
+    problems: tuple[AnnotationProblem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @overload
+    def __getitem__(self, index: int) -> AnnotatedImage: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> "AnnotatedImages": ...
+
+    def __getitem__(self, index: "int | slice") -> "AnnotatedImage | AnnotatedImages":
+        if isinstance(index, slice):
+            return AnnotatedImages(self.source, self.class_names, self.images[index], self.problems)
+        return self.images[index]
+
+    def __iter__(self) -> Iterator[AnnotatedImage]:
+        return iter(self.images)
+
+    def __str__(self) -> str:
+        boxes = sum(len(image.boxes_xyxy) for image in self.images)
+        parts = [(len(self.images), "image"), (len(self.class_names), "class"), (boxes, "box")]
+        text = f"{self.source}: " + ", ".join(_counted(count, noun) for count, noun in parts)
+        return f"{text}; {_summary(self.problems)}" if self.problems else text
+
+    @property
+    def labels(self) -> np.ndarray:
+        """int64 (N,): the main class of every image."""
+        return np.array([image.label for image in self.images], np.int64)
+
+    @property
+    def problem_counts(self) -> dict[ProblemKind, int]:
+        """How many problems of each kind there are, the most frequent kind first."""
+        return dict(Counter(problem.kind for problem in self.problems).most_common())
+
+
+def describe_problems(problems: Sequence[AnnotationProblem], first: int = 5) -> str:
+    """How many problems there are, of which kinds, and the first ones.
+
+    Args:
+        problems: what `AnnotatedImages.problems` holds.
+        first: how many are told one by one.
+
+    Returns:
+        One line a problem, after a line with the counts.
+
+    Example:
+        >>> print(describe_problems([AnnotationProblem(ProblemKind.MISSING_FILE, "cat.jpg", "", "")]))
+        1 problem (1 missing file):
+          cat.jpg: missing file
+    """
+    lines = [f"{_summary(problems)}:", *(f"  {problem}" for problem in problems[:first])]
+    return "\n".join(lines + ["  …"] * (len(problems) > first))
+
+
+def _summary(problems: Iterable[AnnotationProblem]) -> str:
+    counts = Counter(problem.kind for problem in problems).most_common()
+    kinds = ", ".join(f"{count} {kind}" for kind, count in counts)
+    return f"{_counted(sum(count for _, count in counts), 'problem')} ({kinds})"
+
+
+def _counted(count: int, noun: str) -> str:
+    plural = noun + ("es" if noun[-1] in "sx" else "s")
+    return f"{count} {noun if count == 1 else plural}"

@@ -1,0 +1,128 @@
+"""Annotations as COCO writes them: https://cocodataset.org/#format-data, "object detection"."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.image_index import ImageIndex, RawBox
+
+_UNREADABLE = ProblemKind.UNREADABLE_ANNOTATION
+
+
+def read_coco_json(path: str, images_dir: str | None = None, strict: bool = False) -> AnnotatedImages:
+    """Reads a COCO JSON file with `images`, `annotations` and `categories`.
+
+    A class index is the position of the category when they are sorted by id: ids from 0 without gaps stay as
+    they are. `bbox` is x, y, width, height in pixels from 0. An annotation without `bbox`, and a crowd
+    (`iscrowd`), whose box is not that of an object, give the image a label only.
+
+    Args:
+        path: the JSON file.
+        images_dir: the folder that `file_name` is relative to; None takes that of the JSON file.
+        strict: whether any problem in the annotations is an error.
+
+    Returns:
+        The data set.
+
+    Raises:
+        AnnotationError: if the file is no such JSON, nothing in it is usable, or `strict` finds a problem.
+    """
+    document = _load(path)
+    index = ImageIndex(path)
+    names, classes = _categories(document["categories"], index, path)
+    root = os.path.dirname(path) if images_dir is None else images_dir
+    images = _images(document["images"], index, path)
+    boxes = _boxes(document["annotations"], index, path, images, classes)
+    for image_id, entry in images.items():
+        image = os.path.join(root, entry["file_name"])
+        index.add(str(image_id), image, path, None, boxes[image_id], _size_wh(entry))
+    return index.finish(names, strict)
+
+
+def _load(path: str) -> dict[str, Any]:
+    try:
+        with open(path, encoding="utf-8") as file:
+            document = json.load(file)
+    except (OSError, ValueError, RecursionError) as error:
+        raise AnnotationError(f"Cannot read {path} as JSON: {error}") from error
+    wanted = ("images", "annotations", "categories")
+    if not isinstance(document, dict) or not all(isinstance(document.get(key), list) for key in wanted):
+        found = sorted(document) if isinstance(document, dict) else type(document).__name__
+        raise AnnotationError(f"{path} must be COCO JSON with the lists {', '.join(wanted)}. Found: {found}")
+    return document
+
+
+def _categories(entries: Sequence[Any], index: ImageIndex, path: str) -> tuple[list[str], dict[Any, int]]:
+    """The class names, and the class index of each category id."""
+    names: dict[int, str] = {}
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("id"), int):
+            index.report(_UNREADABLE, path, f"category number {position}", "no integer `id`")
+        elif index.is_new(names, entry["id"], path, f"category {entry['id']}"):
+            names[entry["id"]] = str(entry.get("name", entry["id"]))
+    ids = sorted(names)
+    return [names[key] for key in ids], {key: position for position, key in enumerate(ids)}
+
+
+def _images(entries: Sequence[Any], index: ImageIndex, path: str) -> dict[Any, dict[str, Any]]:
+    images: dict[Any, dict[str, Any]] = {}
+    for position, entry in enumerate(entries):
+        fits = isinstance(entry, dict) and isinstance(entry.get("id"), int | str)
+        if not fits or not isinstance(entry.get("file_name"), str):
+            index.report(_UNREADABLE, path, f"image number {position}", "no `id` or no `file_name`")
+        elif index.is_new(images, entry["id"], path, f"image {entry['id']}"):
+            images[entry["id"]] = entry
+    return images
+
+
+def _boxes(
+    entries: Sequence[Any],
+    index: ImageIndex,
+    path: str,
+    images: Mapping[Any, Any],
+    classes: Mapping[Any, int],
+) -> dict[Any, list[RawBox]]:
+    """What is annotated in each image, in the order of the file."""
+    boxes: dict[Any, list[RawBox]] = {image_id: [] for image_id in images}
+    seen: set[Any] = set()
+    for position, entry in enumerate(entries):
+        if not isinstance(entry, dict):
+            index.report(_UNREADABLE, path, f"annotation number {position}", "no object")
+            continue
+        item = f"annotation {entry['id']}" if "id" in entry else f"annotation number {position}"
+        image_id, category = entry.get("image_id"), entry.get("category_id")
+        if "id" in entry and not index.is_new(seen, str(entry["id"]), path, item):
+            continue
+        seen.add(str(entry.get("id")))
+        if not isinstance(image_id, int | str) or image_id not in boxes:
+            index.report(ProblemKind.UNKNOWN_IMAGE, path, item, f"image_id {image_id!r}")
+        elif not isinstance(category, int) or category not in classes:
+            detail = f"category_id {category!r} of image {image_id}"
+            index.report(ProblemKind.UNKNOWN_CATEGORY, path, item, detail)
+        else:
+            xyxy = _xyxy(entry, index, path, item)
+            boxes[image_id].append(RawBox(item, xyxy, classes[category]))
+    return boxes
+
+
+def _xyxy(
+    entry: Mapping[str, Any], index: ImageIndex, path: str, item: str
+) -> tuple[float, float, float, float] | None:
+    bbox = entry.get("bbox")
+    if not bbox or entry.get("iscrowd"):
+        return None
+    try:
+        x, y, width, height = map(float, bbox)
+    except (TypeError, ValueError):
+        index.report(_UNREADABLE, path, item, f"`bbox` must be four numbers, not {bbox!r}")
+        return None
+    return x, y, x + width, y + height
+
+
+def _size_wh(entry: Mapping[str, Any]) -> tuple[int, int] | None:
+    width, height = entry.get("width"), entry.get("height")
+    if isinstance(width, int) and isinstance(height, int) and width > 0 and height > 0:
+        return width, height
+    return None

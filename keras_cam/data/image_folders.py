@@ -1,0 +1,144 @@
+"""A folder of images for each class, with or without PASCAL VOC or ILSVRC XML; or one folder with XML."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.image_index import ImageIndex
+from keras_cam.data.voc_xml import VocAnnotation, boxes_of_classes, read_voc_xml
+from keras_cam.images import IMAGE_SUFFIXES
+
+_ANNOTATIONS = "Annotations"
+
+
+@dataclass
+class _Folder:
+    """The images of one folder, by file name, and its XML files, by stem."""
+
+    images: list[str] = field(default_factory=list)
+    xmls: dict[str, str] = field(default_factory=dict)
+
+
+def read_image_folders(
+    folder: str, class_names: Sequence[str] | None = None, strict: bool = False
+) -> AnnotatedImages:
+    """Reads an image folder per class, or a single folder whose XML files name the classes.
+
+    The XML file of an image has its stem. It lies beside the image or at the same place below
+    `Annotations/`, which is looked for in `folder` and the three folders above:
+
+    - `Annotations/cat/7.xml` for `cat/7.jpg`, `Annotations/train/cat/7.xml` for `train/cat/7.jpg`,
+    - `Annotations/7.xml` for `JPEGImages/7.jpg` (PASCAL VOC),
+    - `Annotations/CLS-LOC/val/7.xml` for `Data/CLS-LOC/val/7.JPEG` (ILSVRC).
+
+    Without XML an image has the label of its folder and no box; without a class folder, that of its first
+    object. Hidden files, and folders without images, are passed over.
+
+    Args:
+        folder: the folder with a folder for each class, or with the images.
+        class_names: the names of the classes, in the order of their indices; None takes the names of the
+            class folders, or else of the objects, sorted.
+        strict: whether any problem in the annotations is an error.
+
+    Returns:
+        The data set, sorted by class folder and file name. An image's `name` is its path below `folder`.
+
+    Raises:
+        AnnotationError: if there is no image, nothing is usable, or `strict` finds a problem.
+    """
+    index = ImageIndex(folder)
+    mirrors = list(_annotation_folders(folder))
+    listed = {name: _list(folder, name, mirrors) for name in _class_folders(folder)}
+    found = {name: content for name, content in listed.items() if content.images}
+    top, single = _list(folder, "", mirrors), not found
+    if single:
+        found = {"": top}
+    else:
+        for image in top.images:
+            index.report(ProblemKind.NO_LABEL, os.path.join(folder, image), "", "in no class folder")
+    if not any(content.images for content in found.values()):
+        raise AnnotationError(f"There is no image in {folder} and no folder with images directly in it.")
+    annotations = {path: xml for name in found for path, xml in _read_xmls(folder, name, found[name], index)}
+    names = class_names
+    if names is None:
+        in_files = {name for xml in annotations.values() if xml is not None for name, _ in xml.objects}
+        names = sorted(in_files if single else found)
+    classes = {name: position for position, name in enumerate(names)}
+    for name, content in found.items():
+        if not single and name not in classes:
+            detail = f"{len(content.images)} images of a class that is not in `class_names`"
+            index.report(ProblemKind.UNKNOWN_CATEGORY, os.path.join(folder, name), "", detail)
+            continue
+        for image in content.images:
+            _add(index, folder, os.path.join(name, image), classes.get(name), annotations, classes)
+    return index.finish(names, strict)
+
+
+def _add(
+    index: ImageIndex,
+    folder: str,
+    image: str,
+    label: int | None,
+    annotations: Mapping[str, VocAnnotation | None],
+    classes: Mapping[str, int],
+) -> None:
+    path, xml = os.path.join(folder, image), annotations.get(image)
+    if xml is None:
+        index.add(image, path, path, label)
+    else:
+        boxes = boxes_of_classes(xml, classes, index)
+        index.add(image, path, xml.file, label, boxes, xml.size_wh)
+
+
+def _read_xmls(
+    folder: str, name: str, content: _Folder, index: ImageIndex
+) -> Iterator[tuple[str, VocAnnotation | None]]:
+    """Each image that has an XML file, by its path below `folder`, and what the file says."""
+    orphans = dict(content.xmls)
+    for image in content.images:
+        stem = os.path.splitext(image)[0]
+        orphans.pop(stem, None)
+        if stem in content.xmls:
+            yield os.path.join(name, image), read_voc_xml(content.xmls[stem], index)
+    for path in orphans.values():
+        index.report(ProblemKind.UNKNOWN_IMAGE, path)
+
+
+def _class_folders(folder: str) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(
+            entry.name
+            for entry in entries
+            if entry.is_dir() and not entry.name.startswith(".") and entry.name != _ANNOTATIONS
+        )
+
+
+def _list(folder: str, name: str, mirrors: Sequence[str]) -> _Folder:
+    content = _Folder()
+    for root in (*reversed(mirrors), folder):  # what lies beside the image wins
+        place = os.path.join(root, name)
+        if not os.path.isdir(place):
+            continue
+        for file in sorted(os.listdir(place)):
+            stem, suffix = os.path.splitext(file)
+            if file.startswith("."):
+                continue
+            if suffix.lower() == ".xml":
+                content.xmls[stem] = os.path.join(place, file)
+            elif root == folder and suffix.lower() in IMAGE_SUFFIXES:
+                content.images.append(file)
+    return content
+
+
+def _annotation_folders(folder: str) -> Iterator[str]:
+    """Where XML files for the images in `folder` may be, the most likely place first."""
+    above, below = os.path.abspath(folder), ""
+    for _ in range(4):
+        tail = below.partition(os.sep)[2]  # without JPEGImages/ or Data/
+        for place in dict.fromkeys((below, tail)):
+            path = os.path.join(above, _ANNOTATIONS, place)
+            if os.path.isdir(path):
+                yield os.path.normpath(path)
+        above, last = os.path.split(above)
+        below = os.path.join(last, below) if below else last

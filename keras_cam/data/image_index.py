@@ -1,0 +1,159 @@
+"""What all readers share: records are checked while they are collected, problems are told, not hidden."""
+
+import math
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from keras_cam.data.annotated_images import (
+    AnnotatedImage,
+    AnnotatedImages,
+    AnnotationError,
+    AnnotationProblem,
+    LazyImage,
+    ProblemKind,
+    describe_problems,
+)
+
+# Annotation tools disagree by up to a pixel about where an image ends; no detector's score depends on it.
+_TOLERANCE = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class RawBox:
+    """A box as the annotations say it, its convention already that of `AnnotatedImage.boxes_xyxy`.
+
+    Attributes:
+        item: its id or line in the annotations, for the report.
+        xyxy: xmin, ymin, xmax, ymax in pixels, half-open maxima; or None: a label without a box.
+        label: its class, counted from 0.
+    """
+
+    item: str
+    xyxy: tuple[float, float, float, float] | None
+    label: int
+
+
+class ImageIndex:
+    """Collects the images of one data set.
+
+    Args:
+        source: where the data set is read from, for the reports.
+    """
+
+    def __init__(self, source: str):
+        self._source = source
+        self._images: dict[str, AnnotatedImage] = {}
+        self._problems: list[AnnotationProblem] = []
+
+    def report(self, kind: ProblemKind, file: str, item: str = "", detail: str = "") -> None:
+        """Notes a problem, see `AnnotationProblem`."""
+        self._problems.append(AnnotationProblem(kind, file, item, " ".join(detail.split())))
+
+    def is_new(self, seen: Iterable[object], key: object, file: str, item: str) -> bool:
+        """Whether `key` is not yet in `seen`; otherwise a duplicate is reported."""
+        if key in seen:
+            self.report(ProblemKind.DUPLICATE_ID, file, item)
+            return False
+        return True
+
+    def add(
+        self,
+        name: str,
+        image: str | LazyImage,
+        file: str,
+        label: int | None,
+        boxes: Sequence[RawBox] = (),
+        size_wh: tuple[int, int] | None = None,
+    ) -> None:
+        """Adds an image, or reports why it cannot be.
+
+        Args:
+            name: its id.
+            image: its path, or an object that decodes it.
+            file: the file with its annotations, for the reports.
+            label: its class; None takes that of the first box.
+            boxes: what is annotated in it.
+            size_wh: its width and height; None has the header of the file read if there are boxes.
+        """
+        item = f"image {name}"
+        if not self.is_new(self._images, name, file, item):
+            return
+        if isinstance(image, str) and not os.path.isfile(image):
+            self.report(ProblemKind.MISSING_FILE, file, item, image)
+            return
+        labels = tuple(dict.fromkeys([box.label for box in boxes] if label is None else [label]))
+        if not labels:
+            self.report(ProblemKind.NO_LABEL, file, item)
+            return
+        if size_wh is None and boxes and isinstance(image, str):
+            size_wh = self._size_in_file(image)
+            if size_wh is None:
+                return
+        kept = [(box, xyxy) for box in boxes if (xyxy := self._checked(box, file, name, size_wh))]
+        self._images[name] = AnnotatedImage(
+            name,
+            image,
+            labels[0],
+            tuple(dict.fromkeys([*labels, *(box.label for box in boxes)])),
+            np.array([xyxy for _, xyxy in kept], np.float32).reshape(-1, 4),
+            np.array([box.label for box, _ in kept], np.int64),
+            size_wh,
+        )
+
+    def finish(self, class_names: Iterable[str], strict: bool) -> AnnotatedImages:
+        """The data set.
+
+        Args:
+            class_names: the names of all classes.
+            strict: whether any problem is an error.
+
+        Raises:
+            AnnotationError: if there are no images, or problems although `strict`.
+        """
+        problems = tuple(self._problems)
+        if strict and problems:
+            raise AnnotationError(f"{self._source} has {describe_problems(problems)}")
+        if not self._images:
+            found = f" It has {describe_problems(problems)}" if problems else ""
+            raise AnnotationError(f"There is no usable image in {self._source}.{found}")
+        return AnnotatedImages(self._source, tuple(class_names), tuple(self._images.values()), problems)
+
+    def _size_in_file(self, path: str) -> tuple[int, int] | None:
+        """Width and height as `read_image` gives them, from the header alone."""
+        try:
+            with Image.open(path) as image:
+                turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # orientations on the side
+                return image.size[::-1] if turned else image.size
+        except Exception as error:  # a decoder raises nearly anything on bytes it does not expect
+            self.report(ProblemKind.UNREADABLE_IMAGE, path, "", str(error) or type(error).__name__)
+            return None
+
+    def _checked(
+        self, box: RawBox, file: str, name: str, size_wh: tuple[int, int] | None
+    ) -> tuple[float, float, float, float] | None:
+        """The box inside the image, or None after a report why there is none."""
+        if box.xyxy is None:
+            return None
+        x0, y0, x1, y1 = box.xyxy
+        item = f"image {name}, {box.item}"
+        detail = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+        if not all(map(math.isfinite, box.xyxy)):
+            self.report(ProblemKind.UNREADABLE_ANNOTATION, file, item, detail)
+            return None
+        if x1 <= x0 or y1 <= y0:
+            self.report(ProblemKind.EMPTY_BOX, file, item, detail)
+            return None
+        if size_wh is None:
+            return box.xyxy
+        width, height = size_wh
+        detail += f" of {width} x {height} pixels"
+        if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+            self.report(ProblemKind.BOX_OUTSIDE, file, item, detail)
+            return None
+        if max(-x0, -y0, x1 - width, y1 - height) > _TOLERANCE:
+            self.report(ProblemKind.BOX_CLIPPED, file, item, detail)
+        return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))

@@ -1,0 +1,168 @@
+"""Annotated images from TensorFlow Datasets, https://www.tensorflow.org/datasets.
+
+TensorFlow itself is used here because these data sets are read and decoded by it.
+"""
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.image_index import ImageIndex, RawBox
+from keras_cam.images import ImageError
+
+# NAME[/CONFIG][:VERSION][:SPLIT]; a version begins with a digit or is a star, a split with a letter.
+_NAME = re.compile(r"(?P<name>[\w/.,=-]+(?::[\d*][\w.*]*)?)(?::(?P<split>[A-Za-z].*))?")
+
+
+@dataclass(frozen=True, slots=True)
+class TfdsImage:
+    """One image of a data set, decoded when it is asked for.
+
+    Attributes:
+        source: the examples, in which images are still encoded.
+        position: its position there.
+        name: its name, for errors.
+    """
+
+    source: Sequence[Any]
+    position: int
+    name: str
+
+    def read(self) -> np.ndarray:
+        """The pixels as TensorFlow Datasets decodes them, uint8 (H, W, 3), RGB.
+
+        Raises:
+            ImageError: if they cannot be decoded.
+        """
+        import tensorflow as tf
+
+        try:
+            encoded = self.source[self.position]["image"]
+            return tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
+        except tf.errors.InvalidArgumentError as error:
+            raise ImageError(self.name, error.message) from error
+
+
+def read_tfds(
+    name: str, split: str | None = None, data_dir: str | Path | None = None, strict: bool = False
+) -> AnnotatedImages:
+    """Reads a data set with the feature `image` and with `label` or `labels`, `bbox` or `objects`.
+
+    `objects` is a sequence of `bbox` and, if they have classes of their own, `label`. The data are downloaded
+    and prepared in the ArrayRecord format if they are not there: it gives each image on its own, so
+    that all of them can stay where they are.
+
+    Args:
+        name: `NAME`, `NAME/CONFIG`, `NAME:VERSION`, each with `:SPLIT` behind it if that is wished.
+        split: the split, for instance "test" or "train[:10%]"; None takes that of `name`, or the only one.
+        data_dir: where the data are kept; None takes the usual place of TensorFlow Datasets.
+        strict: whether any problem in the annotations is an error.
+
+    Returns:
+        The data set. An image's `name` is its `file_name`, if there is such a feature, or its position.
+
+    Raises:
+        ImportError: if TensorFlow Datasets is not installed.
+        ValueError: if there is no such split, or `split` and `name` both have one.
+        AnnotationError: if the features are others, the data were prepared without random access, nothing is
+            usable, or `strict` finds a problem.
+    """
+    parts = _NAME.fullmatch(name)
+    if parts is None:
+        raise ValueError(f"`source` must be tfds:NAME or tfds:NAME:SPLIT. Received: source='tfds:{name}'")
+    if split and parts["split"]:
+        raise ValueError(f"`split` must be None, for tfds:{name} has one. Received: split={split!r}")
+    examples = _examples(parts["name"], split or parts["split"], data_dir)
+    features = dict(examples.dataset_info.features.items())
+    names, box_classes = _classes(features, name)
+    index, origin = ImageIndex(f"tfds:{name}"), f"tfds:{name}"
+    for position in range(len(examples)):
+        example = examples[position]
+        file_name = example.get("file_name", example.get("image/filename", str(position)))
+        image_id = file_name.decode() if isinstance(file_name, bytes) else str(file_name)
+        try:
+            size_wh = Image.open(io.BytesIO(example["image"])).size
+        except Exception as error:  # a decoder raises nearly anything on bytes it does not expect
+            index.report(ProblemKind.UNREADABLE_IMAGE, origin, f"image {image_id}", str(error))
+            continue
+        image = TfdsImage(examples, position, f"{origin}, image {image_id}")
+        label, boxes = _annotations(example, size_wh, box_classes)
+        index.add(image_id, image, origin, label, boxes, size_wh)
+    return index.finish(names, strict)
+
+
+def _examples(name: str, split: str | None, data_dir: str | Path | None) -> Any:
+    """A sequence of examples with encoded images."""
+    try:
+        import tensorflow_datasets as tfds
+    except ImportError as error:
+        raise ImportError('tfds:NAME needs `pip install "keras-cam[tfds]"`') from error
+    try:
+        examples = tfds.data_source(
+            name,
+            split=split,
+            data_dir=data_dir,
+            decoders={"image": tfds.decode.SkipDecoding()},
+            builder_kwargs={"file_format": "array_record"},
+        )
+    except ValueError as error:
+        if "File format" not in str(error):
+            raise
+        raise AnnotationError(
+            f"tfds:{name} must be prepared with file_format='array_record', which gives each image on its "
+            "own. `data_dir` can be another folder, where it will be."
+        ) from error
+    if split is None:
+        if len(examples) != 1:
+            raise ValueError(
+                f"`split` must be one of {sorted(examples)} for tfds:{name}. Received: split=None"
+            )
+        [examples] = examples.values()
+    return examples
+
+
+def _classes(features: Mapping[str, Any], name: str) -> tuple[list[str], np.ndarray | None]:
+    """The names of all classes; and the class of each label of an object, or -1, if objects have labels."""
+    own = features["objects"].feature if "objects" in features else {}
+    of_image = features.get("label", getattr(features.get("labels"), "feature", None))
+    names = getattr(of_image, "names", None) or getattr(own.get("label"), "names", None)
+    if "image" not in features or not names:
+        raise AnnotationError(
+            f"tfds:{name} must have the features `image` and `label`, `labels` or `objects`, with names of "
+            f"the classes. Found: {sorted(features)}"
+        )
+    if "label" not in own:
+        return list(names), None
+    return list(names), np.array(
+        [names.index(other) if other in names else -1 for other in own["label"].names]
+    )
+
+
+def _annotations(
+    example: Mapping[str, Any], size_wh: tuple[int, int], box_classes: np.ndarray | None
+) -> tuple[int | None, list[RawBox]]:
+    """The main class, None if it is that of the first annotation, and the other annotations."""
+    label = int(example["label"]) if example.get("label", -1) >= 0 else None  # -1: a test set without labels
+    boxes = [RawBox("labels", None, int(other)) for other in example.get("labels", ())]
+    objects = example.get("objects", {})
+    bboxes = np.reshape(objects["bbox"] if "bbox" in objects else example.get("bbox", ()), (-1, 4))
+    if box_classes is not None:
+        classes = box_classes[np.asarray(objects["label"], np.int64)]
+    else:
+        main = label if label is not None else boxes[0].label if boxes else -1
+        classes = np.full(len(bboxes), main)
+    width, height = size_wh
+    for number, ((ymin, xmin, ymax, xmax), box_class) in enumerate(
+        zip(bboxes, classes, strict=True), start=1
+    ):
+        if box_class >= 0:
+            xyxy = (float(xmin) * width, float(ymin) * height, float(xmax) * width, float(ymax) * height)
+            boxes.append(RawBox(f"object {number}", xyxy, int(box_class)))
+    return label, boxes

@@ -1,0 +1,89 @@
+"""One XML file an image, as PASCAL VOC and ILSVRC write them."""
+
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from keras_cam.data.annotated_images import ProblemKind
+from keras_cam.data.image_index import ImageIndex, RawBox
+
+XYXY = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class VocAnnotation:
+    """What an XML file says.
+
+    Attributes:
+        file: the path of the XML file.
+        size_wh: width and height of the image; None if the file does not say them.
+        objects: name and box of each object, None if the box cannot be read; half-open maxima.
+    """
+
+    file: str
+    size_wh: tuple[int, int] | None
+    objects: tuple[tuple[str, XYXY | None], ...]
+
+
+def read_voc_xml(path: str, index: ImageIndex) -> VocAnnotation | None:
+    """Reads an XML file; what cannot be read in it is reported to `index`.
+
+    Its maxima belong to the box. Pixels are counted from 1, as PASCAL VOC defines it and labelling programs
+    do; or from 0 if `source/database` says ILSVRC or ImageNet: there, 0 is a frequent minimum, and
+    no maximum reaches the width.
+
+    Args:
+        path: the XML file.
+        index: where problems are reported.
+
+    Returns:
+        Its content, or None if it is no XML.
+    """
+    try:
+        root = ET.parse(path).getroot()
+    except (OSError, ET.ParseError, ValueError, LookupError) as error:  # the encodings it may name included
+        index.report(ProblemKind.UNREADABLE_ANNOTATION, path, "", str(error))
+        return None
+    database = (root.findtext("source/database") or "").lower()
+    first = 0 if "ilsvrc" in database or "imagenet" in database else 1
+    objects = []
+    for number, element in enumerate(root.iter("object"), start=1):
+        name = (element.findtext("name") or "").strip()
+        xyxy = _xyxy(element, first)
+        if not name or xyxy is None:
+            detail = "an object has a name and a box of four numbers"
+            index.report(ProblemKind.UNREADABLE_ANNOTATION, path, f"object {number}", detail)
+        if name:
+            objects.append((name, xyxy))
+    return VocAnnotation(path, _size_wh(root), tuple(objects))
+
+
+def boxes_of_classes(
+    annotation: VocAnnotation, classes: Mapping[str, int], index: ImageIndex
+) -> list[RawBox]:
+    """The objects whose names are classes; the others are reported to `index`."""
+    boxes = []
+    for number, (name, xyxy) in enumerate(annotation.objects, start=1):
+        if name in classes:
+            boxes.append(RawBox(f"object {number}", xyxy, classes[name]))
+        else:
+            detail = f"{name!r} is no class"
+            index.report(ProblemKind.UNKNOWN_CATEGORY, annotation.file, f"object {number}", detail)
+    return boxes
+
+
+def _xyxy(element: ET.Element, first: int) -> XYXY | None:
+    try:
+        sides = ("xmin", "ymin", "xmax", "ymax")
+        xmin, ymin, xmax, ymax = (float(element.findtext(f"bndbox/{side}") or "") - first for side in sides)
+    except ValueError:
+        return None
+    return xmin, ymin, xmax + 1, ymax + 1
+
+
+def _size_wh(root: ET.Element) -> tuple[int, int] | None:
+    try:
+        width, height = (int(root.findtext(f"size/{side}") or "") for side in ("width", "height"))
+    except ValueError:
+        return None
+    return (width, height) if width > 0 and height > 0 else None

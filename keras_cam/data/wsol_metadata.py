@@ -1,0 +1,89 @@
+"""Annotations as the evaluation of Choe et al., CVPR 2020, keeps them (https://github.com/clovaai/wsolevaluation)."""
+
+import os
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.image_index import ImageIndex, RawBox
+from keras_cam.data.text_table import read_boxes, read_table
+
+MARKERS = ("image_ids.txt", "class_labels.txt")
+"""The files by which the layout is recognized."""
+
+_MAX_CLASSES = 100_000
+
+
+def read_wsol_metadata(folder: str, images_dir: str | None = None, strict: bool = False) -> AnnotatedImages:
+    """Reads a folder with image_ids.txt and class_labels.txt, and boxes and sizes if they are there.
+
+    An id is the path of an image below the folder of images. class_labels.txt has `id,label`, labels counted
+    from 0; there are no class names, so that the numbers stand for them. localization.txt has
+    `id,xmin,ymin,xmax,ymax`, whose maxima belong to the box there and are turned into half-open ones;
+    image_sizes.txt has `id,width,height`.
+
+    Args:
+        folder: for instance metadata/ILSVRC/val/.
+        images_dir: the folder of the images; None looks in `folder`, the one above it, and `images/` in both.
+        strict: whether any problem in the annotations is an error.
+
+    Returns:
+        The data set, in the order of image_ids.txt.
+
+    Raises:
+        AnnotationError: if a file is missing, nothing in it is usable, or `strict` finds a problem.
+    """
+    index = ImageIndex(folder)
+    ids_txt, labels_txt, sizes_txt, boxes_txt = (
+        os.path.join(folder, name)
+        for name in ("image_ids.txt", "class_labels.txt", "image_sizes.txt", "localization.txt")
+    )
+    ids = read_table(ids_txt, index, 1, "".join, ",")
+    labels = read_table(labels_txt, index, 2, _label, ",")
+    sizes = read_table(sizes_txt, index, 3, _size_wh, ",") if os.path.isfile(sizes_txt) else {}
+    for path, keys in ((labels_txt, labels), (sizes_txt, sizes)):
+        for key in keys:
+            if key not in ids:
+                index.report(ProblemKind.UNKNOWN_IMAGE, path, f"image {key}")
+    boxes: dict[str, list[RawBox]] = {}
+    if os.path.isfile(boxes_txt):
+        for place, key, xyxy in read_boxes(boxes_txt, index, ids, _xyxy, ","):
+            if key in labels:
+                boxes.setdefault(key, []).append(RawBox(f"localization.txt {place}", xyxy, labels[key]))
+    root = _images_dir(folder, ids) if images_dir is None else images_dir
+    for key in ids:
+        if key in labels:
+            index.add(key, os.path.join(root, key), ids_txt, labels[key], boxes.get(key, ()), sizes.get(key))
+        else:
+            index.report(ProblemKind.NO_LABEL, labels_txt, f"image {key}")
+    names = map(str, range(max(labels.values(), default=-1) + 1))
+    return index.finish(names, strict)
+
+
+def _images_dir(folder: str, ids: dict[str, str]) -> str:
+    above = os.path.dirname(os.path.abspath(folder))
+    candidates = [folder, os.path.join(folder, "images"), above, os.path.join(above, "images")]
+    for candidate in candidates:
+        if any(os.path.isfile(os.path.join(candidate, key)) for key in ids):
+            return candidate
+    raise AnnotationError(
+        f"`images_dir` must be the folder that the ids in {folder}/image_ids.txt are relative to; none of "
+        f"their files is in {', '.join(candidates)}."
+    )
+
+
+def _label(cells: list[str]) -> int:
+    label = int(cells[0])
+    if not 0 <= label < _MAX_CLASSES:  # one damaged line should not cost all memory
+        raise ValueError(f"a label is at least 0 and less than {_MAX_CLASSES}")
+    return label
+
+
+def _size_wh(cells: list[str]) -> tuple[int, int]:
+    width, height = map(int, cells)
+    if width < 1 or height < 1:
+        raise ValueError("a size is at least 1")
+    return width, height
+
+
+def _xyxy(cells: list[str]) -> tuple[float, float, float, float]:
+    xmin, ymin, xmax, ymax = map(float, cells)
+    return xmin, ymin, xmax + 1, ymax + 1
