@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import tensorflow as tf  # `tf.gather`: `keras.ops.take` mends negative indices each time, a cost in a loop
 from keras import ops
 
 # The eight neighbours of a grid node as (dy, dx): up, left, right, down, then the four diagonals.
@@ -51,8 +52,8 @@ def over_saddles(excess: Any, around: Any) -> Any:
     Returns:
         bool tensor (4, N, M), in the order of the diagonals in `NEIGHBOURS`.
     """
-    vertical = ops.take(around, VERTICAL_OF_DIAGONAL, axis=0)
-    horizontal = ops.take(around, HORIZONTAL_OF_DIAGONAL, axis=0)
+    vertical = tf.gather(around, VERTICAL_OF_DIAGONAL, axis=0)
+    horizontal = tf.gather(around, HORIZONTAL_OF_DIAGONAL, axis=0)
     diagonal = around[4:]
     above = ops.logical_and(excess > 0, diagonal > 0)
     return ops.logical_and(above, excess * diagonal > vertical * horizontal)
@@ -84,10 +85,10 @@ def connected_components(joined: Any, table: Any) -> Any:
     # Every node takes the largest label around it, then the label of the node that label names: the second
     # step doubles the distance a label has travelled, so a handful of rounds settles most shapes.
     def spread(labels: Any, _: Any) -> tuple[Any, Any]:
-        around = ops.where(joined, ops.take(labels, table, axis=0), -1)
+        around = ops.where(joined, tf.gather(labels, table, axis=0), -1)
         larger = ops.maximum(labels, ops.max(around, axis=0))
-        settled = ops.take(ops.reshape(larger, (-1,)), larger)
+        settled = tf.gather(ops.reshape(larger, (-1,)), larger)
         return settled, ops.any(ops.not_equal(settled, labels))
 
-    labels, _ = ops.while_loop(lambda _, changed: changed, spread, (own, ops.any(joined)))
+    labels, _ = ops.while_loop(lambda _, changed: changed, spread, (own, True))
     return labels
