@@ -1,6 +1,6 @@
 """From image files to records: what the command line does, as functions.
 
-TensorFlow itself is used here for `tf.data`, which reads the next photos while the model works on these.
+TensorFlow itself is used here for a function that is traced once for all batches.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from keras_cam.images import ImageError, find_images, read_image
+from keras_cam.data.image_batches import decode_error, resized_images
+from keras_cam.images import find_images, read_image
 from keras_cam.records import Localization, localizations
 
 if TYPE_CHECKING:
@@ -72,9 +71,10 @@ def localize_files(
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
     run, size_hw = _inference(localizer)
     files = [str(path) for path in find_images(paths)]
-    batches = _batches(files, size_hw, batch_size)
-    for start, (pixels, sizes_wh, errors) in zip(range(0, len(files), batch_size), batches, strict=True):
-        names = files[start : start + batch_size]
+    photos = resized_images(lambda index: read_image(files[index]), len(files), size_hw)
+    for batch in photos.batch(batch_size).prefetch(1).as_numpy_iterator():
+        names = [files[index] for index in batch["index"]]
+        pixels, sizes_wh, errors = batch["images"], batch["sizes_wh"], batch["errors"]
         readable = errors == b""
         records: Iterator[Localization] = iter(())
         if readable.any():
@@ -82,7 +82,7 @@ def localize_files(
             names_read = [name for name, is_read in zip(names, readable, strict=True) if is_read]
             records = iter(localizations(outputs, names_read, sizes_wh[readable], labels, model_name))
         for name, error in zip(names, errors, strict=True):
-            yield FailedImage(name, _decoded(error)) if error else next(records)
+            yield FailedImage(name, decode_error(error)) if error else next(records)
 
 
 def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) -> "keras.Model":
@@ -152,33 +152,3 @@ def _inference(localizer: "keras.Model") -> tuple[Any, tuple[int, int]]:
         return localizer(images, training=False)
 
     return lambda pixels: run(tf.cast(pixels, signature[0].dtype)), size_hw
-
-
-def _batches(files: Sequence[str], size_hw: tuple[int, int], batch_size: int) -> Iterator[Any]:
-    """Batches of pixels, original sizes (width, height) and error messages, empty for good files."""
-    import tensorflow as tf
-
-    def read(index: Any) -> tuple[np.ndarray, bytes]:
-        try:
-            return read_image(files[index]), b""
-        except ImageError as error:
-            return np.zeros((1, 1, 3), np.uint8), _encoded(str(error))
-
-    def load(index: Any) -> tuple[Any, Any, Any]:
-        photo, error = tf.numpy_function(read, [index], (tf.uint8, tf.string), stateful=False)
-        photo.set_shape((None, None, 3))
-        error.set_shape(())
-        # Without antialiasing most pixels of a large photo would not count at all.
-        pixels = tf.image.resize(photo, size_hw, antialias=True)
-        return pixels, tf.shape(photo)[1::-1], error
-
-    dataset = tf.data.Dataset.range(len(files)).map(load, num_parallel_calls=tf.data.AUTOTUNE)
-    return dataset.batch(batch_size).prefetch(1).as_numpy_iterator()
-
-
-def _encoded(message: str) -> bytes:
-    return message.encode("utf-8", "surrogateescape")  # file names may hold bytes that are no text
-
-
-def _decoded(message: bytes) -> str:
-    return message.decode("utf-8", "surrogateescape")
