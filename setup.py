@@ -1,10 +1,7 @@
 from setuptools import setup
 
-# The folders at the top level are the product's parts; installed, two of them live inside the package.
 setup(
-    package_dir={
-        "keras_cam": "keras_cam",
-    },
+    # One by one: searching for packages would also find folders that are not the product.
     packages=[
         "keras_cam",
         "keras_cam.data",

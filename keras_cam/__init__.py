@@ -41,6 +41,8 @@ def _register_layers(_: Any) -> None:
 def __getattr__(name: str) -> Any:
     if name in _MODULE_OF:
         return getattr(import_module(_MODULE_OF[name]), name)
+    if name == "__version__":
+        return import_module("importlib.metadata").version("keras-cam")
     if name in __all__:
         return import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}. It has: {', '.join(__all__)}")

@@ -13,6 +13,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+import keras_cam
 from keras_cam.console import complain, picture_paths, print_localizations, print_models, progress
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Classes, class activation maps and boxes from image classifiers, in one forward pass.",
         epilog="Exit status: 0 all done, 1 some inputs failed (each is named on stderr), 2 wrong usage.",
     )
+    parser.add_argument("--version", action="version", version=f"keras-cam {keras_cam.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     localize = commands.add_parser("localize", help="say what is in photos, and where")

@@ -17,9 +17,6 @@ from keras_cam.file_localizer import FailedImage, localize_files
 from keras_cam.images import read_image
 from keras_cam.records import Localization
 
-# Keras 3 itself, when it saves a model under NumPy 2.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-
 CLASSES = 3
 
 
@@ -62,6 +59,13 @@ def run_json(capsys, *arguments):
     status = cli.main(["localize", "--json", *map(str, arguments)])
     out, err = capsys.readouterr()
     return status, [json.loads(line) for line in out.splitlines()], err
+
+
+def test_version_is_that_of_the_package(capsys):
+    with pytest.raises(SystemExit) as exit_info:
+        cli.main(["--version"])
+    assert exit_info.value.code == 0
+    assert capsys.readouterr().out == f"keras-cam {keras_cam.__version__}\n"
 
 
 def test_json_is_one_object_a_photo_and_nothing_else(capsys, monkeypatch, photos, model_file):

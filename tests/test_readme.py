@@ -44,7 +44,6 @@ def test_the_first_example_finds_the_cat(examples, capsys):
 
 
 # Keras 3 itself, when it saves a model under NumPy 2.
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_the_second_example_localizes_a_classifier_of_ones_own(examples, namespace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(examples) == 2
