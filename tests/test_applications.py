@@ -108,7 +108,9 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize(
+    "name", ["mobilenet_v2", "mobilenet", pytest.param("efficientnet_b0", marks=pytest.mark.slow)]
+)
 def test_imagenet_weights_are_the_published_classifier(name, published_as, photos, tmp_path):
     constructor, preprocess = PUBLISHED[name]
     published_as(constructor)

@@ -33,10 +33,10 @@ NETWORKS = [
     ("mobilenet", 64, 1, (2, 4, 8)),
     ("mobilenet_v2", 96, 1, (3, 6, 12)),
     ("resnet50", 64, 0, (2, 4, 8)),
-    ("resnet50_v2", 64, 0, (2, 4, 8)),
-    ("densenet121", 64, 0, (2, 4, 8)),
+    pytest.param("resnet50_v2", 64, 0, (2, 4, 8), marks=pytest.mark.slow),
+    pytest.param("densenet121", 64, 0, (2, 4, 8), marks=pytest.mark.slow),
     # Unpadded convolutions: 15 -> 7 -> 3, where the dilated ones lose two and four positions.
-    ("inception_v3", 139, 0, (3, 5, 9)),
+    pytest.param("inception_v3", 139, 0, (3, 5, 9), marks=pytest.mark.slow),
     ("xception", 71, 0, (3, 5, 9)),
 ]
 
