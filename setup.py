@@ -7,6 +7,7 @@ setup(
         "keras_cam.data",
         "keras_cam.graph",
         "keras_cam.layers",
+        "keras_cam.metrics",
         "keras_cam.models",
         "keras_cam.ops",
     ],

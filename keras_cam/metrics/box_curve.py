@@ -1,0 +1,200 @@
+"""What every threshold makes of a score map, boxes by the choe2020 protocol, without a search at each."""
+
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from keras_cam.metrics.level_components import LevelComponents, level_components
+
+# Bits of a score below the uint8 level: they only tell which of two pixels of a level is the higher one.
+_FINE = 16
+_WHITE = 255
+
+
+class BoxCurve:
+    """Boxes of a score map at all thresholds: those of OpenCV's contours, found in one pass.
+
+    The protocol turns the score map into uint8 and searches the contours of the pixels strictly above
+    `int(threshold * maximum)`, border lines of holes included. Here the boxes of all components and of all
+    holes come from two component trees; the areas by which the largest contour is chosen from a third one, of
+    the image with its holes filled. Where two contours are equally large, which one OpenCV lists first
+    decides: at such a level, and only there, OpenCV is asked.
+
+    Boxes are xyxy as the reference has them: it counts pixels inclusively, but ends a box one pixel behind
+    its last one unless that is the image's last.
+
+    Args:
+        score_map: float (H, W) with values in [0, 1].
+
+    Raises:
+        ValueError: not two-dimensional, or a value that is NaN or outside [0, 1].
+
+    Reference:
+        Choe et al., CVPR 2020, "Evaluating Weakly Supervised Object Localization Methods Right", section 3.3,
+        and its released code.
+
+    Example:
+
+    >>> import numpy as np
+    >>> score_map = np.zeros((6, 8))
+    >>> score_map[1:5, 1:4] = 1.0
+    >>> score_map[2, 6] = 0.5
+    >>> curve = BoxCurve(score_map)
+    >>> curve.largest_boxes([0.2, 0.8]).tolist()
+    [[1, 1, 4, 5], [1, 1, 4, 5]]
+    >>> curve.best_ious([0.2, 0.8], [[6, 2, 7, 3]]).tolist()  # the second contour is gone at 0.8
+    [1.0, 0.0]
+    """
+
+    def __init__(self, score_map: ArrayLike) -> None:
+        scores = np.asarray(score_map, "float64")
+        if scores.ndim != 2 or scores.size == 0:
+            raise ValueError(f"`score_map` must be (H, W). Received: shape {scores.shape}")
+        if not ((scores >= 0) & (scores <= 1)).all():
+            raise ValueError(
+                "`score_map` must have values in [0, 1], none of them NaN. "
+                f"Received: minimum {scores.min()}, maximum {scores.max()}"
+            )
+        # Truncated like the reference's uint8, with more bits kept below.
+        self._keys = (scores * _WHITE * (1 << _FINE)).astype(np.int32)
+        self._levels = self._keys >> _FINE
+        self._maximum = int(self._levels.max())
+
+    def largest_boxes(self, thresholds: ArrayLike) -> NDArray[np.int64]:
+        """The box of the largest contour at each threshold, int64 (T, 4); zeros if there is none."""
+        if self._maximum == 0:
+            return np.zeros((len(np.asarray(thresholds)), 4), np.int64)
+        needed = self._level_of(thresholds)
+        boxes, tied = self._largest
+        if tied[needed].any():
+            boxes = boxes.copy()
+            for level in np.unique(needed[tied[needed]]):
+                boxes[level] = contour_boxes(self._levels.astype(np.uint8), int(level), largest_only=True)
+        return boxes[needed]
+
+    def largest_ious(self, thresholds: ArrayLike, boxes: ArrayLike) -> NDArray[np.float64]:
+        """IoU of the largest contour's box with the best of `boxes` at each threshold: float64 (T,)."""
+        return inclusive_ious(self.largest_boxes(thresholds), boxes).max(axis=1, initial=0.0)
+
+    def best_ious(self, thresholds: ArrayLike, boxes: ArrayLike) -> NDArray[np.float64]:
+        """The best IoU of any contour's box with any of `boxes` at each threshold: float64 (T,)."""
+        if self._maximum == 0:
+            return self.largest_ious(thresholds, boxes)
+        level, contours = self._all
+        best = np.zeros(self._maximum)
+        np.maximum.at(best, level, inclusive_ious(contours, boxes).max(axis=1, initial=0.0))
+        return best[self._level_of(thresholds)]
+
+    def _level_of(self, thresholds: ArrayLike) -> NDArray[np.int64]:
+        thresholds = np.asarray(thresholds, "float64")
+        if thresholds.ndim != 1 or not ((thresholds >= 0) & (thresholds < 1)).all():
+            raise ValueError(f"`thresholds` must be (T,) with values in [0, 1). Received: {thresholds}")
+        return (thresholds * self._maximum).astype(np.int64)
+
+    @cached_property
+    def _outside(self) -> tuple[LevelComponents, NDArray[np.int32]]:
+        """The 4-connected components below the levels, and the level up to which each pixel is enclosed.
+
+        The image is turned upside down inside a frame that is higher than everything: what does not
+        reach the frame is a hole.
+        """
+        highest = (_WHITE + 1) << _FINE
+        keys = np.pad(highest - 1 - self._keys, 1, constant_values=highest)
+        components, basins, passes = level_components(keys, keys >> _FINE, connectivity=4)
+        return components, (_WHITE - passes).astype(np.int32)[basins[1:-1, 1:-1]]
+
+    @cached_property
+    def _filled(self) -> tuple[bool, LevelComponents]:
+        """Whether there is any hole, and the components of the image whose holes are filled."""
+        enclosed = self._outside[1]
+        keys = np.maximum(self._keys, enclosed << _FINE)
+        components, _, _ = level_components(keys, keys >> _FINE, areas=True)
+        return bool((enclosed > self._levels).any()), components
+
+    @cached_property
+    def _largest(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The box of the largest contour at each level, and whether that is open."""
+        # No contour is larger than the one around it, so only the outermost ones come into question; and
+        # the border line of a hole stands behind the one around it in OpenCV's list.
+        components = self._filled[1]
+        areas = np.where(components.exists(), components.areas, -1)
+        largest, every = areas.argmax(axis=0), np.arange(self._maximum)
+        tied = (areas == areas[largest, every]).sum(axis=0) > 1
+        return self._boxes(components.bounds[largest, every]), tied
+
+    @cached_property
+    def _all(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The level and the box of every contour: int64 (N,) and (N, 4)."""
+        any_hole, components = self._filled
+        if any_hole:  # then islands in the holes have contours as well
+            components, _, _ = level_components(self._keys, self._levels)
+        component, level = np.nonzero(components.exists())
+        boxes = self._boxes(components.bounds[component, level])
+        if not any_hole:
+            return level, boxes
+        holes = self._outside[0]
+        hole, height = np.nonzero(holes.exists() & (holes.end <= _WHITE)[:, None])
+        # The line around a hole runs over the pixels beside it; the frame has moved all pixels by one.
+        bounds = holes.bounds[hole, height] - np.array([2, 2, 0, 0], np.int16)
+        return np.append(level, _WHITE - 1 - height), np.concatenate([boxes, self._boxes(bounds)])
+
+    def _boxes(self, bounds: NDArray[np.int16]) -> NDArray[np.int64]:
+        boxes = bounds.astype(np.int64)
+        last = np.array(self._levels.shape[::-1]) - 1
+        boxes[:, 2:] = np.minimum(1 - boxes[:, 2:], last)
+        return boxes
+
+
+def contour_boxes(image: NDArray[np.uint8], level: int, largest_only: bool = False) -> NDArray[np.int64]:
+    """Boxes of the contours of the pixels strictly above a level, as the protocol defines them.
+
+    Args:
+        image: uint8 (H, W).
+        level: int, the highest value that does not count.
+        largest_only: whether to take only the contour of the largest area, of equal ones OpenCV's first.
+
+    Returns:
+        int64 (N, 4) xyxy, at least one row: zeros if there is no contour.
+
+    Example:
+
+    >>> import numpy as np
+    >>> contour_boxes(np.array([[0, 9, 9], [0, 9, 0], [0, 0, 0]], "uint8"), level=8).tolist()
+    [[1, 0, 2, 2]]
+    """
+    _, mask = cv2.threshold(image, level, _WHITE, cv2.THRESH_BINARY)
+    contours = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    if len(contours) == 0:
+        return np.zeros((1, 4), np.int64)
+    if largest_only:
+        contours = [max(contours, key=cv2.contourArea)]
+    boxes = np.array([cv2.boundingRect(contour) for contour in contours], np.int64)
+    height, width = image.shape
+    boxes[:, 2:] = np.minimum(boxes[:, :2] + boxes[:, 2:], [width - 1, height - 1])
+    return boxes
+
+
+def inclusive_ious(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float64]:
+    """IoU of each of two lists of boxes, xyxy in inclusive pixels: a side is `maximum - minimum + 1` long.
+
+    Args:
+        boxes_a: (N, 4).
+        boxes_b: (M, 4).
+
+    Returns:
+        float64 (N, M).
+
+    Example:
+
+    >>> inclusive_ious([[1, 2, 5, 6]], [[3, 1, 4, 5]]).tolist()  # 2 * 4 of 25 + 10 - 8 pixels
+    [[0.2962962962962963]]
+    """
+    first = np.asarray(boxes_a).reshape(-1, 1, 4)
+    second = np.asarray(boxes_b).reshape(1, -1, 4)
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    common = np.maximum(high - low + 1, 0).prod(axis=-1)
+    sizes = [(boxes[..., 2:] - boxes[..., :2] + 1).prod(axis=-1) for boxes in (first, second)]
+    return common / (sizes[0] + sizes[1] - common)

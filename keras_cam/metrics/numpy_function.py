@@ -1,0 +1,33 @@
+"""Run NumPy code on tensors, inside a traced function as well."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf  # keras.ops has no way out of a traced graph to code on the host
+
+
+def numpy_function(
+    function: Callable[..., np.ndarray], inputs: Sequence[Any], shape: tuple[int, ...], dtype: str
+) -> Any:
+    """Call `function(*arrays)` on the inputs as NumPy arrays, at once or whenever the graph runs.
+
+    Args:
+        function: returns one array of the given shape and dtype.
+        inputs: tensors or arrays.
+        shape: shape of the result.
+        dtype: dtype of the result, and what the result is cast to.
+
+    Returns:
+        A tensor.
+
+    Example:
+
+    >>> import numpy as np
+    >>> numpy_function(np.median, [[1.0, 5.0, 9.0]], (), "float64").numpy()
+    np.float64(5.0)
+    """
+    result = tf.numpy_function(
+        lambda *arrays: np.asarray(function(*arrays), dtype), list(inputs), dtype, stateful=False
+    )
+    return tf.ensure_shape(result, shape)
