@@ -98,9 +98,7 @@ def _json_file(source: str, split: str | None) -> str | None:
     """The COCO JSON file that `source` is or has, if any."""
     if os.path.isfile(source):
         if not source.lower().endswith(".json"):
-            raise AnnotationError(
-                f"`source` must be a .json file if it is a file. Received: source={source!r}"
-            )
+            raise AnnotationError(f"`source` must be a folder or a .json file. Received: source={source!r}")
         if split is not None:
             raise ValueError(f"`split` must be None, for {source} is one split. Received: split={split!r}")
         return source
