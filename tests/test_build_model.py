@@ -24,7 +24,7 @@ def large_ones_marked():
         yield pytest.param(name, marks=[pytest.mark.slow] if MODELS[name].parameters > 12e6 else [])
 
 
-@pytest.mark.parametrize("name", large_ones_marked())
+@pytest.mark.parametrize("name", list(large_ones_marked()))
 def test_a_network_is_what_the_registry_says(name):
     spec, model = MODELS[name], build_model(name)
     assert model.count_params() == spec.parameters
