@@ -82,7 +82,8 @@ def read_tfds(
     examples = _examples(parts["name"], split or parts["split"], data_dir)
     features = dict(examples.dataset_info.features.items())
     names, box_classes = _classes(features, name)
-    index, origin = ImageIndex(f"tfds:{name}"), f"tfds:{name}"
+    origin = f"tfds:{name}"
+    index = ImageIndex(origin)
     for position in range(len(examples)):
         example = examples[position]
         file_name = example.get("file_name", example.get("image/filename", str(position)))
@@ -94,7 +95,12 @@ def read_tfds(
             continue
         image = TfdsImage(examples, position, f"{origin}, image {image_id}")
         label, boxes = _annotations(example, size_wh, box_classes)
-        index.add(image_id, image, origin, label, boxes, size_wh)
+        for box in boxes:
+            if box.label < 0:
+                detail = "its class is not one of images"
+                index.report(ProblemKind.UNKNOWN_CATEGORY, origin, f"image {image_id}, {box.item}", detail)
+        known = [box for box in boxes if box.label >= 0]
+        index.add(image_id, image, origin, label, known, size_wh)
     return index.finish(names, strict)
 
 
@@ -148,21 +154,21 @@ def _classes(features: Mapping[str, Any], name: str) -> tuple[list[str], np.ndar
 def _annotations(
     example: Mapping[str, Any], size_wh: tuple[int, int], box_classes: np.ndarray | None
 ) -> tuple[int | None, list[RawBox]]:
-    """The main class, None if it is that of the first annotation, and the other annotations."""
+    """The main class, None if it is that of the first annotation, and what is annotated; -1 is no class."""
     label = int(example["label"]) if example.get("label", -1) >= 0 else None  # -1: a test set without labels
     boxes = [RawBox("labels", None, int(other)) for other in example.get("labels", ())]
     objects = example.get("objects", {})
     bboxes = np.reshape(objects["bbox"] if "bbox" in objects else example.get("bbox", ()), (-1, 4))
     if box_classes is not None:
         classes = box_classes[np.asarray(objects["label"], np.int64)]
+    elif label is None and not boxes:
+        return None, []
     else:
-        main = label if label is not None else boxes[0].label if boxes else -1
-        classes = np.full(len(bboxes), main)
+        classes = np.full(len(bboxes), boxes[0].label if label is None else label)
     width, height = size_wh
     for number, ((ymin, xmin, ymax, xmax), box_class) in enumerate(
         zip(bboxes, classes, strict=True), start=1
     ):
-        if box_class >= 0:
-            xyxy = (float(xmin) * width, float(ymin) * height, float(xmax) * width, float(ymax) * height)
-            boxes.append(RawBox(f"object {number}", xyxy, int(box_class)))
+        xyxy = (float(xmin) * width, float(ymin) * height, float(xmax) * width, float(ymax) * height)
+        boxes.append(RawBox(f"object {number}", xyxy, int(box_class)))
     return label, boxes
