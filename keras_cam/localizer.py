@@ -32,10 +32,11 @@ def build_localizer(
     - `detection_boxes` (B, R, 4) float32: ymin, xmin, ymax, xmax in [0, 1] of the image.
     - `detection_classes` (B, R) int32: class index, best first.
     - `detection_scores` (B, R) float32: probability.
-    - `num_detections` (B,) int32: how many rows have a box; these come first.
+    - `num_detections` (B,) int32: how many rows have a box. These come first, unless `class_ids` asks for
+      an order.
     - `class_activation_maps` (B, R, h, w) float32: raw maps; `mean(map) + bias == logit`.
 
-    A row whose map is constant or nowhere positive has an all-zero box and stands behind those with one.
+    A row whose map is constant (one of 1x1 always is) or nowhere positive has an all-zero box.
 
     Args:
         model: a built functional or `Sequential` classifier, ours or any other.
@@ -49,7 +50,7 @@ def build_localizer(
         max_boxes: int, rows of each class with components="all"; 5 by default.
         rule: "one_threshold"; or "tight_and_loose", the paper's five boxes from three classes: a tight one
             (100/255 of the maximum) and a loose one (`threshold`) for the first two, a loose one for the
-            third.
+            third, whatever `top_k` is.
         output: name or index of the output to localize, if the model has several.
         activation: "softmax" or "sigmoid", what turns logits into scores. By default what the model
             ends in; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.

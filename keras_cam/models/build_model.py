@@ -45,7 +45,8 @@ def build_model(
         head_filters: int, the units of the paper's networks' own convolution; 1024 by default.
         head_groups: int, its groups; 1 by default, the released networks have 2.
         output_stride: 32, 16 or 8, pixels of the image for one position of the map; smaller is finer (and
-            slower): later convolutions are dilated, weights stay valid.
+            slower): later convolutions are dilated, weights stay valid. Networks with squeeze-and-excitation
+            average over the finer map then, so their logits differ a little.
         classifier_activation: "softmax", "sigmoid" or None, which returns logits.
 
     Returns:

@@ -145,7 +145,7 @@ MODELS: dict[str, ModelSpec] = {
         arguments={"name": "vgg16"},
         backbone_weights=True,
         full_weights=True,
-        offline="cache:vgg16_weights_*_kernels.h5",
+        offline="cache:vgg16_weights_*",
     ),
     "googlenet": _paper("googlenet:googlenet", 224, 7, 6_998_552, options=("dropout",)),
     # Pretrained without a network connection.
@@ -231,4 +231,9 @@ def has_offline_weights(name: str) -> bool:
     if kind == "package":
         return find_spec(place) is not None
     cache = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras")) / "models"
-    return kind == "cache" and any(cache.glob(place))
+    files = (
+        [file.name.replace("-", "").replace("_", "") for file in cache.glob(place)] if kind == "cache" else []
+    )
+    # Keras keeps the convolutions and the whole classifier in files of their own, and loads both.
+    needed = {"notop" in name for name in files}
+    return needed >= ({True, False} if MODELS[name].full_weights else {True})
