@@ -2,7 +2,8 @@
 
     python benchmarks/localizer_memory.py [--model efficientnet_lite0] [--calls 1000]
 
-Prints the resident memory after a warm-up of 100 calls and after all of them, and how often TensorFlow traced.
+Prints the resident memory after a warm-up of 100 calls and after all of them, and how often TensorFlow
+traced.
 """
 
 import argparse
@@ -50,9 +51,8 @@ def report(name: str, call: Callable[[], object], calls: int, traces: Callable[[
     for _ in range(calls - WARM_UP):
         call()
     after = resident_mib()
-    print(
-        f"{name:<22} {before:>8.1f} MiB {after:>8.1f} MiB {after - before:>6.1f} MiB {traces():>7}", flush=True
-    )
+    growth = after - before
+    print(f"{name:<22} {before:>8.1f} MiB {after:>8.1f} MiB {growth:>6.1f} MiB {traces():>7}", flush=True)
 
 
 def resident_mib() -> float:
