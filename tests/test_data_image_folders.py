@@ -45,6 +45,8 @@ def test_class_names_set_the_order_and_what_is_a_class(pets):
     annotated = read_annotations(pets, class_names=["fish", "dog", "cat"], strict=True)
     assert annotated.labels.tolist() == [2, 2, 1]
     assert annotated.class_names == ("fish", "dog", "cat")
+    with pytest.raises(ValueError, match=r"`class_names` must be unique\. Received twice: dog"):
+        read_annotations(pets, class_names=["dog", "cat", "dog"])
     annotated = read_annotations(pets, class_names=["dog"])
     [problem] = annotated.problems
     assert (problem.kind, problem.file) == (K.UNKNOWN_CATEGORY, str(pets / "cat"))

@@ -45,6 +45,7 @@ def read_image_folders(
         The data set, sorted by class folder and file name. An image's `name` is its path below `folder`.
 
     Raises:
+        ValueError: if `class_names` has a name twice.
         AnnotationError: if there is no image, nothing is usable, or `strict` finds a problem.
     """
     index = ImageIndex(folder)
@@ -65,6 +66,9 @@ def read_image_folders(
         in_files = {name for xml in annotations.values() if xml is not None for name, _ in xml.objects}
         names = sorted(in_files if single else found)
     classes = {name: position for position, name in enumerate(names)}
+    if len(classes) < len(names):
+        twice = sorted({name for name in names if list(names).count(name) > 1})
+        raise ValueError(f"`class_names` must be unique. Received twice: {', '.join(twice)}")
     for name, content in found.items():
         if not single and name not in classes:
             detail = f"{len(content.images)} images of a class that is not in `class_names`"

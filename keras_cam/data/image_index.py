@@ -93,7 +93,7 @@ class ImageIndex:
             size_wh = self._size_in_file(image)
             if size_wh is None:
                 return
-        kept = [(box, xyxy) for box in boxes if (xyxy := self._checked(box, file, name, size_wh))]
+        kept = [(box, xyxy) for box in boxes if (xyxy := self._checked(box, file, name, size_wh)) is not None]
         self._images[name] = AnnotatedImage(
             name,
             image,
@@ -134,26 +134,27 @@ class ImageIndex:
 
     def _checked(
         self, box: RawBox, file: str, name: str, size_wh: tuple[int, int] | None
-    ) -> tuple[float, float, float, float] | None:
+    ) -> np.ndarray | None:
         """The box inside the image, or None after a report why there is none."""
         if box.xyxy is None:
             return None
         x0, y0, x1, y1 = box.xyxy
+        # Only an image that is no file may come without a size, and its boxes are not checked against it.
+        width, height = size_wh or (math.inf, math.inf)
         item = f"image {name}, {box.item}"
-        detail = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g}"
+        detail = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g} of {width} x {height} pixels"
+        inside = np.clip(box.xyxy, 0, (width, height) * 2)
         if not all(map(math.isfinite, box.xyxy)):
-            self.report(ProblemKind.UNREADABLE_ANNOTATION, file, item, detail)
-            return None
-        if x1 <= x0 or y1 <= y0:
-            self.report(ProblemKind.EMPTY_BOX, file, item, detail)
-            return None
-        if size_wh is None:
-            return box.xyxy
-        width, height = size_wh
-        detail += f" of {width} x {height} pixels"
-        if x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
-            self.report(ProblemKind.BOX_OUTSIDE, file, item, detail)
-            return None
-        if max(-x0, -y0, x1 - width, y1 - height) > _TOLERANCE:
-            self.report(ProblemKind.BOX_CLIPPED, file, item, detail)
-        return max(x0, 0.0), max(y0, 0.0), min(x1, float(width)), min(y1, float(height))
+            kind = ProblemKind.UNREADABLE_ANNOTATION
+        elif x1 <= x0 or y1 <= y0:
+            kind = ProblemKind.EMPTY_BOX
+        elif x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
+            kind = ProblemKind.BOX_OUTSIDE
+        elif np.any(np.float32(inside[2:]) <= np.float32(inside[:2])):  # a sliver that rounding closes
+            kind = ProblemKind.EMPTY_BOX
+        else:
+            if max(-x0, -y0, x1 - width, y1 - height) > _TOLERANCE:
+                self.report(ProblemKind.BOX_CLIPPED, file, item, detail)
+            return inside
+        self.report(kind, file, item, detail)
+        return None
