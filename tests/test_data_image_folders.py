@@ -35,7 +35,7 @@ def test_labels_only(pets):
     (pets / "empty").mkdir()
     (pets / "dog/notes.txt").write_text("good dog")
     annotated = read_annotations(pets, strict=True)
-    assert annotated.class_names == ("cat", "dog")
+    assert annotated.class_names == ("cat", "dog", "empty")
     assert [image.name for image in annotated] == ["cat/1.png", "cat/2.PNG", "dog/1.jpg"]
     assert annotated.labels.tolist() == [0, 0, 1]
     assert all(image.boxes_xyxy.shape == (0, 4) and image.size_wh is None for image in annotated)

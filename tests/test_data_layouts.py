@@ -128,6 +128,7 @@ def records(annotated):
 def test_every_layout_gives_the_same_records(layout, tmp_path):
     annotated = read_annotations(LAYOUTS[layout](tmp_path), strict=True)
     names = CLASSES if layout != "wsol" else ["0", "1"]
+    assert annotated.class_names == tuple(names)
     assert records(annotated) == {
         Path(path).name: (
             names[label],
@@ -174,7 +175,7 @@ def test_json_splits(tmp_path):
 def test_folder_splits(tmp_path):
     write_folders(tmp_path / "val", tmp_path / "val")
     write_wsol(tmp_path / "metadata")
-    assert read_annotations(tmp_path, "val").class_names == ("001.Auk", "002.Wren")
+    assert read_annotations(tmp_path, "val").class_names == tuple(CLASSES)
     assert read_annotations(tmp_path, "metadata").class_names == ("0", "1")
     with pytest.raises(
         AnnotationError, match=r"There is no image in .* and no folder with images directly in it"

@@ -33,12 +33,13 @@ def read_image_folders(
     - `Annotations/CLS-LOC/val/7.xml` for `Data/CLS-LOC/val/7.JPEG` (ILSVRC).
 
     Without XML an image has the label of its folder and no box; without a class folder, that of its first
-    object. Hidden files, and folders without images, are passed over.
+    object. Hidden files and folders are passed over; a folder without images is a class without images.
 
     Args:
         folder: the folder with a folder for each class, or with the images.
-        class_names: the names of the classes, in the order of their indices; None takes the names of the
-            class folders, or else of the objects, sorted.
+        class_names: the names of the classes, in the order of their indices, for instance those of the data
+            set a model was trained on; None takes the names of the class folders, or else of the objects,
+            sorted.
         strict: whether any problem in the annotations is an error.
 
     Returns:
@@ -64,7 +65,7 @@ def read_image_folders(
     names = class_names
     if names is None:
         in_files = {name for xml in annotations.values() if xml is not None for name, _ in xml.objects}
-        names = sorted(in_files if single else found)
+        names = sorted(in_files if single else listed)
     classes = {name: position for position, name in enumerate(names)}
     if len(classes) < len(names):
         twice = sorted({name for name in names if list(names).count(name) > 1})

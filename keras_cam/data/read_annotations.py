@@ -45,8 +45,8 @@ def read_annotations(
         source: a file, a folder, or `tfds:NAME`.
         split: which part of the data set; None takes all, or the only one.
         images_dir: COCO, CUB-200-2011, wsolevaluation: the folder of the images; None takes the usual one.
-        class_names: image folders: the names of all classes in the order of their indices. None takes those
-            that are there, sorted.
+        class_names: image folders: the names of all classes in the order of their indices, so that a split
+            without some of them counts like the others. None takes those that are there, sorted.
         data_dir: TensorFlow Datasets: where they are kept. None takes their usual place.
         strict: whether any problem is an error.
 

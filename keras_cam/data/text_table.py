@@ -23,8 +23,8 @@ def read_rows(
         index: where broken rows are reported.
         columns: how many columns a row has, the id included.
         value: what the columns after the id mean; a `ValueError` says that they mean nothing.
-        separator: what stands between columns; None for spaces. The id may hold commas, the other
-            columns of comma-separated rows may not; with spaces it is the last column that may.
+        separator: what stands between columns. With None, spaces do, and the last column may hold spaces
+            itself; with any other, the id may hold it.
 
     Yields:
         The place of the row for reports, its id and its value.
