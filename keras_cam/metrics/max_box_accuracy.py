@@ -9,6 +9,7 @@ from keras import ops
 from keras_cam.metrics import choe2020
 from keras_cam.metrics.mergeable import Mergeable
 from keras_cam.metrics.numpy_function import numpy_function
+from keras_cam.metrics.pointing_game import one_map_an_image
 
 
 @keras.saving.register_keras_serializable("keras_cam")
@@ -59,7 +60,7 @@ class MaxBoxAcc(Mergeable):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count the images of a batch. There are no weights."""
         _refuse_weights(sample_weight)
-        maps = _maps(y_pred)
+        maps = one_map_an_image(y_pred)
         self.hits.assign_add(numpy_function(self._count, [y_true, maps], self.hits.shape, "int64"))
         self.images.assign_add(ops.cast(ops.shape(maps)[0], "int64"))
 
@@ -151,7 +152,7 @@ class PxAP(Mergeable):
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count the pixels of a batch. There are no weights."""
         _refuse_weights(sample_weight)
-        inputs = [y_true, _maps(y_pred)]
+        inputs = [y_true, one_map_an_image(y_pred)]
         self.histograms.assign_add(numpy_function(self._count, inputs, self.histograms.shape, "int64"))
 
     def _count(self, masks: np.ndarray, maps: np.ndarray) -> np.ndarray:
@@ -172,18 +173,6 @@ _NAMES = {"largest": "max_box_acc", "all": "max_box_acc_v2"}
 
 def _area(histograms: np.ndarray) -> np.ndarray:
     return np.array(choe2020.pixel_average_precision(histograms) / 100 if histograms[0].any() else 0.0)
-
-
-def _maps(maps: Any) -> Any:
-    maps = ops.convert_to_tensor(maps)
-    if len(maps.shape) == 4 and maps.shape[1] == 1:
-        maps = maps[:, 0]
-    if len(maps.shape) != 3:
-        raise ValueError(
-            "`y_pred` must be one map an image: (B, h, w) or (B, 1, h, w). "
-            f"Received: shape {tuple(maps.shape)}"
-        )
-    return maps
 
 
 def _refuse_weights(sample_weight: Any) -> None:

@@ -1,0 +1,94 @@
+"""Whether the highest point of a map is on the object."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cam.metrics.mergeable import Mergeable
+
+
+@keras.saving.register_keras_serializable("keras_cam")
+class PointingGame(Mergeable, keras.metrics.Mean):
+    """The part of the maps whose highest point is on an object of the class, or close to it.
+
+    The map is resized bilinearly to the image. Of equally high pixels the first one in the order of rows
+    counts. The paper averages this over categories; here every image weighs the same unless weighted.
+
+    Args:
+        image_size: (height, width) in pixels.
+        tolerance: float, how many pixels beside the object's box still count.
+        name: str.
+        dtype: of the state.
+
+    Update with:
+        y_true: (B, G, 4) boxes of the class, xyxy in pixels with half-open maxima, padded with zeros.
+        y_pred: (B, h, w) or (B, 1, h, w), raw maps of the class.
+
+    Reference:
+        Zhang et al., ECCV 2016, "Top-down Neural Attention by Excitation Backprop", section 4.1.
+
+    Example:
+
+    >>> metric = PointingGame(image_size=(100, 100))
+    >>> metric.update_state([[[80, 80, 100, 100]]], [[[0.0, 0.0], [0.0, 1.0]]])
+    >>> float(metric.result())  # from (75, 75), the first of the highest pixels, 4.5 pixels away
+    1.0
+    """
+
+    def __init__(
+        self,
+        image_size: tuple[int, int] = (224, 224),
+        tolerance: float = 15.0,
+        name: str = "pointing_game",
+        dtype: Any = "float64",
+    ) -> None:
+        super().__init__(name=name, dtype=dtype)
+        if tolerance < 0:
+            raise ValueError(f"`tolerance` must not be negative. Received: tolerance={tolerance}")
+        self.image_size = (int(image_size[0]), int(image_size[1]))
+        self.tolerance = tolerance
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Count the images of a batch; `sample_weight` (B,) counts some for more than others."""
+        maps = one_map_an_image(y_pred)
+        boxes = ops.cast(y_true, "float32")
+        resized = ops.image.resize(
+            ops.cast(maps, "float32")[..., None],
+            self.image_size,
+            interpolation="bilinear",
+            data_format="channels_last",
+        )
+        highest = ops.argmax(ops.reshape(resized, (-1, self.image_size[0] * self.image_size[1])), axis=1)
+        point_xy = ops.stack([highest % self.image_size[1], highest // self.image_size[1]], axis=-1)
+        point_xy = ops.cast(point_xy, "float32")[:, None] + 0.5
+        beside = ops.maximum(ops.relu(boxes[..., :2] - point_xy), ops.relu(point_xy - boxes[..., 2:]))
+        close = ops.sum(beside**2, axis=-1) <= self.tolerance**2
+        real = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+        super().update_state(ops.cast(ops.any(close & real, axis=1), "float32"), sample_weight)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        config = {"image_size": self.image_size, "tolerance": self.tolerance}
+        return {**super().get_config(), **config}
+
+
+def one_map_an_image(maps: Any) -> Any:
+    """Maps (B, h, w), from those or from (B, 1, h, w).
+
+    Raises:
+        ValueError: several maps an image.
+
+    Example:
+
+    >>> one_map_an_image([[[[1.0, 2.0]]]]).shape
+    TensorShape([1, 1, 2])
+    """
+    maps = ops.convert_to_tensor(maps)
+    if len(maps.shape) == 4 and maps.shape[1] == 1:
+        maps = maps[:, 0]
+    if len(maps.shape) != 3:
+        raise ValueError(
+            f"There must be one map an image: (B, h, w) or (B, 1, h, w). Received: shape {tuple(maps.shape)}"
+        )
+    return maps
