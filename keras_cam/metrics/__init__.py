@@ -17,9 +17,11 @@ from keras_cam.metrics.localization_error import (
     LocalizationError,
     MeanBoxIoU,
 )
+from keras_cam.metrics.localization_evaluator import LocalizationEvaluator
 from keras_cam.metrics.max_box_accuracy import MaxBoxAcc, MaxBoxAccV2, PxAP
 from keras_cam.metrics.pointing_game import PointingGame
 from keras_cam.metrics.road import ROAD, road_images
+from keras_cam.metrics.wilson_interval import wilson_interval
 
 __all__ = [
     "ROAD",
@@ -31,6 +33,7 @@ __all__ = [
     "IncreaseInConfidence",
     "InsertionAUC",
     "LocalizationError",
+    "LocalizationEvaluator",
     "MaxBoxAcc",
     "MaxBoxAccV2",
     "MeanBoxIoU",
@@ -41,4 +44,5 @@ __all__ = [
     "pack_boxes",
     "perturbed_images",
     "road_images",
+    "wilson_interval",
 ]
