@@ -51,26 +51,34 @@ class PointingGame(Mergeable, keras.metrics.Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count the images of a batch; `sample_weight` (B,) counts some for more than others."""
-        maps = one_map_an_image(y_pred)
-        boxes = ops.cast(y_true, "float32")
-        resized = ops.image.resize(
-            ops.cast(maps, "float32")[..., None],
-            self.image_size,
-            interpolation="bilinear",
-            data_format="channels_last",
-        )
-        highest = ops.argmax(ops.reshape(resized, (-1, self.image_size[0] * self.image_size[1])), axis=1)
-        point_xy = ops.stack([highest % self.image_size[1], highest // self.image_size[1]], axis=-1)
-        point_xy = ops.cast(point_xy, "float32")[:, None] + 0.5
-        beside = ops.maximum(ops.relu(boxes[..., :2] - point_xy), ops.relu(point_xy - boxes[..., 2:]))
-        close = ops.sum(beside**2, axis=-1) <= self.tolerance**2
-        real = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
-        super().update_state(ops.cast(ops.any(close & real, axis=1), "float32"), sample_weight)
+        hits = _hits(one_map_an_image(y_pred), y_true, self.image_size, self.tolerance)
+        super().update_state(ops.cast(hits, "float32"), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         config = {"image_size": self.image_size, "tolerance": self.tolerance}
         return {**super().get_config(), **config}
+
+
+def points_at(
+    activation_map: Any, boxes_xyxy: Any, image_size_wh: tuple[int, int], tolerance: float = 15.0
+) -> bool:
+    """Whether the highest point of one map is on an object, as `PointingGame` counts it.
+
+    Args:
+        activation_map: (h, w), raw.
+        boxes_xyxy: (G, 4) in pixels of the image with half-open maxima.
+        image_size_wh: (width, height) of the image.
+        tolerance: float, how many pixels beside a box still count.
+
+    Example:
+
+    >>> points_at([[0.0, 0.0], [0.0, 1.0]], [[80, 80, 100, 100]], image_size_wh=(100, 100))
+    True
+    """
+    maps, boxes = ops.convert_to_tensor(activation_map)[None], ops.convert_to_tensor(boxes_xyxy)[None]
+    width, height = image_size_wh
+    return bool(_hits(maps, boxes, (int(height), int(width)), tolerance)[0])
 
 
 def one_map_an_image(maps: Any) -> Any:
@@ -92,3 +100,21 @@ def one_map_an_image(maps: Any) -> Any:
             f"There must be one map an image: (B, h, w) or (B, 1, h, w). Received: shape {tuple(maps.shape)}"
         )
     return maps
+
+
+def _hits(maps: Any, boxes_xyxy: Any, image_size_hw: tuple[int, int], tolerance: float) -> Any:
+    """Which of the maps (B, h, w) have their highest point on or near one of (B, G, 4) boxes: bool (B,)."""
+    boxes = ops.cast(boxes_xyxy, "float32")
+    resized = ops.image.resize(
+        ops.cast(maps, "float32")[..., None],
+        image_size_hw,
+        interpolation="bilinear",
+        data_format="channels_last",
+    )
+    highest = ops.argmax(ops.reshape(resized, (-1, image_size_hw[0] * image_size_hw[1])), axis=1)
+    point_xy = ops.stack([highest % image_size_hw[1], highest // image_size_hw[1]], axis=-1)
+    point_xy = ops.cast(point_xy, "float32")[:, None] + 0.5
+    beside = ops.maximum(ops.relu(boxes[..., :2] - point_xy), ops.relu(point_xy - boxes[..., 2:]))
+    close = ops.sum(beside**2, axis=-1) <= tolerance**2
+    real = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    return ops.any(close & real, axis=1)
