@@ -46,7 +46,7 @@ def test_every_figure_of_one_batch():
 
 
 def test_parts_add_up_and_memory_does_not_grow():
-    whole, one, other = (LocalizationEvaluator(IMAGE_SIZE, workers=2) for _ in range(3))
+    whole, one, other = (LocalizationEvaluator(IMAGE_SIZE) for _ in range(3))
     whole.update(**batch(1))
     sizes = [variable.shape for metric in whole.metrics.values() for variable in metric.variables]
     whole.update(**batch(2, images=5))

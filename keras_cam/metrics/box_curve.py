@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from keras_cam.metrics.level_components import LevelComponents, level_components
+from keras_cam.metrics.level_components import FINE, LevelComponents, level_components
 
-# Bits of a score below the uint8 level: they only tell which of two pixels of a level is the higher one.
-_FINE = 16
 _WHITE = 255
 
 
@@ -18,9 +16,8 @@ class BoxCurve:
 
     The protocol turns the score map into uint8 and searches the contours of the pixels strictly above
     `int(threshold * maximum)`, border lines of holes included. Here the boxes of all components and of all
-    holes come from two component trees; the areas by which the largest contour is chosen from a third one, of
-    the image with its holes filled. Where two contours are equally large, which one OpenCV lists first
-    decides: at such a level, and only there, OpenCV is asked.
+    holes come from two component trees. Which contour is the largest mostly follows from bounds of their
+    areas; at the levels where it does not, and only there, OpenCV is asked.
 
     Boxes are xyxy as the reference has them: it counts pixels inclusively, but ends a box one pixel behind
     its last one unless that is the image's last.
@@ -58,8 +55,8 @@ class BoxCurve:
                 f"Received: minimum {scores.min()}, maximum {scores.max()}"
             )
         # Truncated like the reference's uint8, with more bits kept below.
-        self._keys = (scores * _WHITE * (1 << _FINE)).astype(np.int32)
-        self._levels = self._keys >> _FINE
+        self._keys = (scores * _WHITE * (1 << FINE)).astype(np.int32)
+        self._levels = self._keys >> FINE
         self._maximum = int(self._levels.max())
 
     def largest_boxes(self, thresholds: ArrayLike) -> NDArray[np.int64]:
@@ -67,11 +64,10 @@ class BoxCurve:
         if self._maximum == 0:
             return np.zeros((len(np.asarray(thresholds)), 4), np.int64)
         needed = self._level_of(thresholds)
-        boxes, tied = self._largest
-        if tied[needed].any():
-            boxes = boxes.copy()
-            for level in np.unique(needed[tied[needed]]):
-                boxes[level] = contour_boxes(self._levels.astype(np.uint8), int(level), largest_only=True)
+        boxes, is_open = self._largest
+        image = self._levels.astype(np.uint8)
+        for level in np.unique(needed[is_open[needed]]).tolist():
+            boxes[level], is_open[level] = contour_boxes(image, level, largest_only=True)[0], False
         return boxes[needed]
 
     def largest_ious(self, thresholds: ArrayLike, boxes: ArrayLike) -> NDArray[np.float64]:
@@ -94,49 +90,40 @@ class BoxCurve:
         return (thresholds * self._maximum).astype(np.int64)
 
     @cached_property
-    def _outside(self) -> tuple[LevelComponents, NDArray[np.int32]]:
-        """The 4-connected components below the levels, and the level up to which each pixel is enclosed.
-
-        The image is turned upside down inside a frame that is higher than everything: what does not
-        reach the frame is a hole.
-        """
-        highest = (_WHITE + 1) << _FINE
-        keys = np.pad(highest - 1 - self._keys, 1, constant_values=highest)
-        components, basins, passes = level_components(keys, keys >> _FINE, connectivity=4)
-        return components, (_WHITE - passes).astype(np.int32)[basins[1:-1, 1:-1]]
-
-    @cached_property
-    def _filled(self) -> tuple[bool, LevelComponents]:
-        """Whether there is any hole, and the components of the image whose holes are filled."""
-        enclosed = self._outside[1]
-        keys = np.maximum(self._keys, enclosed << _FINE)
-        components, _, _ = level_components(keys, keys >> _FINE, areas=True)
-        return bool((enclosed > self._levels).any()), components
+    def _components(self) -> LevelComponents:
+        """Those of the pixels above each level, with a count of squares that are inside of them."""
+        inner = cv2.erode(self._levels.astype(np.uint8), np.ones((3, 3), np.uint8))
+        return level_components(self._keys, marks=np.asarray(inner[1:-1:2, 1:-1:2], np.uint8))
 
     @cached_property
     def _largest(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The box of the largest contour at each level, and whether that is open."""
-        # No contour is larger than the one around it, so only the outermost ones come into question; and
-        # the border line of a hole stands behind the one around it in OpenCV's list.
-        components = self._filled[1]
-        areas = np.where(components.exists(), components.areas, -1)
-        largest, every = areas.argmax(axis=0), np.arange(self._maximum)
-        tied = (areas == areas[largest, every]).sum(axis=0) > 1
-        return self._boxes(components.bounds[largest, every]), tied
+        """The box of the component that seems largest at each level, and whether that is open.
+
+        A contour runs through the centres of pixels. Its area is at most that of the box around them, and at
+        least that of the squares of 3x3 pixels inside. No contour is larger than the one around it, so
+        only components come into question; and the border line of a hole stands behind the one around it in
+        OpenCV's list.
+        """
+        components = self._components
+        exists, bounds = components.exists(), components.bounds.astype(np.int64)
+        least = np.where(exists, 4 * components.counts, -1)
+        most = np.where(exists, (bounds[..., 0] + bounds[..., 2]) * (bounds[..., 1] + bounds[..., 3]), -1)
+        largest, every = least.argmax(axis=0), np.arange(self._maximum)
+        most[largest, every] = -1
+        is_open = most.max(axis=0) >= least[largest, every]
+        return self._boxes(bounds[largest, every]), is_open
 
     @cached_property
     def _all(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The level and the box of every contour: int64 (N,) and (N, 4)."""
-        any_hole, components = self._filled
-        if any_hole:  # then islands in the holes have contours as well
-            components, _, _ = level_components(self._keys, self._levels)
+        components = self._components
         component, level = np.nonzero(components.exists())
         boxes = self._boxes(components.bounds[component, level])
-        if not any_hole:
-            return level, boxes
-        holes = self._outside[0]
+        # Upside down, inside a frame that is higher than everything: what is not joined with the frame is a
+        # hole. The line around it runs over the pixels beside it; the frame has moved all pixels by one.
+        highest = (_WHITE + 1) << FINE
+        holes = level_components(np.pad(highest - 1 - self._keys, 1, constant_values=highest), connectivity=4)
         hole, height = np.nonzero(holes.exists() & (holes.end <= _WHITE)[:, None])
-        # The line around a hole runs over the pixels beside it; the frame has moved all pixels by one.
         bounds = holes.bounds[hole, height] - np.array([2, 2, 0, 0], np.int16)
         return np.append(level, _WHITE - 1 - height), np.concatenate([boxes, self._boxes(bounds)])
 

@@ -12,8 +12,9 @@ Reference:
 """
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import get_context
 
 import cv2
 import numpy as np
@@ -128,7 +129,15 @@ def count_box_hits(
     contours: Sequence[str] = ("largest", "all"),
     workers: int = 1,
 ) -> NDArray[np.int64]:
-    """Sum of `box_hits` over images, on several cores if asked: int64 (len(contours), 3, 1000).
+    """Sum of `box_hits` over images: int64 (len(contours), 3, 1000).
+
+    Args:
+        maps: for each image (h, w), raw.
+        boxes_inclusive: for each image (G, 4), see `box_hits`.
+        size_hw: (height, width) of the score maps.
+        contours: see `box_hits`.
+        workers: int, how many processes share the images. Each takes some seconds to start, so this is for
+            whole data sets; and a script that asks for more than one needs its `if __name__ == "__main__"`.
 
     Example:
 
@@ -141,8 +150,9 @@ def count_box_hits(
         for hits in map(judge, maps, boxes_inclusive):
             total += hits
         return total
-    with ThreadPoolExecutor(workers) as pool:
-        for hits in pool.map(judge, maps, boxes_inclusive):
+    # A process that has run TensorFlow must not be forked.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for hits in pool.map(judge, maps, boxes_inclusive, chunksize=16):
             total += hits
     return total
 

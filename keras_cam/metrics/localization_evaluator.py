@@ -34,7 +34,6 @@ class LocalizationEvaluator:
         top_k: for which numbers of predictions the errors are counted.
         iou_threshold: float in [0, 1], for the errors and GT-known localization.
         all_thresholds: whether to judge the maps by the choe2020 protocol, too.
-        workers: int, how many threads share that.
 
     Attributes:
         metrics: the Keras metrics by name.
@@ -66,7 +65,6 @@ class LocalizationEvaluator:
         top_k: Sequence[int] = (1, 5),
         iou_threshold: float = 0.5,
         all_thresholds: bool = True,
-        workers: int = 1,
     ) -> None:
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.images = 0
@@ -76,9 +74,7 @@ class LocalizationEvaluator:
         self._ranked: list[Any] = ranked
         self._known: list[Any] = [GTKnownLocalization(iou_threshold), MeanBoxIoU()]
         self._pointing = PointingGame(self.image_size)
-        self._judged: list[Any] = (
-            [MaxBoxAcc(workers=workers), MaxBoxAccV2(workers=workers)] if all_thresholds else []
-        )
+        self._judged: list[Any] = [MaxBoxAcc(), MaxBoxAccV2()] if all_thresholds else []
         self._pixels = PxAP()
         self._has_masks = False
 

@@ -21,7 +21,6 @@ class MaxBoxAcc(Mergeable):
 
     Args:
         map_size: (height, width) to which maps are resized.
-        workers: int, how many threads share the images of a batch.
         name: str.
         dtype: of the result.
 
@@ -46,13 +45,11 @@ class MaxBoxAcc(Mergeable):
     def __init__(
         self,
         map_size: tuple[int, int] = choe2020.MAP_SIZE_HW,
-        workers: int = 1,
         name: str | None = None,
         dtype: Any = "float64",
     ) -> None:
         super().__init__(name=name or _NAMES[self.contours], dtype=dtype)
         self.map_size = (int(map_size[0]), int(map_size[1]))
-        self.workers = workers
         shape = (len(choe2020.IOU_THRESHOLDS), len(choe2020.THRESHOLDS))
         self.hits = self.add_weight(name="hits", shape=shape, initializer="zeros", dtype="int64")
         self.images = self.add_weight(name="images", shape=(), initializer="zeros", dtype="int64")
@@ -65,7 +62,7 @@ class MaxBoxAcc(Mergeable):
         self.images.assign_add(ops.cast(ops.shape(maps)[0], "int64"))
 
     def _count(self, boxes: np.ndarray, maps: np.ndarray) -> np.ndarray:
-        return choe2020.count_box_hits(maps, boxes, self.map_size, (self.contours,), self.workers)[0]
+        return choe2020.count_box_hits(maps, boxes, self.map_size, (self.contours,))[0]
 
     def curves(self) -> np.ndarray:
         """Accuracy in [0, 1] at each IoU and each threshold: float64 (3, 1000)."""
@@ -85,7 +82,7 @@ class MaxBoxAcc(Mergeable):
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
-        return {**super().get_config(), "map_size": self.map_size, "workers": self.workers}
+        return {**super().get_config(), "map_size": self.map_size}
 
 
 @keras.saving.register_keras_serializable("keras_cam")
