@@ -59,7 +59,7 @@ def kinds(count: int, files: list[str]):
     for file in files:
         arrays = np.load(file)
         for key in arrays.files:
-            if arrays[key].ndim >= 2 and arrays[key].shape[-1] > 4:
+            if arrays[key].ndim >= 3 and min(arrays[key].shape[-2:]) > 5:
                 maps = arrays[key].reshape(-1, *arrays[key].shape[-2:])
                 yield (
                     key[:12],
