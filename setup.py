@@ -1,6 +1,7 @@
 from setuptools import setup
 
 setup(
+    package_dir={"keras_cam": "keras_cam"},
     # One by one: searching for packages would also find folders that are not the product.
     packages=[
         "keras_cam",

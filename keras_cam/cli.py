@@ -1,4 +1,4 @@
-"""The command line: `keras-cam localize`, `keras-cam demo` and `keras-cam models`.
+"""The command line: `keras-cam localize`, `demo`, `evaluate` and `models`.
 
 Everything heavy is imported inside the commands, so that help and errors of usage appear at once.
 """
@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import keras_cam
 from keras_cam.console import complain, picture_paths, print_localizations, print_models, progress
+from keras_cam.evaluate_command import add_evaluate_parser, evaluate_models, read_data
+from keras_cam.quiet_tensorflow import import_quietly
 
 if TYPE_CHECKING:
     import keras
@@ -100,6 +102,9 @@ def _parser() -> argparse.ArgumentParser:
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="default: %(default)s/"
     )
 
+    evaluation = add_evaluate_parser(commands, _positive, DEFAULT_MODEL)
+    evaluation.set_defaults(run=_evaluate)
+
     models = commands.add_parser("models", help="list the models that can be built by name")
     models.set_defaults(run=_models)
     models.add_argument("--json", action="store_true", help="one JSON object a model")
@@ -151,6 +156,22 @@ def _demo(args: argparse.Namespace) -> int:
     write_png(sheet, gallery(picture_paths(photos, args.output)))
     print(f"All in one: {sheet}")
     return status
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    names = args.model or [DEFAULT_MODEL]
+    if len(names) > 2:
+        raise UsageError(f"--model may be given once or twice. Received: {', '.join(names)}")
+    for name in names:
+        _check_model(name)
+    import_quietly()
+
+    try:
+        annotated = read_data(args)
+        localizers = [(name, _load_localizer(name)) for name in names]
+        return DONE if evaluate_models(args, annotated, localizers) else SOME_FAILED
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _models(args: argparse.Namespace) -> int:
@@ -237,19 +258,12 @@ def _load(
     args: argparse.Namespace, labels: Sequence[str] | None
 ) -> "tuple[keras.Model, Sequence[str] | None]":
     """The localizer, and labels that fit its classes."""
-    from keras_cam.quiet_tensorflow import import_quietly
-
     import_quietly()
 
-    from keras_cam.file_localizer import class_count, load_localizer
+    from keras_cam.file_localizer import class_count
     from keras_cam.labels import labels_for
 
-    try:
-        with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
-            localizer = load_localizer(args.model, args.top_k, args.threshold)
-    # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
-    except Exception as error:
-        raise UsageError(f"--model {args.model}: {shorten(str(error), 600)}") from error
+    localizer = _load_localizer(args.model, args.top_k, args.threshold)
     classes = class_count(localizer)
     if labels is not None and classes not in (None, len(labels)):
         raise UsageError(
@@ -257,6 +271,17 @@ def _load(
             f"Received: {args.labels} with {len(labels)} names"
         )
     return localizer, labels or (labels_for(classes) if classes else None)
+
+
+def _load_localizer(model: str, top_k: int = 5, threshold: float = 0.2) -> "keras.Model":
+    from keras_cam.file_localizer import load_localizer
+
+    try:
+        with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
+            return load_localizer(model, top_k, threshold)
+    # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
+    except Exception as error:
+        raise UsageError(f"--model {model}: {shorten(str(error), 600)}") from error
 
 
 def _draw(record: "Localization", picture: Path) -> bool:

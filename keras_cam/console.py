@@ -19,7 +19,7 @@ def complain(message: str) -> None:
 
 
 @contextmanager
-def progress(total: int) -> Iterator[Callable[[], None]]:
+def progress(total: int, task: str = "Localizing") -> Iterator[Callable[[], None]]:
     """A progress bar on stderr if that is a terminal; yields the function that moves it one step on."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
@@ -33,8 +33,8 @@ def progress(total: int) -> Iterator[Callable[[], None]]:
         disable=not console.is_terminal,
     )
     with bar:
-        task = bar.add_task("Localizing", total=total)
-        yield lambda: bar.advance(task)
+        bar_id = bar.add_task(task, total=total)
+        yield lambda: bar.advance(bar_id)
 
 
 def print_localizations(records: Sequence[Localization]) -> None:
@@ -45,7 +45,7 @@ def print_localizations(records: Sequence[Localization]) -> None:
             score = f"{detection.score:.1%}"
             rows.append((name if rank == 1 else "", str(rank), detection.label, score, _box_text(detection)))
     header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
-    _print_table(header, rows, right=("rank", "score"))
+    print_table(header, rows, right=("rank", "score"))
 
 
 def _short_names(files: Sequence[str]) -> list[str]:
@@ -71,7 +71,7 @@ def print_models(models: Sequence[Mapping[str, Any]]) -> None:
         for model in models
     ]
     header = ("model", "family", "parameters", "input", "map", "ImageNet weights", "on this machine")
-    _print_table(header, rows, right=("parameters", "input", "map"))
+    print_table(header, rows, right=("parameters", "input", "map"))
 
 
 def _size_text(size_hw: Sequence[int] | None) -> str:
@@ -84,7 +84,8 @@ def _box_text(detection: Detection) -> str:
     return ", ".join(str(round(value)) for value in detection.box_xyxy)
 
 
-def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    """Prints a table whose columns named in `right` are aligned to the right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

@@ -26,7 +26,8 @@ LAYERS = [
     {"models"},
     {"localizer"},
     {"data", "draw_boxes", "file_localizer", "images", "labels", "metrics", "records", "visualization"},
-    {"console", "quiet_tensorflow", "cli", "__main__"},
+    {"evaluate", "evaluation", "protocols"},
+    {"cli", "console", "evaluate_command", "quiet_tensorflow"},
 ]
 
 

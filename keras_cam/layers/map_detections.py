@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from keras_cam.ops.boxes import boxes_from_maps
+from keras_cam.ops.gather_rows import gather_rows
 
 RULES = ("one_threshold", "tight_and_loose")
 
@@ -91,11 +92,14 @@ class MapDetections(keras.layers.Layer):
         detections = {
             "detection_boxes": boxes,
             "detection_classes": class_ids,
-            "detection_scores": ops.take_along_axis(probabilities, class_ids, axis=1),
+            "detection_scores": gather_rows(probabilities, class_ids),
             "class_activation_maps": maps,
         }
         if self.boxes_first:
-            detections = _boxes_first(detections, found, batch, rows)
+            # All ranks differ: rows with a box, then the others, each in the order they had.
+            rank = ops.arange(rows, dtype="int32") + ops.where(found, 0, rows)
+            order = ops.argsort(rank, axis=-1)
+            detections = {name: gather_rows(tensor, order) for name, tensor in detections.items()}
         return {**detections, "num_detections": ops.sum(ops.cast(found, "int32"), axis=1)}
 
     def compute_output_spec(
@@ -121,14 +125,3 @@ class MapDetections(keras.layers.Layer):
             "boxes_first": self.boxes_first,
         }
         return {**super().get_config(), **config}
-
-
-def _boxes_first(detections: dict[str, Any], found: Any, batch: Any, rows: Any) -> dict[str, Any]:
-    """Reorder the rows: those with a box, then the others, each in the order they had."""
-    rank = ops.arange(rows, dtype="int32") + ops.where(found, 0, rows)  # all different: no ties to break
-    order = ops.cast(ops.argsort(rank, axis=-1), "int32")
-    flat_order = order + ops.arange(batch, dtype="int32")[:, None] * rows
-    return {
-        name: ops.take(ops.reshape(tensor, (-1, *ops.shape(tensor)[2:])), flat_order, axis=0)
-        for name, tensor in detections.items()
-    }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import tensorflow as tf  # `tf.gather`, as in `components.py`
 from keras import ops
 
 
@@ -32,7 +33,7 @@ def class_activation_maps(features: Any, kernel: Any, class_ids: Any) -> Any:
     """
     batch, height, width, channels = ops.shape(features)
     classes = ops.shape(class_ids)[1]
-    columns = ops.transpose(ops.take(kernel, class_ids, axis=1), (1, 2, 0))  # (B, K, C)
+    columns = ops.transpose(tf.gather(kernel, class_ids, axis=1), (1, 2, 0))  # (B, K, C)
     positions = ops.reshape(features, (batch, height * width, channels))
     maps = ops.matmul(columns, ops.transpose(positions, (0, 2, 1)))
     return ops.reshape(maps, (batch, classes, height, width))

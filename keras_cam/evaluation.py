@@ -1,0 +1,154 @@
+"""The figures of an evaluation: what they count, how sure they are, whether two models differ."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from keras_cam.data import AnnotatedImage
+from keras_cam.metrics import choe2020, wilson_interval
+
+# Boxes that need no model, as yxyx of the image: one of half its area in its middle, and all of it.
+BASELINES = {
+    "center_box_gt_known": np.array([[0.5 - 0.5**1.5, 0.5 - 0.5**1.5, 0.5 + 0.5**1.5, 0.5 + 0.5**1.5]]),
+    "full_image_gt_known": np.array([[0.0, 0.0, 1.0, 1.0]]),
+}
+
+RATES = (
+    "classification_top1_error",
+    "classification_top5_error",
+    "localization_top1_error",
+    "localization_top5_error",
+    "gt_known_accuracy",
+    "pointing_game",
+    *BASELINES,
+)
+"""The figures that count images, in the order in which they are told."""
+
+
+@dataclass(frozen=True)
+class ImageResult:
+    """What came out for one image.
+
+    Attributes:
+        image: what is known about it.
+        size_wh: its width and height in pixels.
+        predicted: class indices, best first, at most five.
+        boxes_xyxy: float (T, 4) in pixels with half-open maxima, the boxes of the main class's map.
+        activation_map: float32 (h, w), the raw map of the main class.
+        iou: the best IoU of these boxes with one of the ground truth; None if the image has no boxes.
+        counted: for each of `RATES` that applies whether the image counts: for an error if it is wrong, for
+            others if it is right.
+    """
+
+    image: AnnotatedImage
+    size_wh: tuple[int, int]
+    predicted: tuple[int, ...]
+    boxes_xyxy: np.ndarray
+    activation_map: np.ndarray
+    iou: float | None
+    counted: dict[str, bool]
+
+
+@dataclass
+class Evaluation:
+    """The figures of one model on one data set.
+
+    Attributes:
+        model: its name.
+        protocol: a key of `keras_cam.protocols.PROTOCOLS`.
+        counted: for each of `RATES` one answer an image, see `ImageResult`; -1 where it does not apply.
+        ious: the IoU of every image that has boxes.
+        box_hits: int64 (2, 3, 1000), see `keras_cam.metrics.choe2020.count_box_hits`.
+        failures: what is wrong with each image that could not be read.
+        seconds: how long it took.
+    """
+
+    model: str
+    protocol: str
+    counted: dict[str, list[int]] = field(default_factory=lambda: {rate: [] for rate in RATES})
+    ious: list[float] = field(default_factory=list)
+    box_hits: np.ndarray = field(default_factory=lambda: np.zeros((2, 3, 1000), np.int64))
+    failures: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def images(self) -> int:
+        """How many images were judged."""
+        return len(self.counted[RATES[0]])
+
+    def add(self, result: ImageResult) -> None:
+        """Count one image."""
+        for rate in RATES:
+            self.counted[rate].append(int(result.counted.get(rate, -1)))
+        if result.iou is not None:
+            width, height = result.size_wh
+            truth = choe2020.inclusive_boxes(main_boxes(result.image), (height, width))
+            self.ious.append(result.iou)
+            self.box_hits += choe2020.count_box_hits([result.activation_map], [truth])
+
+    def count(self, rate: str) -> tuple[int, int]:
+        """How many images a rate counts, and to how many it applies."""
+        answers = np.array(self.counted[rate], np.int64)
+        return int((answers == 1).sum()), int((answers >= 0).sum())
+
+    def to_dict(self) -> dict[str, Any]:
+        """All figures: rates in [0, 1] or None if they apply to no image, and their 95 % intervals (Wilson).
+
+        `max_box_acc` and `max_box_acc_v2` choose their threshold on the images that they judge, and say so.
+        """
+        figures: dict[str, Any] = {"model": self.model, "protocol": self.protocol, "images": self.images}
+        intervals = {}
+        for rate in RATES:
+            count, images = self.count(rate)
+            figures[rate] = count / images if images else None
+            if images:
+                intervals[rate] = wilson_interval(count, images)
+        figures["mean_iou"] = float(np.mean(self.ious)) if self.ious else None
+        for name, hits in zip(("max_box_acc", "max_box_acc_v2"), self.box_hits, strict=True):
+            figures[name] = self._oracle(name, hits)
+        figures["failed_images"] = len(self.failures)
+        figures["images_per_second"] = self.images / self.seconds if self.seconds else None
+        return {**figures, "intervals": intervals}
+
+    def _oracle(self, name: str, hits: np.ndarray) -> dict[str, Any] | None:
+        if not self.ious:
+            return None
+        figures = choe2020.box_figures(hits, len(self.ious))
+        thresholds: Any = figures["best_threshold"]
+        if name == "max_box_acc":
+            chosen = {"value": figures["at_50"], "threshold": thresholds["50"]}
+        else:
+            chosen = {"value": figures["mean"], "threshold": thresholds}
+        return {"value": float(chosen["value"]) / 100, "threshold": chosen["threshold"], "oracle": True}
+
+
+def main_boxes(image: AnnotatedImage) -> np.ndarray:
+    """The boxes (n, 4) of an image's main class, xyxy in pixels with half-open maxima."""
+    return image.boxes_xyxy[image.box_labels == image.label]
+
+
+def mcnemar_p_value(first: list[int], second: list[int]) -> float:
+    """How likely two models are to differ this much on the same images if they are equally good.
+
+    The exact test of McNemar: only images count on which one model is right and the other is wrong.
+
+    Args:
+        first: the answers of one model, as `Evaluation.counted` has them.
+        second: those of the other, for the same images.
+
+    Returns:
+        The two-sided p-value.
+
+    Example:
+
+    >>> mcnemar_p_value([1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0])
+    0.0625
+    """
+    from scipy.stats import binomtest
+
+    one, other = np.array(first), np.array(second)
+    applies = (one >= 0) & (other >= 0)
+    only_one = int((applies & (one > other)).sum())
+    only_other = int((applies & (one < other)).sum())
+    return 1.0 if only_one + only_other == 0 else float(binomtest(only_one, only_one + only_other).pvalue)

@@ -1,0 +1,127 @@
+"""The evaluation of a model whose answers can be told in advance."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_cam
+from keras_cam import cli
+from keras_cam.data import read_annotations
+from keras_cam.evaluate import evaluate
+from keras_cam.evaluation import mcnemar_p_value
+from keras_cam.metrics import wilson_interval
+
+COLOURS = {"red": 0, "green": 1, "blue": 2}
+
+
+@pytest.fixture(scope="module")
+def localizer():
+    """Class = the colour of which there is most; its map is that colour's channel, in cells of 4 pixels."""
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(images))
+    logits = keras.layers.Dense(3, use_bias=False)(keras.layers.GlobalAveragePooling2D()(features))
+    model = keras.Model(images, logits)
+    model.layers[-1].set_weights([10 * np.eye(3, dtype="float32")])
+    return keras_cam.build_localizer(model, top_k=3)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Four photos of 64x64: a rectangle of a colour and where the annotation says it is.
+
+    The first is right; the second has a box too small for an IoU of 0.5; the third is labelled as a colour
+    that comes second in it; the fourth has no box.
+    """
+    rows = [
+        ("green", (12, 12, 52, 52), "green", [12, 12, 40, 40]),
+        ("blue", (0, 0, 32, 64), "blue", [0, 0, 16, 16]),
+        ("red", (8, 8, 56, 56), "blue", [0, 56, 64, 8]),
+        ("red", (16, 16, 48, 48), "red", None),
+    ]
+    images, annotations = [], []
+    for index, (colour, box, label, box_xywh) in enumerate(rows):
+        pixels = np.zeros((64, 64, 3), np.uint8)
+        if colour != label:
+            pixels[56:] = np.eye(3)[COLOURS[label]] * 255
+        pixels[box[1] : box[3], box[0] : box[2]] = np.eye(3)[COLOURS[colour]] * 255
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+        images.append({"id": index, "file_name": f"{index}.png", "width": 64, "height": 64})
+        annotation = {"id": index, "image_id": index, "category_id": COLOURS[label]}
+        annotations.append(annotation | ({"bbox": box_xywh} if box_xywh else {}))
+    categories = [{"id": number, "name": name} for name, number in COLOURS.items()]
+    document = {"images": images, "annotations": annotations, "categories": categories}
+    (tmp_path / "annotations.json").write_text(json.dumps(document))
+    return tmp_path
+
+
+def test_figures_are_those_one_can_count(localizer, photos):
+    figures = evaluate(localizer, read_annotations(photos), model_name="colours").to_dict()
+    assert figures["images"] == 4
+    assert figures["classification_top1_error"] == 1 / 4  # the third
+    assert figures["classification_top5_error"] == 0
+    assert figures["localization_top1_error"] == 2 / 3  # the second and the third; the fourth has no box
+    assert figures["localization_top5_error"] == 1 / 3  # the second
+    assert figures["gt_known_accuracy"] == 2 / 3
+    assert figures["pointing_game"] == 1
+    # Half the image in the middle, 45.25 pixels wide, covers the first box: 40 * 40 / 2048 = 0.78.
+    assert figures["center_box_gt_known"] == pytest.approx(1 / 3)
+    assert figures["full_image_gt_known"] == 0
+    assert figures["intervals"]["gt_known_accuracy"] == wilson_interval(2, 3)
+    assert figures["max_box_acc"]["oracle"] is True
+    assert figures["model"] == "colours"
+
+
+@pytest.mark.parametrize("protocol", ["zhou2016", "zhou2016_test", "zhou2016_released"])
+def test_every_protocol_counts_every_image(localizer, photos, protocol):
+    results = []
+    evaluation = evaluate(localizer, read_annotations(photos), protocol, on_result=results.append)
+    assert evaluation.images == len(results) == 4
+    assert [result.image.name for result in results] == ["0", "1", "2", "3"]
+    assert results[0].predicted[0] == COLOURS["green"]
+    np.testing.assert_allclose(results[0].boxes_xyxy, [[12, 12, 52, 52]], atol=6)
+    assert results[3].iou is None
+
+
+def test_a_broken_image_is_told_and_left_out(localizer, photos):
+    (photos / "0.png").write_bytes((photos / "0.png").read_bytes()[:60])
+    evaluation = evaluate(localizer, read_annotations(photos), batch_size=2)
+    assert evaluation.images == 3
+    assert len(evaluation.failures) == 1
+    assert "0.png" in evaluation.failures[0]
+
+
+def test_the_model_must_have_the_classes_and_the_protocol_a_name(localizer, photos):
+    with pytest.raises(ValueError, match=r"`protocol` must be one of .*zhou2016.*Received: protocol='2016'"):
+        evaluate(localizer, read_annotations(photos), "2016")
+    images = keras.Input((32, 32, 3))
+    small = keras.Model(images, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(images)))
+    with pytest.raises(ValueError, match=r"must have the classes .* a model of 1 classes .*2 \('blue'\)"):
+        evaluate(keras_cam.build_localizer(small), read_annotations(photos))
+
+
+def test_mcnemar_counts_only_images_on_which_the_models_differ():
+    assert mcnemar_p_value([1, 0, 1, -1], [1, 0, 1, 1]) == 1
+    assert mcnemar_p_value([1] * 8 + [0], [0] * 8 + [0]) == pytest.approx(2 / 2**8)
+    assert mcnemar_p_value([1, 1, 1, 0], [0, 0, 0, 1]) == pytest.approx(0.625)  # 3 of 4: 2 * 5 / 16
+
+
+def test_the_command_prints_json_and_compares_two_models(localizer, photos, capsys):
+    localizer.save(photos / "colours.keras")
+    arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras")]
+    assert cli.main([*arguments, "--json"]) == 0
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["gt_known_accuracy"] == 2 / 3
+    assert cli.main([*arguments, *arguments[-2:], "--limit", "2"]) == 0
+    table = capsys.readouterr().out
+    assert "McNemar" in table
+    assert "gt known accuracy" in table
+
+
+def test_the_command_says_what_is_wrong(photos, capsys):
+    assert cli.main(["evaluate", "--data", str(photos / "missing")]) == 2
+    assert "missing" in capsys.readouterr().err
+    assert cli.main(["evaluate", "--data", str(photos)] + ["--model", "vgg16_gap"] * 3) == 2
+    assert "once or twice" in capsys.readouterr().err
