@@ -108,6 +108,15 @@ def test_mcnemar_counts_only_images_on_which_the_models_differ():
     assert mcnemar_p_value([1, 1, 1, 0], [0, 0, 0, 1]) == pytest.approx(0.625)  # 3 of 4: 2 * 5 / 16
 
 
+def test_wilson_by_hand():
+    # z = 1.959964: centre (k + z^2 / 2) / (n + z^2), for 0 of n from 0 to z^2 / (n + z^2).
+    low, high = wilson_interval(0, 10)
+    assert low == pytest.approx(0, abs=1e-12)
+    assert high == pytest.approx(3.841459 / 13.841459, abs=1e-6)
+    with pytest.raises(ValueError, match=r"Received: successes=3, total=2"):
+        wilson_interval(3, 2)
+
+
 def test_the_command_prints_json_and_compares_two_models(localizer, photos, capsys):
     localizer.save(photos / "colours.keras")
     arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras")]

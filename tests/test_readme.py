@@ -43,7 +43,6 @@ def test_the_first_example_finds_the_cat(examples, capsys):
     assert re.fullmatch(r"Egyptian cat \d+\.\d%: x \d+ to \d+, y \d+ to \d+", lines[0])
 
 
-# Keras 3 itself, when it saves a model under NumPy 2.
 def test_the_second_example_localizes_a_classifier_of_ones_own(examples, namespace, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert len(examples) == 2

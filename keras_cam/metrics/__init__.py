@@ -17,7 +17,6 @@ from keras_cam.metrics.localization_error import (
     LocalizationError,
     MeanBoxIoU,
 )
-from keras_cam.metrics.localization_evaluator import LocalizationEvaluator
 from keras_cam.metrics.max_box_accuracy import MaxBoxAcc, MaxBoxAccV2, PxAP
 from keras_cam.metrics.pointing_game import PointingGame
 from keras_cam.metrics.road import ROAD, road_images
@@ -33,7 +32,6 @@ __all__ = [
     "IncreaseInConfidence",
     "InsertionAUC",
     "LocalizationError",
-    "LocalizationEvaluator",
     "MaxBoxAcc",
     "MaxBoxAccV2",
     "MeanBoxIoU",
