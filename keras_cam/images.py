@@ -106,6 +106,13 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
 
     Raises:
         OSError: if the file cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_png(Path(folder) / "grey.png", np.full((2, 4, 3), 128, np.uint8))
+        ...     read_image(Path(folder) / "grey.png").shape
+        (2, 4, 3)
     """
     path = Path(path)
     # A hidden name, so that nobody who watches the folder takes the unfinished file for an image.

@@ -207,6 +207,11 @@ def figure(
     Raises:
         ImageError: if the file cannot be read.
         ValueError: if an argument does not fit the description above.
+
+    Example:
+        >>> sheet = figure(np.zeros((48, 64, 3), np.uint8), Localization("cat.jpg", 64, 48, "my_model", ()))
+        >>> [axes.get_title() for axes in sheet.axes]
+        ['cat.jpg']
     """
     from matplotlib.figure import Figure  # not needed for anything else here, and slow to import
 
@@ -227,8 +232,8 @@ def figure(
         panels.append((picture, f"{detection.label} {detection.score:.1%}"))
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
-    panel_height = 4 * photo.shape[0] / photo.shape[1]
-    sheet = NotebookFigure(figsize=(4 * columns, (panel_height + 0.4) * rows), layout="constrained")
+    height = 4 * photo.shape[0] / photo.shape[1] + 0.4
+    sheet = NotebookFigure(figsize=(4 * columns, height * rows), layout="constrained")
     for position, (picture, title) in enumerate(panels):
         axes = sheet.add_subplot(rows, columns, position + 1)
         axes.imshow(picture)
