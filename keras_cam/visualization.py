@@ -224,9 +224,8 @@ def figure(
     if top < 1:
         raise ValueError(f"`top` must be at least 1. Received: top={top!r}")
     photo = display_size(image)
-    best = localization.detections[:top]
     panels = [(photo, Path(localization.image).name)]
-    for detection in best:
+    for detection in localization.detections[:top]:
         box = _scaled(detection.box_xyxy, localization, photo)
         picture = overlay(photo, detection.activation_map, [box], alpha=alpha, colormap=colormap)
         panels.append((picture, f"{detection.label} {detection.score:.1%}"))
