@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras_cam
 from keras_cam.console import complain, picture_paths, print_localizations, print_models, progress
@@ -64,6 +64,24 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"keras-cam {keras_cam.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
+    _add_localize_parser(commands)
+
+    demo = commands.add_parser("demo", help="localize photos that come with scikit-image; needs no network")
+    demo.set_defaults(run=_demo)
+    demo.add_argument(
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="default: %(default)s/"
+    )
+
+    evaluation = add_evaluate_parser(commands, _positive, DEFAULT_MODEL)
+    evaluation.set_defaults(run=_evaluate)
+
+    models = commands.add_parser("models", help="list the models that can be built by name")
+    models.set_defaults(run=_models)
+    models.add_argument("--json", action="store_true", help="one JSON object a model")
+    return parser
+
+
+def _add_localize_parser(commands: Any) -> None:
     localize = commands.add_parser("localize", help="say what is in photos, and where")
     localize.set_defaults(run=_localize)
     localize.add_argument(
@@ -95,20 +113,6 @@ def _parser() -> argparse.ArgumentParser:
     localize.add_argument(
         "--json", action="store_true", help="one JSON object a photo; pictures only with --output"
     )
-
-    demo = commands.add_parser("demo", help="localize photos that come with scikit-image; needs no network")
-    demo.set_defaults(run=_demo)
-    demo.add_argument(
-        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="default: %(default)s/"
-    )
-
-    evaluation = add_evaluate_parser(commands, _positive, DEFAULT_MODEL)
-    evaluation.set_defaults(run=_evaluate)
-
-    models = commands.add_parser("models", help="list the models that can be built by name")
-    models.set_defaults(run=_models)
-    models.add_argument("--json", action="store_true", help="one JSON object a model")
-    return parser
 
 
 def _positive(text: str) -> int:
