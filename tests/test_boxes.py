@@ -145,7 +145,7 @@ def test_smooth_random_maps_agree_with_opencv(height, width):
     assert agreement(smooth_maps(height, width, count=300, seed=0)) >= 0.99
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(
     height=st.integers(2, 12),
     width=st.integers(2, 12),
@@ -156,26 +156,32 @@ def test_noise_agrees_with_opencv_but_for_what_hangs_on_a_pixel(height, width, s
     """White noise is the hardest case, and the one place where boxes may differ by more than a pixel.
 
     Whether two regions touch can hang on a bridge around a saddle that is thinner than a pixel, which pixels
-    either hit or miss; and of two components of nearly equal area OpenCV counts pixels, this measures area.
-    Both are gone when the level is moved a little or the second largest component is taken, so the box
-    must be among the ones OpenCV finds at this level or just above or below it.
+    either hit or miss; and of components of nearly equal area OpenCV counts pixels, this measures area.
+    So the box is one that OpenCV finds when the level is moved by up to 2 % of the maximum, of a component
+    that is not much smaller than the largest.
     """
     activation_map = np.random.default_rng(seed).normal(size=(height, width)).astype("float32")
     activation_map[height // 2, width // 2] = 2.0
     boxes, found = grid_boxes(activation_map[None], threshold)
     assert found.all()
-    candidates = [
-        box
-        for nearby in (threshold, threshold - 0.02, threshold + 0.02)
-        for box in opencv_largest_boxes(activation_map, nearby)
-    ]
-    shift = 0.02 * SIZE  # how far the outline itself may move with the level on gentle slopes
-    distances = np.abs(np.array(candidates) - boxes[0, 0]).max(axis=1)
-    assert distances[0] <= 1 or distances.min() <= shift
+    if np.abs(opencv_box(activation_map, threshold) - boxes[0, 0]).max() > 1:
+        nearby = [
+            box
+            for shift in np.linspace(-0.02, 0.02, 9)
+            for box in opencv_largest_boxes(activation_map, threshold + shift)
+        ]
+        distances = np.abs(np.array(nearby) - boxes[0, 0]).max(axis=1)
+        assert distances.min() <= 0.05 * SIZE  # on gentle slopes the outline itself moves with the level
+
+
+@pytest.mark.parametrize(("nodes", "agree"), [(7, 0.95), (14, 0.9)])
+def test_most_boxes_of_noise_agree_with_opencv_to_the_pixel(nodes, agree):
+    noise = np.random.default_rng(5).normal(size=(400, nodes, nodes)).astype("float32")
+    assert agreement(noise) >= agree
 
 
 def opencv_largest_boxes(activation_map: np.ndarray, threshold: float) -> list[np.ndarray]:
-    """Boxes of the components that are at least 95 % as large as the largest, the largest first."""
+    """Boxes of the components that are at least 80 % as large as the largest."""
     resized = cv2.resize(activation_map, (SIZE, SIZE), interpolation=cv2.INTER_LINEAR)
     mask = (resized > threshold * resized.max()).astype("uint8")
     _, _, statistics, _ = cv2.connectedComponentsWithStats(mask, connectivity=8)
@@ -183,7 +189,7 @@ def opencv_largest_boxes(activation_map: np.ndarray, threshold: float) -> list[n
     return [
         np.array([top, left, top + height, left + width])
         for left, top, width, height, area in statistics
-        if area >= 0.95 * statistics[0][cv2.CC_STAT_AREA]
+        if area >= 0.8 * statistics[0][cv2.CC_STAT_AREA]
     ]
 
 
