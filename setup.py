@@ -5,6 +5,7 @@ setup(
     # One by one: searching for packages would also find folders that are not the product.
     packages=[
         "keras_cam",
+        "keras_cam.commands",
         "keras_cam.data",
         "keras_cam.graph",
         "keras_cam.layers",

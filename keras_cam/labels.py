@@ -3,6 +3,10 @@
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
 
 
 @cache
@@ -53,6 +57,28 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     if "" in labels:
         raise ValueError(f"{rule} Received: path={str(path)!r} (line {labels.index('') + 1} is blank)")
     return labels
+
+
+def labels_of(model: "keras.Model") -> tuple[str, ...] | None:
+    """The names that a model carries in a `keras_cam.layers.ClassLabels` layer.
+
+    Args:
+        model: a Keras model.
+
+    Returns:
+        One name a class; None if there is no such layer, or if several disagree.
+
+    Example:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=2, labels=["cat", "dog"])
+        >>> labels_of(keras_cam.build_localizer(model))
+        ('cat', 'dog')
+    """
+    from keras_cam.layers import ClassLabels
+
+    layers = model._flatten_layers(include_self=False, recursive=True)
+    found = {layer.labels for layer in layers if isinstance(layer, ClassLabels)}
+    return found.pop() if len(found) == 1 else None
 
 
 def labels_for(classes: int) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
-from keras_cam.layers import ClassActivationHead, ClassSelection, MapDetections
+from keras_cam.layers import ClassActivationHead, ClassLabels, ClassSelection, MapDetections
 
 
 def build_localizer(
@@ -21,6 +21,7 @@ def build_localizer(
     rule: Literal["one_threshold", "tight_and_loose"] = "one_threshold",
     output: str | int | None = None,
     activation: Literal["softmax", "sigmoid"] | None = None,
+    labels: Sequence[str] | None = None,
     name: str = "localizer",
 ) -> keras.Model:
     """Turn a classifier with a linear head over global average pooling into a localizer.
@@ -54,6 +55,8 @@ def build_localizer(
         output: name or index of the output to localize, if the model has several.
         activation: "softmax" or "sigmoid", what turns logits into scores. By default what the model
             ends in; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
+        labels: the names of the classes, which the localizer then carries: see `keras_cam.labels.labels_of`.
+            By default those that the model carries, if any.
         name: str, the name of the new model.
 
     Returns:
@@ -83,6 +86,9 @@ def build_localizer(
     features = backbone(images, training=False)
     classifier = ClassActivationHead(head.classifier, name="class_activation_head")
     logits = classifier(features)
+    labels = labels or head.labels
+    if labels:
+        logits = ClassLabels(labels, name="labels")(logits)
     classes = logits.shape[-1]
     scores = _activation(head, classes, activation)
 

@@ -13,6 +13,7 @@ from PIL import Image
 
 import keras_cam
 from keras_cam import cli
+from keras_cam.commands import usage
 from keras_cam.file_localizer import FailedImage, localize_files
 from keras_cam.images import read_image
 from keras_cam.records import Localization
@@ -269,7 +270,7 @@ def test_the_table_of_models(capsys):
     models = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [model["name"] for model in models] == keras_cam.list_models()
     assert all(model["name"] in table for model in models)
-    [lite0] = [model for model in models if model["name"] == cli.DEFAULT_MODEL]
+    [lite0] = [model for model in models if model["name"] == usage.DEFAULT_MODEL]
     assert lite0 == {
         "name": "efficientnet_lite0",
         "family": "efficientnet_lite",

@@ -1,8 +1,10 @@
 """The names of the classes, built in and from files."""
 
+import keras
 import pytest
 
-from keras_cam.labels import imagenet_labels, labels_for, read_labels
+import keras_cam
+from keras_cam.labels import imagenet_labels, labels_for, labels_of, read_labels
 
 
 def test_imagenet_names_are_a_thousand_different_ones():
@@ -51,3 +53,25 @@ def test_an_unusable_label_file_is_named_with_the_reason(tmp_path, content, reas
         file.write_bytes(content)
     with pytest.raises(ValueError, match=rf"one class name a line.*labels\.txt' \({reason}\)"):
         read_labels(file)
+
+
+def test_labels_travel_with_the_model(tmp_path):
+    model = keras_cam.build_model(
+        "mobilenet_v2",
+        classes=2,
+        input_shape=(32, 32, 3),
+        classifier_activation="softmax",
+        labels=["cat", "dog"],
+    )
+    localizer = keras_cam.build_localizer(keras.models.clone_model(model))
+    localizer.save(tmp_path / "localizer.keras")
+    for carrier in (model, localizer, keras.models.load_model(tmp_path / "localizer.keras")):
+        assert labels_of(carrier) == ("cat", "dog")
+
+
+def test_a_localizer_can_be_given_labels_and_others_have_none():
+    model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(32, 32, 3))
+    assert labels_of(keras_cam.build_localizer(model)) is None
+    assert labels_of(keras_cam.build_localizer(model, labels=["cat", "dog"])) == ("cat", "dog")
+    with pytest.raises(ValueError, match=r"`labels` must name each of the 2 classes\. Received: 3 labels"):
+        keras_cam.build_localizer(model, labels=["cat", "dog", "bird"])

@@ -6,12 +6,14 @@ from typing import Any, NoReturn
 import keras
 
 from keras_cam.graph.cursor import GraphCursor, inputs_of, is_graph
+from keras_cam.layers import ClassLabels
 
 # Layers and operations that leave the pooled channels as they are when the model is not in training.
 _IDENTITIES = (
     "ActivityRegularization",
     "AlphaDropout",
     "Cast",
+    "ClassLabels",
     "Dropout",
     "GaussianDropout",
     "GaussianNoise",
@@ -36,12 +38,14 @@ class ClassificationHead:
         classifier: the layers between the pooling and the logits, see `ClassActivationHead`; they are the
             model's own, not copies.
         activation: "softmax", "sigmoid" or "linear", what follows the logits.
+        labels: the names of the classes, if a `ClassLabels` layer tells them.
     """
 
     inputs: Any
     features: Any
     classifier: tuple[keras.layers.Layer, ...]
     activation: str
+    labels: tuple[str, ...] | None = None
 
 
 def find_classification_head(model: keras.Model, output: str | int | None = None) -> ClassificationHead:
@@ -76,9 +80,8 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
     >>> head.features.shape, head.activation, len(head.classifier)
     ((None, 30, 30, 8), 'softmax', 1)
     """
-    pooling, classifier, activation = _back_to_pooling(
-        GraphCursor(_output_tensor(model, output), model.inputs)
-    )
+    end = GraphCursor(_output_tensor(model, output), model.inputs)
+    pooling, classifier, activation, labels = _back_to_pooling(end)
     features = pooling.back()
     if not classifier:
         features, classifier = _convolution_classifier(features, activation)
@@ -89,7 +92,7 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
             "The features must depend on exactly one image input of shape (B, H, W, C). "
             f"Received: inputs {[(x.name, x.shape) for x in inputs]}"
         )
-    return ClassificationHead(inputs[0], tensor, tuple(classifier), activation)
+    return ClassificationHead(inputs[0], tensor, tuple(classifier), activation, labels)
 
 
 def _output_tensor(model: keras.Model, output: str | int | None) -> Any:
@@ -114,14 +117,16 @@ def _output_tensor(model: keras.Model, output: str | int | None) -> Any:
     )
 
 
-def _back_to_pooling(cursor: GraphCursor) -> tuple[GraphCursor, list[keras.layers.Layer], str]:
-    """The pooling, the affine layers behind it, and the activation that follows the logits."""
+def _back_to_pooling(
+    cursor: GraphCursor,
+) -> tuple[GraphCursor, list[keras.layers.Layer], str, tuple[str, ...] | None]:
+    """The pooling, the affine layers behind it, and the activation and labels that follow the logits."""
     classifier: list[keras.layers.Layer] = []
-    activation = "linear"
+    activation, labels = "linear", None
     while not cursor.at_input:
         operation = cursor.operation
         if _is_average_pooling(cursor):
-            return cursor, classifier, activation
+            return cursor, classifier, activation, labels
         name = _activation(operation)
         affine = _is_pointwise(operation) or _is_channel_norm(cursor)
         harmless = affine or isinstance(operation, keras.layers.Activation) or _keeps_channels(cursor)
@@ -131,6 +136,8 @@ def _back_to_pooling(cursor: GraphCursor) -> tuple[GraphCursor, list[keras.layer
             _refuse(cursor)
         if affine:
             classifier.insert(0, operation)
+        if isinstance(operation, ClassLabels) and labels is None:
+            labels = operation.labels
         cursor = cursor.back()
     raise ValueError(f"{_RULE} Received: a model without global average pooling in front of its output.")
 

@@ -1,6 +1,7 @@
 """Keras layers of the package; importing this registers them for `keras.models.load_model`."""
 
 from keras_cam.layers.class_activation_head import ClassActivationHead
+from keras_cam.layers.class_labels import ClassLabels
 from keras_cam.layers.class_selection import ClassSelection
 from keras_cam.layers.dilated_pooling import DilatedPooling2D
 from keras_cam.layers.local_response_normalization import LocalResponseNormalization
@@ -9,6 +10,7 @@ from keras_cam.layers.pixel_normalization import PixelNormalization
 
 __all__ = [
     "ClassActivationHead",
+    "ClassLabels",
     "ClassSelection",
     "DilatedPooling2D",
     "LocalResponseNormalization",

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from keras_cam.layers import PixelNormalization
+from keras_cam.layers import ClassLabels, PixelNormalization
 from keras_cam.models.registry import MODELS, NORMALIZATIONS, REFUSED, ModelSpec
 
 
@@ -25,13 +25,14 @@ def build_model(
     head_groups: int | None = None,
     output_stride: int | None = None,
     classifier_activation: str | None = None,
+    labels: Sequence[str] | None = None,
 ) -> keras.Model:
     """Build an image classifier whose maps `build_localizer` can show.
 
     The model takes raw RGB pixels in 0..255, (B, H, W, 3), and returns logits (B, classes) in float32;
     normalization is part of the graph. Its layers have names one can rely on: `images`, `normalization`,
     `features` (what is pooled; in plain `googlenet` and `nin_gap` see `pooler`), `pooler`, `head`, and
-    `predictions` if there is an activation.
+    `predictions` if there is an activation, `labels` if there are any.
 
     Args:
         name: one of `keras_cam.list_models()`.
@@ -48,6 +49,7 @@ def build_model(
             slower): later convolutions are dilated, weights stay valid. Networks with squeeze-and-excitation
             average over the finer map then, so their logits differ a little.
         classifier_activation: "softmax", "sigmoid" or None, which returns logits.
+        labels: the names of the classes, which the model then carries: see `keras_cam.labels.labels_of`.
 
     Returns:
         A functional `keras.Model`.
@@ -91,6 +93,8 @@ def build_model(
     if classifier_activation is not None:
         activation = keras.layers.Activation(classifier_activation, dtype="float32", name="predictions")
         outputs = activation(outputs)
+    if labels is not None:
+        outputs = ClassLabels(labels, name="labels")(outputs)
     model = keras.Model(images, outputs, name=name)
     if weights == "imagenet":
         family.load_imagenet_classifier(model, **spec.arguments)

@@ -2,27 +2,38 @@
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from keras_cam.commands.usage import (
+    DEFAULT_MODEL,
+    DONE,
+    SOME_FAILED,
+    UsageError,
+    check_model,
+    load_model,
+    positive,
+)
 from keras_cam.console import complain, print_table, progress
 from keras_cam.protocols import PROTOCOLS
+from keras_cam.quiet_tensorflow import import_quietly
 
 if TYPE_CHECKING:
     from keras_cam.data import AnnotatedImages
     from keras_cam.evaluation import Evaluation
 
 
-def add_evaluate_parser(commands: Any, positive: Callable[[str], int], default_model: str) -> Any:
-    """Add the command to those of `keras-cam` and return its parser."""
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
     parser = commands.add_parser(
         "evaluate", help="measure classification and localization on annotated images"
     )
+    parser.set_defaults(run=run)
     parser.add_argument(
         "--model",
         action="append",
         metavar="NAME|FILE",
-        help=f"a name from `keras-cam models` or a .keras file; two are compared (default: {default_model})",
+        help=f"a name from `keras-cam models` or a .keras file; two are compared (default: {DEFAULT_MODEL})",
     )
     parser.add_argument(
         "--data",
@@ -37,10 +48,26 @@ def add_evaluate_parser(commands: Any, positive: Callable[[str], int], default_m
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="a broken annotation is an error")
     parser.add_argument("--json", action="store_true", help="one JSON object a model")
-    return parser
 
 
-def read_data(args: argparse.Namespace) -> "AnnotatedImages":
+def run(args: argparse.Namespace) -> int:
+    """Judges the models and prints their figures."""
+    names = args.model or [DEFAULT_MODEL]
+    if len(names) > 2:
+        raise UsageError(f"--model may be given once or twice. Received: {', '.join(names)}")
+    for name in names:
+        check_model(name)
+    import_quietly()
+
+    try:
+        annotated = _read_data(args)
+        localizers = [(name, load_model(name)) for name in names]
+        return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def _read_data(args: argparse.Namespace) -> "AnnotatedImages":
     """The images to judge; what is wrong with their annotations goes to stderr.
 
     Raises:
@@ -54,7 +81,7 @@ def read_data(args: argparse.Namespace) -> "AnnotatedImages":
     return annotated[: args.limit] if args.limit else annotated
 
 
-def evaluate_models(
+def _evaluate_models(
     args: argparse.Namespace, annotated: "AnnotatedImages", localizers: Sequence[tuple[str, Any]]
 ) -> bool:
     """Judge each model, print the figures, and tell whether all images could be read."""

@@ -1,0 +1,175 @@
+"""`keras-cam localize`: what is in photos, and where."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.commands.usage import (
+    DEFAULT_MODEL,
+    DEFAULT_OUTPUT,
+    DONE,
+    SOME_FAILED,
+    UsageError,
+    check_model,
+    fraction,
+    load_model,
+    positive,
+)
+from keras_cam.console import complain, picture_paths, print_localizations, progress
+from keras_cam.quiet_tensorflow import import_quietly
+
+if TYPE_CHECKING:
+    from keras_cam.records import Localization
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser("localize", help="say what is in photos, and where")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="a folder stands for all images below it"
+    )
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=fraction,
+        default=0.2,
+        metavar="T",
+        help="the part of a map's maximum that a box has to exceed (default: %(default)s)",
+    )
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument(
+        "--batch-size", type=positive, default=8, metavar="N", help="photos at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a photo; pictures only with --output"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Localizes the photos and says how it went."""
+    output = args.output or (None if args.json else DEFAULT_OUTPUT)
+    return localize_photos(
+        [file for path in args.photos for file in _photos(path, output)],
+        output,
+        model=args.model,
+        top_k=args.top_k,
+        threshold=args.threshold,
+        labels_file=args.labels,
+        batch_size=args.batch_size,
+        as_json=args.json,
+    )
+
+
+def localize_photos(
+    files: Sequence[Path],
+    output: Path | None,
+    *,
+    model: str = DEFAULT_MODEL,
+    top_k: int = 5,
+    threshold: float = 0.2,
+    labels_file: Path | None = None,
+    batch_size: int = 8,
+    as_json: bool = False,
+) -> int:
+    """Localizes the files and reports on each: a line of JSON, or a row of the table; and a picture."""
+    labels = _read_labels(labels_file)
+    check_model(model)
+    pictures: Sequence[Path | None] = [None] * len(files)
+    if output:
+        _make_folder(output)
+        pictures = picture_paths(files, output)
+    import_quietly()
+
+    from keras_cam.file_localizer import FailedImage, localize_files
+
+    localizer = load_model(model, top_k, threshold)
+    names = _fitting_labels(localizer, labels, labels_file)
+    results = localize_files(localizer, files, names, model, batch_size)
+    done = []
+    with progress(len(files)) as advance:
+        for picture, result in zip(pictures, results, strict=True):
+            if isinstance(result, FailedImage):
+                complain(result.error)
+            elif picture is None or _draw(result, picture):
+                done.append(result)
+                if as_json:
+                    print(json.dumps(result.to_dict()), flush=True)
+            advance()
+    if not as_json:
+        print_localizations(done)
+        if done:
+            print(f"Pictures: {output}{os.sep}")
+    return DONE if len(done) == len(files) else SOME_FAILED
+
+
+def _photos(path: Path, output: Path | None) -> Sequence[Path]:
+    """The image files that `path` stands for."""
+    from keras_cam.images import find_images
+
+    files = find_images([path])
+    # `keras-cam localize .` must not take the pictures of its last run for photos.
+    if output and path.resolve() in output.resolve().parents:
+        return [file for file in files if output.resolve() not in file.resolve().parents] or [path]
+    return files
+
+
+def _read_labels(path: Path | None) -> Sequence[str] | None:
+    from keras_cam.labels import read_labels
+
+    try:
+        return read_labels(path) if path else None
+    except ValueError as error:
+        raise UsageError(f"--labels: {error}") from error
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--output must be a folder that can be written. Received: {folder} ({error.strerror})"
+        ) from error
+
+
+def _fitting_labels(
+    localizer: Any, labels: Sequence[str] | None, labels_file: Path | None
+) -> Sequence[str] | None:
+    """Labels that fit the localizer's classes: those asked for, its own, or the usual ones."""
+    from keras_cam.file_localizer import class_count
+    from keras_cam.labels import labels_for, labels_of
+
+    classes = class_count(localizer)
+    if labels is not None and classes not in (None, len(labels)):
+        raise UsageError(
+            f"--labels must name the {classes} classes of the model. "
+            f"Received: {labels_file} with {len(labels)} names"
+        )
+    return labels or labels_of(localizer) or (labels_for(classes) if classes else None)
+
+
+def _draw(record: "Localization", picture: Path) -> bool:
+    """Writes the picture of one photo; tells whether that went well."""
+    from keras_cam.images import ImageError, write_png
+    from keras_cam.visualization import display_size, draw_localization
+
+    try:
+        write_png(picture, draw_localization(display_size(record.image), record))
+    except (ImageError, OSError) as error:
+        complain(str(error) if isinstance(error, ImageError) else f"Cannot write {picture}: {error.strerror}")
+        return False
+    return True

@@ -1,0 +1,59 @@
+"""What the commands share: their exit statuses, their errors of usage, and the types of their arguments."""
+
+import argparse
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DEFAULT_MODEL = "efficientnet_lite0"
+DEFAULT_OUTPUT = Path("keras-cam-output")
+
+
+class UsageError(Exception):
+    """What the user asked for cannot be done; the message says why, in one line."""
+
+
+def positive(text: str) -> int:
+    """The type of an argument that counts something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1. Received: {text}")
+    return int(text)
+
+
+def fraction(text: str) -> float:
+    """The type of an argument that is a part of something, less than all of it."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1). Received: {text}")
+    return value
+
+
+def check_model(model: str) -> None:
+    """Says what is wrong with the name of a model before anything slow starts."""
+    from keras_cam.models.registry import MODELS, REFUSED
+
+    if model in REFUSED:
+        raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
+    if model not in MODELS and not Path(model).exists():
+        raise UsageError(f"--model must be a .keras file or one of {', '.join(MODELS)}. Received: {model}")
+
+
+def load_model(model: str, top_k: int = 5, threshold: float = 0.2) -> "keras.Model":
+    """The localizer of a model's name or file; what goes wrong is an error of usage."""
+    from keras_cam.file_localizer import load_localizer
+
+    try:
+        with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
+            return load_localizer(model, top_k, threshold)
+    # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
+    except Exception as error:
+        raise UsageError(f"--model {model}: {shorten(str(error), 600)}") from error
