@@ -1,12 +1,13 @@
 from setuptools import setup
 
 setup(
-    package_dir={"keras_cam": "keras_cam"},
+    package_dir={"keras_cam": "keras_cam", "keras_cam.export": "export"},
     # One by one: searching for packages would also find folders that are not the product.
     packages=[
         "keras_cam",
         "keras_cam.commands",
         "keras_cam.data",
+        "keras_cam.export",
         "keras_cam.graph",
         "keras_cam.layers",
         "keras_cam.metrics",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 if TYPE_CHECKING:
-    from keras_cam import visualization
+    from keras_cam import export, visualization
     from keras_cam.graph.classification_head import find_classification_head
     from keras_cam.localizer import build_localizer
     from keras_cam.models.build_model import build_model
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "build_localizer",
     "build_model",
+    "export",
     "find_classification_head",
     "list_models",
     "visualization",

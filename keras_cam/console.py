@@ -37,6 +37,19 @@ def progress(total: int, task: str = "Localizing") -> Iterator[Callable[[], None
         yield lambda: bar.advance(bar_id)
 
 
+@contextmanager
+def working(task: str) -> Iterator[None]:
+    """Says on stderr, if that is a terminal, what is being done for as long as it takes."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(task):
+        yield
+
+
 def print_localizations(records: Sequence[Localization]) -> None:
     """Prints a table of the classes and boxes of all photos."""
     rows = []

@@ -16,8 +16,6 @@ from keras_cam.records import Localization, localizations
 if TYPE_CHECKING:
     import keras
 
-_DEFAULT_SIZE = 224  # for models that take images of any size
-
 
 @dataclass(frozen=True)
 class FailedImage:
@@ -104,6 +102,7 @@ def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) ->
     import keras
 
     import keras_cam
+    from keras_cam.localizer import check_localizer, gives_boxes
     from keras_cam.models.registry import MODELS
 
     if str(model) in MODELS:
@@ -111,9 +110,9 @@ def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) ->
     else:
         classifier = keras.models.load_model(model, compile=False)
     localizer = classifier
-    if not _gives_boxes(classifier):
+    if not gives_boxes(classifier):
         localizer = keras_cam.build_localizer(classifier, top_k=top_k, threshold=threshold)
-    _check(localizer)
+    check_localizer(localizer)
     return localizer
 
 
@@ -124,27 +123,15 @@ def class_count(localizer: "keras.Model") -> int | None:
     return None
 
 
-def _gives_boxes(model: "keras.Model") -> bool:
-    output = getattr(model, "output", None)  # a `Sequential` has none
-    return isinstance(output, dict) and "detection_boxes" in output
-
-
-def _check(localizer: "keras.Model") -> None:
-    shapes = [tuple(tensor.shape) for tensor in localizer.inputs]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3 or not _gives_boxes(localizer):
-        raise ValueError(
-            "`localizer` must be a model from `keras_cam.build_localizer` whose only input is RGB images, "
-            f"(B, H, W, 3). Received: a model with inputs {shapes} and outputs {list(localizer.output_names)}"
-        )
-
-
 def _inference(localizer: "keras.Model") -> tuple[Any, tuple[int, int]]:
     """A function from pixels to outputs that is traced once for all batch sizes, and its image size."""
     import tensorflow as tf
 
-    _check(localizer)
+    from keras_cam.localizer import DEFAULT_IMAGE_SIZE, check_localizer
+
+    check_localizer(localizer)
     _, height, width, _ = localizer.inputs[0].shape
-    size_hw = (height or _DEFAULT_SIZE, width or _DEFAULT_SIZE)
+    size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
     signature = [tf.TensorSpec((None, *size_hw, 3), localizer.inputs[0].dtype)]
 
     @tf.function(input_signature=signature)

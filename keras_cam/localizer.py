@@ -9,6 +9,9 @@ import numpy as np
 from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
 from keras_cam.layers import ClassActivationHead, ClassLabels, ClassSelection, MapDetections
 
+DEFAULT_IMAGE_SIZE = 224
+"""Height and width that photos get for a localizer that takes images of any size."""
+
 
 def build_localizer(
     model: keras.Model,
@@ -115,6 +118,23 @@ def build_localizer(
     )
     outputs = detections(classifier(features, chosen), chosen, scores(logits), images)
     return keras.Model(inputs, outputs, name=name)
+
+
+def gives_boxes(model: keras.Model) -> bool:
+    """Whether a model returns what a localizer does."""
+    output = getattr(model, "output", None)  # a `Sequential` that is not built has none
+    return isinstance(output, dict) and "detection_boxes" in output
+
+
+def check_localizer(localizer: keras.Model) -> None:
+    """Raise a `ValueError` unless this is a localizer whose only input is RGB images."""
+    shapes = [tuple(tensor.shape) for tensor in getattr(localizer, "inputs", None) or ()]
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3 or not gives_boxes(localizer):
+        outputs = list(getattr(localizer, "output_names", None) or ())
+        raise ValueError(
+            "`localizer` must be a model from `keras_cam.build_localizer` whose only input is RGB images, "
+            f"(B, H, W, 3). Received: a model with inputs {shapes} and outputs {outputs}"
+        )
 
 
 def _activation(head: ClassificationHead, classes: int, activation: str | None) -> keras.layers.Layer:

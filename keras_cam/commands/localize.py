@@ -17,6 +17,7 @@ from keras_cam.commands.usage import (
     fraction,
     load_model,
     positive,
+    read_labels,
 )
 from keras_cam.console import complain, picture_paths, print_localizations, progress
 from keras_cam.quiet_tensorflow import import_quietly
@@ -87,7 +88,7 @@ def localize_photos(
     as_json: bool = False,
 ) -> int:
     """Localizes the files and reports on each: a line of JSON, or a row of the table; and a picture."""
-    labels = _read_labels(labels_file)
+    labels = read_labels(labels_file)
     check_model(model)
     pictures: Sequence[Path | None] = [None] * len(files)
     if output:
@@ -126,15 +127,6 @@ def _photos(path: Path, output: Path | None) -> Sequence[Path]:
     if output and path.resolve() in output.resolve().parents:
         return [file for file in files if output.resolve() not in file.resolve().parents] or [path]
     return files
-
-
-def _read_labels(path: Path | None) -> Sequence[str] | None:
-    from keras_cam.labels import read_labels
-
-    try:
-        return read_labels(path) if path else None
-    except ValueError as error:
-        raise UsageError(f"--labels: {error}") from error
 
 
 def _make_folder(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from textwrap import shorten
@@ -45,6 +46,16 @@ def check_model(model: str) -> None:
         raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
     if model not in MODELS and not Path(model).exists():
         raise UsageError(f"--model must be a .keras file or one of {', '.join(MODELS)}. Received: {model}")
+
+
+def read_labels(path: Path | None) -> Sequence[str] | None:
+    """The class names in the file of `--labels`, if there is one."""
+    from keras_cam.labels import read_labels as read
+
+    try:
+        return read(path) if path else None
+    except ValueError as error:
+        raise UsageError(f"--labels: {error}") from error
 
 
 def load_model(model: str, top_k: int = 5, threshold: float = 0.2) -> "keras.Model":

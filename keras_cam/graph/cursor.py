@@ -40,17 +40,17 @@ class GraphCursor:
     @property
     def source_shape(self) -> tuple[int | None, ...]:
         """Shape of the (first) tensor the operation was called on."""
-        return tuple(_call(self._tensor).input_tensors[0].shape)
+        return tuple(sources_of(self._tensor)[0].shape)
 
     @property
     def sources(self) -> int:
         """How many tensors the operation was called on."""
-        return len(_call(self._tensor).input_tensors)
+        return len(sources_of(self._tensor))
 
     def back(self) -> "GraphCursor":
         """The place of the (first) tensor that the operation was called on."""
         cursor = GraphCursor.__new__(GraphCursor)
-        cursor._tensor = _call(self._tensor).input_tensors[0]
+        cursor._tensor = sources_of(self._tensor)[0]
         cursor._inputs = self._inputs
         cursor._calls = list(self._calls)
         cursor._enter()
@@ -90,6 +90,11 @@ def is_graph(operation: Any) -> bool:
     return isinstance(operation, keras.Model) and bool(getattr(operation, "outputs", None))
 
 
+def sources_of(tensor: Any) -> list[Any]:
+    """The KerasTensors that an operation was called on to give the tensor."""
+    return _call(tensor).input_tensors
+
+
 def inputs_of(tensor: Any, inputs: list[Any]) -> list[Any]:
     """Those of the graph's `inputs` that the tensor depends on."""
     seen, todo = set(), [tensor]
@@ -98,7 +103,7 @@ def inputs_of(tensor: Any, inputs: list[Any]) -> list[Any]:
         if id(current) not in seen:
             seen.add(id(current))
             if _position(current, inputs) is None:
-                todo += _call(current).input_tensors
+                todo += sources_of(current)
     return [tensor for tensor in inputs if id(tensor) in seen]
 
 

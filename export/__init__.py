@@ -1,0 +1,7 @@
+"""A localizer as one artefact that gives classes, maps and boxes where it runs."""
+
+from keras_cam.export.save_saved_model import next_version, save_saved_model
+from keras_cam.export.serving_files import write_serving_files
+from keras_cam.export.signatures import Signatures, build_signatures
+
+__all__ = ["Signatures", "build_signatures", "next_version", "save_saved_model", "write_serving_files"]

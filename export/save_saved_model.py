@@ -1,0 +1,116 @@
+"""A localizer as a SavedModel: for TensorFlow Serving, and for TensorFlow in any language.
+
+TensorFlow itself is used here for its format.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from keras_cam.export.signatures import Signatures, build_signatures
+from keras_cam.export.warm_up import write_warm_up
+
+
+def save_saved_model(
+    localizer: keras.Model,
+    path: str | Path,
+    labels: Sequence[str] | None = None,
+    *,
+    image_size: tuple[int, int] | None = None,
+) -> Path:
+    """Save a localizer as a version of a SavedModel, in the layout of TensorFlow Serving.
+
+    Its signatures, for batches of any size, are those of `keras_cam.export.Signatures`: `localize`, which is
+    also `serving_default`, `localize_bytes`, `classify` and `cam`. The names of the classes are in
+    `assets/labels.txt`, one a line; requests that warm the server up in `assets.extra`.
+
+    The version appears whole or not at all: it is written under another name beside it and then renamed.
+
+    Args:
+        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
+        path: the folder of the version, such as `models/cam/1`, which must not exist yet.
+        labels: the names of all classes; see `keras_cam.export.build_signatures`.
+        image_size: (height, width) that images are given in, for a localizer that takes any.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: `localizer` is none, or `path` does not end in the number of a version.
+        FileExistsError: there is such a version already.
+        OSError: the folder cannot be written.
+
+    Example:
+
+    >>> import keras_cam
+    >>> model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(32, 32, 3))
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     version = save_saved_model(keras_cam.build_localizer(model), f"{folder}/cam/1", ["cat", "dog"])
+    ...     localize = tf.saved_model.load(version).signatures["localize"]
+    ...     localize(images=tf.zeros((4, 32, 32, 3)))["detection_boxes"].shape
+    TensorShape([4, 2, 4])
+    """
+    path = Path(path)
+    _check_version(path)
+    signatures = build_signatures(localizer, labels, image_size=image_size)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside it, so that it can be renamed; and no number, so that no server takes it for a version.
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    try:
+        _write(signatures, temporary)
+        temporary.chmod(0o777 & ~_umask())
+        os.rename(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return path
+
+
+def next_version(model_folder: str | Path) -> Path:
+    """The folder for a new version of a model: the number after the highest that is there.
+
+    Example:
+
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     (Path(folder) / "9").mkdir()
+    ...     next_version(folder).name
+    '10'
+    """
+    folder = Path(model_folder)
+    versions = [int(entry.name) for entry in folder.glob("*") if entry.name.isdecimal()]
+    return folder / str(max(versions, default=0) + 1)
+
+
+def _check_version(path: Path) -> None:
+    if not path.name.isdecimal() or int(path.name) < 1:
+        raise ValueError(
+            f"`path` must end in the number of a version, such as {path / '1'}. Received: path={str(path)!r}"
+        )
+    if path.exists():
+        raise FileExistsError(
+            f"`path` must be a new version; those that are there are never changed, and the next one is "
+            f"{next_version(path.parent)}. Received: path={str(path)!r}"
+        )
+
+
+def _write(signatures: Signatures, folder: Path) -> None:
+    functions = {name: function.get_concrete_function() for name, function in signatures.functions.items()}
+    model = tf.Module()
+    model.variables_of_localizer = [variable.value for variable in signatures.localizer.variables]
+    with tempfile.TemporaryDirectory() as assets:
+        labels = Path(assets) / "labels.txt"
+        labels.write_text("".join(f"{label}\n" for label in signatures.labels), encoding="utf-8")
+        model.labels = tf.saved_model.Asset(str(labels))
+        served = {"serving_default": functions["localize"], **functions}
+        tf.saved_model.save(model, str(folder), signatures=served)
+    write_warm_up(signatures, folder)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,86 @@
+"""`keras-cam export`: a model as one file, or one folder, for where it is to run."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.commands.usage import (
+    DEFAULT_MODEL,
+    DONE,
+    UsageError,
+    check_model,
+    fraction,
+    load_model,
+    positive,
+    read_labels,
+)
+from keras_cam.console import working
+from keras_cam.quiet_tensorflow import import_quietly
+
+if TYPE_CHECKING:
+    import keras
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser("export", help="make a model ready to run elsewhere")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
+    )
+    described = "; ".join(f"{name}: {what}" for name, (what, _) in FORMATS.items())
+    parser.add_argument("--format", required=True, choices=FORMATS, help=described)
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="PATH", help="what to write; never overwritten"
+    )
+    parser.add_argument(
+        "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=fraction,
+        default=0.2,
+        metavar="T",
+        help="the part of a map's maximum that a box has to exceed (default: %(default)s)",
+    )
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Exports the model and names the files."""
+    labels = read_labels(args.labels)
+    check_model(args.model)
+    import_quietly()
+
+    _, save = FORMATS[args.format]
+    with working(f"Loading {args.model}"):
+        localizer = load_model(args.model, args.top_k, args.threshold)
+    try:
+        with working(f"Writing {args.output}"):
+            written = save(localizer, labels, args)
+    except OSError as error:
+        raise UsageError(f"--output {args.output}: {error.strerror or error}") from error
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    print(*written, sep="\n")
+    return DONE
+
+
+def _save_saved_model(
+    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
+) -> Sequence[Path]:
+    from keras_cam.export import next_version, save_saved_model, write_serving_files
+
+    version = args.output if args.output.name.isdecimal() else next_version(args.output)
+    saved = save_saved_model(localizer, version, labels)
+    return [saved, *write_serving_files(saved.parent)]
+
+
+# The formats: what they are for, and the function that writes them and returns what it has written.
+FORMATS: dict[str, tuple[str, Callable[..., Sequence[Path]]]] = {
+    "saved_model": ("for TensorFlow Serving and TensorFlow; PATH is the model's folder", _save_saved_model),
+}

@@ -1,0 +1,102 @@
+"""A SavedModel gives what the localizer gives, whatever it is asked."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import keras_cam
+from keras_cam.export import next_version, save_saved_model
+
+CLASSES = 6
+
+
+def assert_same(outputs, expected, atol=1e-4):
+    assert set(outputs) == set(expected)
+    for name, values in expected.items():
+        assert outputs[name].dtype == values.dtype
+        np.testing.assert_allclose(outputs[name], values, rtol=1e-4, atol=atol, err_msg=name)
+
+
+@pytest.fixture(scope="module")
+def model(randomize):
+    return randomize(keras_cam.build_model("mobilenet_v2", classes=CLASSES, input_shape=(64, 64, 3)))
+
+
+@pytest.fixture(scope="module")
+def localizer(model):
+    return keras_cam.build_localizer(model, top_k=3)
+
+
+@pytest.fixture(scope="module")
+def saved(localizer, tmp_path_factory):
+    return save_saved_model(localizer, tmp_path_factory.mktemp("models") / "cam" / "1", list("abcdef"))
+
+
+@pytest.fixture(scope="module")
+def signatures(saved):
+    return tf.saved_model.load(saved).signatures
+
+
+def test_the_signatures_have_the_names_and_types_of_the_contract(signatures):
+    assert set(signatures) == {"serving_default", "localize", "localize_bytes", "classify", "cam"}
+    localized = {
+        "detection_boxes": ((None, 3, 4), tf.float32),
+        "detection_classes": ((None, 3), tf.int32),
+        "detection_scores": ((None, 3), tf.float32),
+        "num_detections": ((None,), tf.int32),
+        "class_activation_maps": ((None, 3, 2, 2), tf.float32),
+    }
+    images, encoded = ((None, 64, 64, 3), tf.float32), ((None,), tf.string)
+    expected = {
+        "serving_default": ({"images": images}, localized),
+        "localize": ({"images": images}, localized),
+        "localize_bytes": ({"image_bytes": encoded}, localized),
+        "classify": (
+            {"images": images},
+            dict.fromkeys(("logits", "probabilities"), ((None, CLASSES), tf.float32)),
+        ),
+        "cam": (
+            {"images": images, "class_ids": ((None, None), tf.int32)},
+            {"class_activation_maps": ((None, None, 2, 2), tf.float32)},
+        ),
+    }
+    for name, signature in signatures.items():
+        (_, inputs), outputs = signature.structured_input_signature, signature.structured_outputs
+        described = tuple(
+            {key: (tuple(spec.shape), spec.dtype) for key, spec in specs.items()}
+            for specs in (inputs, outputs)
+        )
+        assert described == expected[name], name
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_every_signature_gives_what_the_localizer_gives(signatures, model, localizer, photos, batch):
+    images = photos(batch, 64, 64)
+    expected = localizer(images)
+    assert_same(signatures["localize"](images=images), expected)
+    assert_same(signatures["serving_default"](images=images), expected)
+    encoded = [tf.io.encode_png(image.astype("uint8")).numpy() for image in images]
+    assert_same(signatures["localize_bytes"](image_bytes=tf.constant(encoded)), expected)
+
+    everything = keras_cam.build_localizer(model, class_ids=range(CLASSES))(images)
+    classified = signatures["classify"](images=images)
+    np.testing.assert_allclose(np.sum(classified["probabilities"], axis=1), np.ones(batch), atol=1e-5)
+    np.testing.assert_allclose(classified["probabilities"], everything["detection_scores"], atol=1e-4)
+    np.testing.assert_allclose(tf.nn.softmax(classified["logits"]), classified["probabilities"], atol=1e-5)
+    asked = np.array([[4, 0]] * batch, np.int32)
+    maps = signatures["cam"](images=images, class_ids=asked)["class_activation_maps"]
+    np.testing.assert_allclose(maps, everything["class_activation_maps"].numpy()[:, [4, 0]], atol=1e-4)
+
+
+def test_labels_are_an_asset(saved):
+    assert (saved / "assets" / "labels.txt").read_text() == "a\nb\nc\nd\ne\nf\n"
+
+
+def test_versions_are_never_overwritten(saved, localizer):
+    before = {file: file.read_bytes() for file in saved.rglob("*") if file.is_file()}
+    with pytest.raises(
+        FileExistsError, match=r"`path` must be a new version.* the next one is .*/2\. Received: "
+    ):
+        save_saved_model(localizer, saved)
+    assert {file: file.read_bytes() for file in saved.rglob("*") if file.is_file()} == before
+    assert next_version(saved.parent).name == "2"
