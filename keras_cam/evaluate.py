@@ -4,8 +4,7 @@ TensorFlow itself is used here for `tf.function`, so that a model is traced once
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,24 +12,26 @@ import numpy as np
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
 from keras_cam.evaluation import BASELINES, Evaluation, ImageResult, main_boxes
 from keras_cam.metrics import box_ious
-from keras_cam.metrics.pointing_game import points_at
+from keras_cam.metrics.pointing_game import highest_point_xy, is_close
 from keras_cam.metrics.zhou2016 import THRESHOLD, heat_map, zhou2016_released
 from keras_cam.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
     import keras
 
-_TOP = 5
 _IOU = 0.5
+_DEFAULT_SIZE = 224  # for models that take images of any size
 
 
 def evaluate(
-    localizer: "keras.Model",
+    localizer: "keras.Model | Any",
     annotated: AnnotatedImages,
     protocol: str = "zhou2016",
     model_name: str = "",
     batch_size: int = 32,
     on_result: Callable[[ImageResult | None], None] = lambda result: None,
+    *,
+    top_k: int = 5,
 ) -> Evaluation:
     """Judge a localizer on annotated images.
 
@@ -38,7 +39,8 @@ def evaluate(
     that have a box of their main class.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it. Of its options only the classifier counts:
+        localizer: a model as `keras_cam.build_localizer` makes it, or an exported one as
+            `keras_cam.file_localizer.load_localizer` opens it. Of its options only the classifier counts:
             boxes are those of the protocol.
         annotated: the images, see `keras_cam.data.read_annotations`.
         protocol: how boxes are made, a key of `keras_cam.protocols.PROTOCOLS`. The figures of choe2020 always
@@ -46,6 +48,8 @@ def evaluate(
         model_name: the name that the figures bear.
         batch_size: how many images go through the model at once.
         on_result: called with each image's result, or None for an image that could not be read.
+        top_k: how many predictions an image has for the second of the classification and localization
+            errors; the first ones are always about one.
 
     Returns:
         The figures. Of the images only a few numbers each are kept.
@@ -67,43 +71,29 @@ def evaluate(
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"`protocol` must be one of {list(PROTOCOLS)}. Received: protocol={protocol!r}")
+    if top_k < 1:
+        raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
     _check_classes(localizer, annotated)
-    evaluation = Evaluation(model_name, protocol)
-    _, height, width, _ = localizer.inputs[0].shape
-    size_hw = (height or 224, width or 224)
-    run = _inference(localizer, protocol)
+    evaluation = Evaluation(model_name, protocol, top_k)
     started = time.perf_counter()
-    for batch in to_dataset(annotated, size_hw, batch_size).as_numpy_iterator():
-        outputs = {name: np.asarray(value) for name, value in run(batch["images"], batch["labels"]).items()}
-        for row, error in enumerate(batch["errors"]):
-            if error:
-                evaluation.failures.append(decode_error(error))
-                on_result(None)
-                continue
-            width, height = batch["sizes_wh"][row].tolist()
-            found = _Found(**{name: value[row] for name, value in outputs.items()})
-            if protocol == "zhou2016_released":
-                found = _released(found, (height, width))
-            result = _judge(annotated[int(batch["index"][row])], (width, height), found)
+    for result in _results(localizer, annotated, protocol, batch_size, top_k):
+        if isinstance(result, str):
+            evaluation.failures.append(result)
+            on_result(None)
+        else:
             evaluation.add(result)
             on_result(result)
     evaluation.seconds = time.perf_counter() - started
     return evaluation
 
 
-@dataclass(frozen=True)
-class _Found:
-    """What the model found in one image; boxes as yxyx in [0, 1], all zero where there is none."""
+def _check_classes(localizer: "keras.Model | Any", annotated: AnnotatedImages) -> None:
+    import keras
 
-    predicted: np.ndarray  # (K,)
-    maps: np.ndarray  # (1 + K, h, w): of the main class and of the predicted ones
-    classes: np.ndarray  # (R,) and boxes (R, 4): what the localization error judges
-    boxes: np.ndarray
-    main_boxes: np.ndarray  # (T, 4), of the main class
-
-
-def _check_classes(localizer: "keras.Model", annotated: AnnotatedImages) -> None:
-    classes = localizer.get_layer("scores").output.shape[-1]
+    if isinstance(localizer, keras.Model):
+        classes = localizer.get_layer("scores").output.shape[-1]
+    else:
+        classes = localizer.classes
     highest = max((max(image.labels) for image in annotated), default=-1)
     if highest >= classes:
         raise ValueError(
@@ -112,78 +102,146 @@ def _check_classes(localizer: "keras.Model", annotated: AnnotatedImages) -> None
         )
 
 
-def _inference(localizer: "keras.Model", protocol: str) -> Callable[[Any, Any], dict[str, Any]]:
-    """A function from images and their main classes to the fields of `_Found`, with a batch axis."""
+def _results(
+    localizer: "keras.Model | Any", annotated: AnnotatedImages, protocol: str, batch_size: int, top_k: int
+) -> Iterator[ImageResult | str]:
+    """What came out for each image, or what is wrong with its file."""
+    size_hw, maps_of = _maps_function(localizer, top_k)
+    boxes_of = _boxes_function(protocol)
+    for batch in to_dataset(annotated, size_hw, batch_size).as_numpy_iterator():
+        found = maps_of(batch["images"], batch["labels"])
+        found = {**found, **boxes_of(found, batch["images"])}
+        good = batch["errors"] == b""
+        images = [annotated[index] for index in batch["index"][good].tolist()]
+        results = {name: np.asarray(values)[good] for name, values in found.items()}
+        judged = _judge(images, batch["sizes_wh"][good], results, protocol, top_k)
+        for error in batch["errors"]:
+            yield decode_error(error) if error else next(judged)
+
+
+def _maps_function(
+    localizer: "keras.Model | Any", top_k: int
+) -> tuple[tuple[int, int], Callable[[Any, Any], dict[str, Any]]]:
+    """The size (height, width) of its images; and a function from images and their main classes to:
+
+    `logits` (B, N); `predicted` (B, K), classes, best first; `maps` (B, 1 + K, h, w), those of the main class
+    and of the predicted ones, of which boxes are made.
+    """
+    import keras
     import tensorflow as tf
     from keras import ops
 
-    from keras_cam.layers import MapDetections
-
+    if not isinstance(localizer, keras.Model):
+        return localizer.size_hw, lambda images, labels: _exported_maps(localizer, top_k, images, labels)
+    _, height, width, _ = localizer.inputs[0].shape
     backbone, head = localizer.get_layer("backbone"), localizer.get_layer("class_activation_head")
-    rule = "tight_and_loose" if protocol == "zhou2016_test" else "one_threshold"
-    detections = MapDetections(THRESHOLD, rule=rule, boxes_first=False)
-    main = MapDetections(THRESHOLD, boxes_first=False)
 
     @tf.function(reduce_retracing=True)
-    def run(images: Any, labels: Any) -> dict[str, Any]:
+    def maps_of(images: Any, labels: Any) -> dict[str, Any]:
         features = backbone(images, training=False)
         logits = head(features)
-        predicted = ops.top_k(logits, min(_TOP, logits.shape[-1]))[1]
-        labels = labels[:, None]
-        maps = head(features, ops.concatenate([labels, predicted], axis=1))
-        rows = detections(maps[:, 1:], predicted, logits, images)
+        predicted = ops.top_k(logits, min(top_k, logits.shape[-1]))[1]
+        maps = head(features, ops.concatenate([labels[:, None], predicted], axis=1))
+        return {"logits": logits, "predicted": predicted, "maps": maps}
+
+    return (height or _DEFAULT_SIZE, width or _DEFAULT_SIZE), maps_of
+
+
+def _exported_maps(
+    localizer: Any, top_k: int, images: np.ndarray, labels: np.ndarray
+) -> dict[str, np.ndarray]:
+    logits = np.asarray(localizer.classify(images))
+    # Of equal ones the first counts, as in a Keras model.
+    predicted = np.argsort(-logits, axis=1, kind="stable")[:, :top_k].astype(np.int32)
+    maps = localizer.cam(images, np.concatenate([labels[:, None], predicted], axis=1))
+    return {"logits": logits, "predicted": predicted, "maps": np.asarray(maps)}
+
+
+def _boxes_function(protocol: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+    """A function from what `_maps_function` gives and the images to boxes, yxyx in [0, 1], zeros if none:
+
+    `boxes` (B, R, 4) and their `classes` (B, R), which the localization error judges; `main_boxes` (B, T, 4),
+    those of the main class.
+    """
+    import tensorflow as tf
+
+    from keras_cam.layers import MapDetections
+
+    rule = "tight_and_loose" if protocol == "zhou2016_test" else "one_threshold"
+    predicted_rows = MapDetections(THRESHOLD, rule=rule, boxes_first=False)
+    main_rows = MapDetections(THRESHOLD, boxes_first=False)
+
+    @tf.function(reduce_retracing=True)
+    def boxes_of(found: dict[str, Any], images: Any) -> dict[str, Any]:
+        maps, predicted, logits = found["maps"], found["predicted"], found["logits"]
+        rows = predicted_rows(maps[:, 1:], predicted, logits, images)
+        main = main_rows(maps[:, :1], tf.zeros_like(predicted[:, :1]), logits, images)
         return {
-            "predicted": predicted,
-            "maps": maps,
             "classes": rows["detection_classes"],
             "boxes": rows["detection_boxes"],
-            "main_boxes": main(maps[:, :1], labels, logits, images)["detection_boxes"],
+            "main_boxes": main["detection_boxes"],
         }
 
-    return run
+    return boxes_of
 
 
-def _released(found: _Found, size_hw: tuple[int, int]) -> _Found:
-    """The same with the boxes of the authors' program; the largest of each map, as they evaluate it."""
-    height, width = size_hw
-    boxes = np.zeros((len(found.maps), 4))
-    for row, activation_map in enumerate(found.maps):
-        largest = zhou2016_released(heat_map(activation_map, size_hw))[:1]
-        boxes[row, :] = 0 if not len(largest) else largest[0, [1, 0, 3, 2]] / [height, width, height, width]
-    return _Found(found.predicted, found.maps, found.predicted, boxes[1:], boxes[:1])
-
-
-def _judge(image: AnnotatedImage, size_wh: tuple[int, int], found: _Found) -> ImageResult:
-    counted = {
-        "classification_top1_error": image.label != found.predicted[0],
-        "classification_top5_error": image.label not in found.predicted,
-    }
-    pixels = np.tile(size_wh, 2)
-    truth_yxyx = (main_boxes(image) / pixels)[:, [1, 0, 3, 2]]
-    iou = None
-    if len(truth_yxyx):
-        ious = _ious(found.boxes, truth_yxyx)
-        right = (ious >= _IOU) & (found.classes == image.label)
-        iou = float(_ious(found.main_boxes, truth_yxyx).max())
-        first = found.classes == found.predicted[0]
-        counted |= {
-            "localization_top1_error": not (right & first).any(),
-            "localization_top5_error": not right.any(),
-            "gt_known_accuracy": iou >= _IOU,
-            "pointing_game": points_at(found.maps[0], main_boxes(image), size_wh),
-        }
-        counted |= {name: bool(_ious(box, truth_yxyx).max() >= _IOU) for name, box in BASELINES.items()}
-    return ImageResult(
-        image,
-        size_wh,
-        tuple(found.predicted.tolist()),
-        found.main_boxes[found.main_boxes.any(axis=1)][:, [1, 0, 3, 2]] * pixels,
-        found.maps[0],
-        iou,
-        {name: bool(value) for name, value in counted.items()},
+def _judge(
+    images: Sequence[AnnotatedImage],
+    sizes_wh: np.ndarray,
+    found: dict[str, np.ndarray],
+    protocol: str,
+    top_k: int,
+) -> Iterator[ImageResult]:
+    """The results of a batch of images."""
+    pixels = np.tile(sizes_wh, 2)[:, None]
+    boxes, main = (found[name][..., [1, 0, 3, 2]] * pixels for name in ("boxes", "main_boxes"))
+    classes, predicted = found["classes"], found["predicted"]
+    if protocol == "zhou2016_released":
+        boxes = np.stack([_released_boxes(*pair) for pair in zip(found["maps"], sizes_wh, strict=True)])
+        main, boxes, classes = boxes[:, :1], boxes[:, 1:], predicted
+    truth = _padded([main_boxes(image) for image in images])
+    ious, main_ious, fixed_ious = (
+        np.max(box_ious(given, truth), axis=2, initial=0.0)
+        for given in (boxes, main, np.array(list(BASELINES.values())) * pixels)
     )
+    points = [highest_point_xy(maps[0], size) for maps, size in zip(found["maps"], sizes_wh, strict=True)]
+    labels = np.array([image.label for image in images])[:, None]
+    right, first = (ious >= _IOU) & (classes == labels), classes == predicted[:, :1]
+    of_class = {
+        "classification_top1_error": predicted[:, 0] != labels[:, 0],
+        f"classification_top{top_k}_error": ~(predicted == labels).any(axis=1),
+    }
+    of_box = {
+        "localization_top1_error": ~(right & first).any(axis=1),
+        f"localization_top{top_k}_error": ~right.any(axis=1),
+        "gt_known_accuracy": (main_ious >= _IOU).any(axis=1),
+        "pointing_game": np.asarray(is_close(points, truth)),
+        **dict(zip(BASELINES, (fixed_ious >= _IOU).T, strict=True)),
+    }
+    for row, image in enumerate(images):
+        has_boxes = bool(truth[row].any())
+        counted = of_class | of_box if has_boxes else of_class
+        yield ImageResult(
+            image,
+            tuple(sizes_wh[row].tolist()),
+            tuple(predicted[row].tolist()),
+            main[row][main[row].any(axis=1)],
+            found["maps"][row, 0],
+            float(main_ious[row].max()) if has_boxes else None,
+            {name: bool(answers[row]) for name, answers in counted.items()},
+        )
 
 
-def _ious(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """For each box its best IoU with one of the others."""
-    return np.asarray(box_ious(boxes, others)).max(axis=1)
+def _released_boxes(maps: np.ndarray, size_wh: np.ndarray) -> np.ndarray:
+    """The largest box of each map (K, h, w) by the authors' program, as they evaluate it: (K, 4)."""
+    width, height = size_wh.tolist()
+    found = [zhou2016_released(heat_map(activation_map, (height, width)))[:1] for activation_map in maps]
+    return _padded(found)[:, 0] if any(map(len, found)) else np.zeros((len(maps), 4))
+
+
+def _padded(boxes: Sequence[np.ndarray]) -> np.ndarray:
+    """Lists of boxes as one array, filled up with zeros."""
+    padded = np.zeros((len(boxes), max(map(len, boxes), default=0), 4), np.float32)
+    for row, some in zip(padded, boxes, strict=True):
+        row[: len(some)] = some
+    return padded

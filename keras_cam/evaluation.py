@@ -1,5 +1,7 @@
 """The figures of an evaluation: what they count, how sure they are, whether two models differ."""
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,22 +10,23 @@ import numpy as np
 from keras_cam.data import AnnotatedImage
 from keras_cam.metrics import choe2020, wilson_interval
 
-# Boxes that need no model, as yxyx of the image: one of half its area in its middle, and all of it.
+# Boxes that need no model, as xyxy of the image: one of half its area in its middle, and all of it.
 BASELINES = {
-    "center_box_gt_known": np.array([[0.5 - 0.5**1.5, 0.5 - 0.5**1.5, 0.5 + 0.5**1.5, 0.5 + 0.5**1.5]]),
-    "full_image_gt_known": np.array([[0.0, 0.0, 1.0, 1.0]]),
+    "center_box_gt_known": (0.5 - 0.5**1.5, 0.5 - 0.5**1.5, 0.5 + 0.5**1.5, 0.5 + 0.5**1.5),
+    "full_image_gt_known": (0.0, 0.0, 1.0, 1.0),
 }
 
-RATES = (
-    "classification_top1_error",
-    "classification_top5_error",
-    "localization_top1_error",
-    "localization_top5_error",
-    "gt_known_accuracy",
-    "pointing_game",
-    *BASELINES,
-)
-"""The figures that count images, in the order in which they are told."""
+
+def rate_names(top_k: int = 5) -> tuple[str, ...]:
+    """The figures that count images, in the order in which they are told.
+
+    Example:
+
+    >>> rate_names(3)[:2]
+    ('classification_top1_error', 'classification_top3_error')
+    """
+    errors = [f"{kind}_top{k}_error" for kind in ("classification", "localization") for k in (1, top_k)]
+    return tuple(dict.fromkeys([*errors, "gt_known_accuracy", "pointing_game", *BASELINES]))
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class ImageResult:
     Attributes:
         image: what is known about it.
         size_wh: its width and height in pixels.
-        predicted: class indices, best first, at most five.
+        predicted: class indices, best first, at most `top_k`.
         boxes_xyxy: float (T, 4) in pixels with half-open maxima, the boxes of the main class's map.
         activation_map: float32 (h, w), the raw map of the main class.
         iou: the best IoU of these boxes with one of the ground truth; None if the image has no boxes.
-        counted: for each of `RATES` that applies whether the image counts: for an error if it is wrong, for
-            others if it is right.
+        counted: for each of `rate_names` that applies whether the image counts: for an error if it is wrong,
+            for others if it is right.
     """
 
     image: AnnotatedImage
@@ -57,8 +60,9 @@ class Evaluation:
     Attributes:
         model: its name.
         protocol: a key of `keras_cam.protocols.PROTOCOLS`.
-        counted: for each of `RATES` one answer an image, see `ImageResult`; -1 where it does not apply.
-        ious: the IoU of every image that has boxes.
+        top_k: how many predictions an image has for the second of each kind of errors.
+        counted: for each of `rate_names` one answer an image, see `ImageResult`; -1 where it does not apply.
+        iou_sum: the sum of the IoUs of all images that have boxes.
         box_hits: int64 (2, 3, 1000), see `keras_cam.metrics.choe2020.count_box_hits`.
         failures: what is wrong with each image that could not be read.
         seconds: how long it took.
@@ -66,30 +70,35 @@ class Evaluation:
 
     model: str
     protocol: str
-    counted: dict[str, list[int]] = field(default_factory=lambda: {rate: [] for rate in RATES})
-    ious: list[float] = field(default_factory=list)
+    top_k: int = 5
+    counted: dict[str, array] = field(default_factory=dict)
+    iou_sum: float = 0.0
     box_hits: np.ndarray = field(default_factory=lambda: np.zeros((2, 3, 1000), np.int64))
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
+    def __post_init__(self) -> None:
+        """Start counting: a byte an answer, so that two models can be compared image by image."""
+        self.counted |= {rate: array("b") for rate in rate_names(self.top_k)}
+
     @property
     def images(self) -> int:
         """How many images were judged."""
-        return len(self.counted[RATES[0]])
+        return len(self.counted["classification_top1_error"])
 
     def add(self, result: ImageResult) -> None:
         """Count one image."""
-        for rate in RATES:
-            self.counted[rate].append(int(result.counted.get(rate, -1)))
+        for rate, answers in self.counted.items():
+            answers.append(int(result.counted.get(rate, -1)))
         if result.iou is not None:
             width, height = result.size_wh
             truth = choe2020.inclusive_boxes(main_boxes(result.image), (height, width))
-            self.ious.append(result.iou)
+            self.iou_sum += result.iou
             self.box_hits += choe2020.count_box_hits([result.activation_map], [truth])
 
     def count(self, rate: str) -> tuple[int, int]:
         """How many images a rate counts, and to how many it applies."""
-        answers = np.array(self.counted[rate], np.int64)
+        answers = np.array(self.counted[rate])
         return int((answers == 1).sum()), int((answers >= 0).sum())
 
     def to_dict(self) -> dict[str, Any]:
@@ -99,22 +108,23 @@ class Evaluation:
         """
         figures: dict[str, Any] = {"model": self.model, "protocol": self.protocol, "images": self.images}
         intervals = {}
-        for rate in RATES:
+        for rate in self.counted:
             count, images = self.count(rate)
             figures[rate] = count / images if images else None
             if images:
                 intervals[rate] = wilson_interval(count, images)
-        figures["mean_iou"] = float(np.mean(self.ious)) if self.ious else None
+        _, with_boxes = self.count("gt_known_accuracy")
+        figures["mean_iou"] = self.iou_sum / with_boxes if with_boxes else None
         for name, hits in zip(("max_box_acc", "max_box_acc_v2"), self.box_hits, strict=True):
-            figures[name] = self._oracle(name, hits)
+            figures[name] = self._oracle(name, hits, with_boxes)
         figures["failed_images"] = len(self.failures)
         figures["images_per_second"] = self.images / self.seconds if self.seconds else None
         return {**figures, "intervals": intervals}
 
-    def _oracle(self, name: str, hits: np.ndarray) -> dict[str, Any] | None:
-        if not self.ious:
+    def _oracle(self, name: str, hits: np.ndarray, images: int) -> dict[str, Any] | None:
+        if not images:
             return None
-        figures = choe2020.box_figures(hits, len(self.ious))
+        figures = choe2020.box_figures(hits, images)
         thresholds: Any = figures["best_threshold"]
         if name == "max_box_acc":
             chosen = {"value": figures["at_50"], "threshold": thresholds["50"]}
@@ -128,7 +138,7 @@ def main_boxes(image: AnnotatedImage) -> np.ndarray:
     return image.boxes_xyxy[image.box_labels == image.label]
 
 
-def mcnemar_p_value(first: list[int], second: list[int]) -> float:
+def mcnemar_p_value(first: Sequence[int], second: Sequence[int]) -> float:
     """How likely two models are to differ this much on the same images if they are equally good.
 
     The exact test of McNemar: only images count on which one model is right and the other is wrong.

@@ -134,3 +134,45 @@ def test_the_command_says_what_is_wrong(photos, capsys):
     assert "missing" in capsys.readouterr().err
     assert cli.main(["evaluate", "--data", str(photos)] + ["--model", "vgg16_gap"] * 3) == 2
     assert "once or twice" in capsys.readouterr().err
+
+
+class Exported:
+    """A localizer that is not a Keras model: what a file opened by another runtime looks like."""
+
+    def __init__(self, localizer):
+        self.backbone, self.head = (localizer.get_layer(n) for n in ("backbone", "class_activation_head"))
+        self.size_hw, self.classes, self.labels = (32, 32), 3, None
+
+    def classify(self, images):
+        return self.head(self.backbone(images)).numpy()
+
+    def cam(self, images, class_ids):
+        return self.head(self.backbone(images), class_ids).numpy()
+
+
+@pytest.mark.parametrize("protocol", ["zhou2016", "zhou2016_test", "zhou2016_released"])
+def test_an_exported_localizer_has_the_figures_of_the_model(localizer, photos, protocol):
+    annotated = read_annotations(photos)
+    figures, exported = (
+        evaluate(model, annotated, protocol).to_dict() for model in (localizer, Exported(localizer))
+    )
+    figures.pop("images_per_second"), exported.pop("images_per_second")
+    assert exported == figures
+
+
+def test_fewer_predictions_may_count(localizer, photos):
+    figures = evaluate(localizer, read_annotations(photos), top_k=2).to_dict()
+    assert figures["classification_top2_error"] == 0
+    assert "classification_top5_error" not in figures
+    only = evaluate(localizer, read_annotations(photos), top_k=1).to_dict()
+    assert only["classification_top1_error"] == 1 / 4
+    with pytest.raises(ValueError, match=r"`top_k` must be at least 1\. Received: top_k=0"):
+        evaluate(localizer, read_annotations(photos), top_k=0)
+
+
+def test_a_batch_of_broken_images_does_not_end_the_others(localizer, photos):
+    for name in ("0.png", "1.png"):
+        (photos / name).write_bytes(b"no image")
+    for protocol in ("zhou2016", "zhou2016_released"):
+        evaluation = evaluate(localizer, read_annotations(photos), protocol, batch_size=2)
+        assert (evaluation.images, len(evaluation.failures)) == (2, 2)

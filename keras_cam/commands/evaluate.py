@@ -44,6 +44,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--split", help="which part of the data, such as test")
     described = "; ".join(f"{name}: {what}" for name, what in PROTOCOLS.items()).replace("%", "%%")
     parser.add_argument("--protocol", choices=PROTOCOLS, default="zhou2016", help=described)
+    parser.add_argument(
+        "--top-k", type=positive, default=5, metavar="K", help="predictions that count (default: %(default)s)"
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="a broken annotation is an error")
@@ -91,7 +94,13 @@ def _evaluate_models(
     for name, localizer in localizers:
         with progress(len(annotated), f"Evaluating {name}") as advance:
             evaluation = evaluate(
-                localizer, annotated, args.protocol, name, args.batch_size, lambda _: advance()
+                localizer,
+                annotated,
+                args.protocol,
+                name,
+                args.batch_size,
+                lambda _: advance(),
+                top_k=args.top_k,
             )
         evaluations.append(evaluation)
         if args.json:
@@ -105,11 +114,11 @@ def _evaluate_models(
 
 def _print(evaluations: Sequence["Evaluation"]) -> None:
     """A row for each figure, a column for each model, and for two models whether they differ."""
-    from keras_cam.evaluation import RATES, mcnemar_p_value
+    from keras_cam.evaluation import mcnemar_p_value
 
     figures = [evaluation.to_dict() for evaluation in evaluations]
     rows = []
-    for rate in RATES:
+    for rate in evaluations[0].counted:
         row = [rate.replace("_", " "), *(_rate_text(one, rate) for one in figures)]
         if len(evaluations) == 2:
             p_value = mcnemar_p_value(*(evaluation.counted[rate] for evaluation in evaluations))

@@ -2,10 +2,16 @@
 
 from typing import Any
 
+import cv2
 import keras
+import numpy as np
 from keras import ops
+from numpy.typing import ArrayLike
 
 from keras_cam.metrics.mergeable import Mergeable
+
+TOLERANCE = 15.0
+"""The pixels beside an object that still count as on it."""
 
 
 @keras.saving.register_keras_serializable("keras_cam")
@@ -39,7 +45,7 @@ class PointingGame(Mergeable, keras.metrics.Mean):
     def __init__(
         self,
         image_size: tuple[int, int] = (224, 224),
-        tolerance: float = 15.0,
+        tolerance: float = TOLERANCE,
         name: str = "pointing_game",
         dtype: Any = "float64",
     ) -> None:
@@ -51,8 +57,19 @@ class PointingGame(Mergeable, keras.metrics.Mean):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Count the images of a batch; `sample_weight` (B,) counts some for more than others."""
-        hits = _hits(one_map_an_image(y_pred), y_true, self.image_size, self.tolerance)
+        hits = is_close(self._highest_points_xy(one_map_an_image(y_pred)), y_true, self.tolerance)
         super().update_state(ops.cast(hits, "float32"), sample_weight)
+
+    def _highest_points_xy(self, maps: Any) -> Any:
+        height, width = self.image_size
+        resized = ops.image.resize(
+            ops.cast(maps, "float32")[..., None],
+            self.image_size,
+            interpolation="bilinear",
+            data_format="channels_last",
+        )
+        highest = ops.argmax(ops.reshape(resized, (-1, height * width)), axis=1)
+        return ops.cast(ops.stack([highest % width, highest // width], axis=-1), "float32") + 0.5
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
@@ -60,25 +77,45 @@ class PointingGame(Mergeable, keras.metrics.Mean):
         return {**super().get_config(), **config}
 
 
-def points_at(
-    activation_map: Any, boxes_xyxy: Any, image_size_wh: tuple[int, int], tolerance: float = 15.0
-) -> bool:
-    """Whether the highest point of one map is on an object, as `PointingGame` counts it.
+def highest_point_xy(activation_map: ArrayLike, image_size_wh: tuple[int, int]) -> tuple[float, float]:
+    """Where one map is highest, as `PointingGame` looks for it: the centre of a pixel of the image.
 
     Args:
         activation_map: (h, w), raw.
-        boxes_xyxy: (G, 4) in pixels of the image with half-open maxima.
         image_size_wh: (width, height) of the image.
-        tolerance: float, how many pixels beside a box still count.
 
     Example:
 
-    >>> points_at([[0.0, 0.0], [0.0, 1.0]], [[80, 80, 100, 100]], image_size_wh=(100, 100))
-    True
+    >>> highest_point_xy([[0.0, 0.0], [0.0, 1.0]], image_size_wh=(100, 100))
+    (75.5, 75.5)
     """
-    maps, boxes = ops.convert_to_tensor(activation_map)[None], ops.convert_to_tensor(boxes_xyxy)[None]
-    width, height = image_size_wh
-    return bool(_hits(maps, boxes, (int(height), int(width)), tolerance)[0])
+    width, height = (int(side) for side in image_size_wh)
+    resized = cv2.resize(np.asarray(activation_map, "float32"), (width, height))
+    y, x = divmod(int(resized.argmax()), width)
+    return x + 0.5, y + 0.5
+
+
+def is_close(points_xy: Any, boxes_xyxy: Any, tolerance: float = TOLERANCE) -> Any:
+    """Which points lie on a box of their image, or close to it.
+
+    Args:
+        points_xy: (B, 2) in pixels.
+        boxes_xyxy: (B, G, 4) in pixels with half-open maxima, padded with zeros.
+        tolerance: float, how many pixels beside a box still count.
+
+    Returns:
+        bool (B,).
+
+    Example:
+
+    >>> is_close([[75.5, 75.5]], [[[80, 80, 100, 100]]]).numpy().tolist()
+    [True]
+    """
+    points, boxes = ops.cast(points_xy, "float32")[:, None], ops.cast(boxes_xyxy, "float32")
+    beside = ops.maximum(ops.relu(boxes[..., :2] - points), ops.relu(points - boxes[..., 2:]))
+    close = ops.sum(beside**2, axis=-1) <= tolerance**2
+    real = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
+    return ops.any(close & real, axis=1)
 
 
 def one_map_an_image(maps: Any) -> Any:
@@ -100,21 +137,3 @@ def one_map_an_image(maps: Any) -> Any:
             f"There must be one map an image: (B, h, w) or (B, 1, h, w). Received: shape {tuple(maps.shape)}"
         )
     return maps
-
-
-def _hits(maps: Any, boxes_xyxy: Any, image_size_hw: tuple[int, int], tolerance: float) -> Any:
-    """Which of the maps (B, h, w) have their highest point on or near one of (B, G, 4) boxes: bool (B,)."""
-    boxes = ops.cast(boxes_xyxy, "float32")
-    resized = ops.image.resize(
-        ops.cast(maps, "float32")[..., None],
-        image_size_hw,
-        interpolation="bilinear",
-        data_format="channels_last",
-    )
-    highest = ops.argmax(ops.reshape(resized, (-1, image_size_hw[0] * image_size_hw[1])), axis=1)
-    point_xy = ops.stack([highest % image_size_hw[1], highest // image_size_hw[1]], axis=-1)
-    point_xy = ops.cast(point_xy, "float32")[:, None] + 0.5
-    beside = ops.maximum(ops.relu(boxes[..., :2] - point_xy), ops.relu(point_xy - boxes[..., 2:]))
-    close = ops.sum(beside**2, axis=-1) <= tolerance**2
-    real = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
-    return ops.any(close & real, axis=1)
