@@ -99,21 +99,30 @@ def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) ->
         ValueError: if the file cannot be loaded, or holds a model that has no exact class activation map or
             does not take RGB images.
     """
-    import keras
-
     import keras_cam
     from keras_cam.localizer import check_localizer, gives_boxes
-    from keras_cam.models.registry import MODELS
 
-    if str(model) in MODELS:
-        classifier = keras_cam.build_model(str(model), weights="imagenet")
-    else:
-        classifier = keras.models.load_model(model, compile=False)
-    localizer = classifier
+    localizer = classifier = load_classifier(model)
     if not gives_boxes(classifier):
         localizer = keras_cam.build_localizer(classifier, top_k=top_k, threshold=threshold)
     check_localizer(localizer)
     return localizer
+
+
+def load_classifier(model: str | Path) -> "keras.Model":
+    """A model from its name, built with its ImageNet weights, or from a `.keras` file.
+
+    Raises:
+        ValueError: if the file cannot be loaded, or there are no weights for the name.
+    """
+    import keras
+
+    import keras_cam
+    from keras_cam.models.registry import MODELS
+
+    if str(model) in MODELS:
+        return keras_cam.build_model(str(model), weights="imagenet")
+    return keras.models.load_model(model, compile=False)
 
 
 def class_count(localizer: "keras.Model") -> int | None:

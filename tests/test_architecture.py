@@ -30,7 +30,7 @@ LAYERS = [
     {"models"},
     {"localizer"},
     {"data", "draw_boxes", "file_localizer", "images", "labels", "metrics", "records", "visualization"},
-    {"evaluate", "evaluation", "protocols"},
+    {"evaluate", "evaluation", "features", "protocols"},
     {"export", "training"},
     {"cli", "commands", "console", "quiet_tensorflow"},
 ]

@@ -2,8 +2,8 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
@@ -62,9 +62,24 @@ def load_model(model: str, top_k: int = 5, threshold: float = 0.2) -> "keras.Mod
     """The localizer of a model's name or file; what goes wrong is an error of usage."""
     from keras_cam.file_localizer import load_localizer
 
+    with _loading(model):
+        return load_localizer(model, top_k, threshold)
+
+
+def load_backbone(model: str, layer: str | None = None) -> "keras.Model":
+    """The part of a model up to its features, or up to a layer; what goes wrong is an error of usage."""
+    from keras_cam.features import backbone_of
+    from keras_cam.file_localizer import load_classifier
+
+    with _loading(model):
+        return backbone_of(load_classifier(model), layer)
+
+
+@contextmanager
+def _loading(model: str) -> Iterator[None]:
     try:
         with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
-            return load_localizer(model, top_k, threshold)
+            yield
     # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
     except Exception as error:
         raise UsageError(f"--model {model}: {shorten(str(error), 600)}") from error
