@@ -1,7 +1,17 @@
 """A localizer as one artefact that gives classes, maps and boxes where it runs."""
 
+from keras_cam.export.litert_metadata import ModelCard
+from keras_cam.export.save_litert import save_litert
 from keras_cam.export.save_saved_model import next_version, save_saved_model
 from keras_cam.export.serving_files import write_serving_files
 from keras_cam.export.signatures import Signatures, build_signatures
 
-__all__ = ["Signatures", "build_signatures", "next_version", "save_saved_model", "write_serving_files"]
+__all__ = [
+    "ModelCard",
+    "Signatures",
+    "build_signatures",
+    "next_version",
+    "save_litert",
+    "save_saved_model",
+    "write_serving_files",
+]

@@ -5,29 +5,15 @@ TensorFlow itself is used here for a function that is traced once for all batche
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.data.image_batches import decode_error, resized_images
 from keras_cam.images import find_images, read_image
-from keras_cam.records import Localization, localizations
+from keras_cam.records import FailedImage, Localization, localizations
 
 if TYPE_CHECKING:
     import keras
-
-
-@dataclass(frozen=True)
-class FailedImage:
-    """A file that could not be read.
-
-    Attributes:
-        image: its path.
-        error: one line that names the file and the reason.
-    """
-
-    image: str
-    error: str
 
 
 def localize_files(

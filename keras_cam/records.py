@@ -74,6 +74,19 @@ class Localization:
         }
 
 
+@dataclass(frozen=True)
+class FailedImage:
+    """A file that could not be read.
+
+    Attributes:
+        image: its path.
+        error: one line that names the file and the reason.
+    """
+
+    image: str
+    error: str
+
+
 def localizations(
     outputs: Mapping[str, Any],
     images: Sequence[str],

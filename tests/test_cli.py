@@ -14,9 +14,9 @@ from PIL import Image
 import keras_cam
 from keras_cam import cli
 from keras_cam.commands import usage
-from keras_cam.file_localizer import FailedImage, localize_files
+from keras_cam.file_localizer import localize_files
 from keras_cam.images import read_image
-from keras_cam.records import Localization
+from keras_cam.records import FailedImage, Localization
 
 CLASSES = 3
 

@@ -1,0 +1,65 @@
+"""The classifier of a localizer as constants, for formats that keep no variables.
+
+TensorFlow itself is used here for `tf.gather`, as in `keras_cam.ops`.
+"""
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_cam.layers import ClassActivationHead
+
+
+class ConstantHead(ClassActivationHead):
+    """A `ClassActivationHead` with its classifier folded into one constant matrix.
+
+    Maps take rows of a matrix (classes, channels). That is how LiteRT stores the weights of a fully connected
+    layer, so a file needs them only once; columns of the transposed matrix it would store a second time.
+
+    Args:
+        head: the head, whose present weights are taken; it must have any.
+
+    Example:
+
+    >>> dense = keras.layers.Dense(2, kernel_initializer="ones")
+    >>> dense.build((None, 3))
+    >>> head = ConstantHead(ClassActivationHead([dense]))
+    >>> head(np.ones((1, 4, 4, 3)), np.array([[1, 0, 1]])).shape
+    TensorShape([1, 3, 4, 4])
+    """
+
+    def __init__(self, head: ClassActivationHead) -> None:
+        super().__init__(head.classifier, name=head.name)
+        self._kernel, self._bias = (ops.convert_to_numpy(tensor) for tensor in head.affine())
+
+    def affine(self) -> tuple[Any, Any]:
+        """The constant `(kernel, bias)`."""
+        return self._kernel, self._bias
+
+    def call(self, features: Any, class_ids: Any = None) -> Any:
+        """Logits, or maps of chosen classes."""
+        if class_ids is None:
+            return super().call(features)
+        batch, height, width, channels = ops.shape(features)
+        classes = ops.shape(class_ids)[1]
+        # One list of indices, which is all that LiteRT's look-up in quantized matrices takes.
+        rows = tf.gather(np.ascontiguousarray(self._kernel.T), ops.reshape(class_ids, (-1,)))
+        rows = ops.reshape(rows, (batch, classes, channels))
+        positions = ops.reshape(features, (batch, height * width, channels))
+        maps = ops.matmul(rows, ops.transpose(positions, (0, 2, 1)))
+        return ops.reshape(maps, (batch, classes, height, width))
+
+
+def with_constant_head(localizer: keras.Model) -> keras.Model:
+    """The same localizer, with which it shares its weights, but for a head that is constant."""
+
+    def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, ClassActivationHead):
+            return ConstantHead(layer) if layer.classifier else layer
+        # A copy belongs to one graph only, so that one can ask it for its input there.
+        return layer if layer.weights else type(layer).from_config(layer.get_config())
+
+    return keras.models.clone_model(localizer, clone_function=copied)

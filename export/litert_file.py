@@ -1,0 +1,131 @@
+"""The bytes of a LiteRT file: what a converter and a quantizer leave undone.
+
+TensorFlow itself is used here for the classes of the file's format.
+"""
+
+import io
+import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+from keras_cam.runtime import LABELS_FILE
+
+METADATA_NAME = "TFLITE_METADATA"
+
+
+def with_lookups(model: bytes) -> bytes:
+    """A model that takes rows of constant matrices with EMBEDDING_LOOKUP instead of GATHER.
+
+    Both do the same, but only the former takes quantized matrices.
+
+    Args:
+        model: a LiteRT model in floats.
+
+    Returns:
+        The same model with the other operation.
+    """
+    tables = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.EMBEDDING_LOOKUP
+    code.version = 1
+    tables.operatorCodes.append(code)
+    for subgraph in tables.subgraphs:
+        for operator in subgraph.operators:
+            if _takes_rows(tables, subgraph, operator):
+                operator.opcodeIndex = len(tables.operatorCodes) - 1
+                operator.inputs = operator.inputs[::-1]  # the rows before the matrix
+                operator.builtinOptions, operator.builtinOptionsType = None, schema.BuiltinOptions.NONE
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tables))
+
+
+def _takes_rows(model: Any, subgraph: Any, operator: Any) -> bool:
+    if flatbuffer_utils.opcode_to_name(model, operator.opcodeIndex) != "GATHER":
+        return False
+    matrix, rows = (subgraph.tensors[index] for index in operator.inputs)
+    return (
+        operator.builtinOptions.axis == 0
+        and matrix.type == schema.TensorType.FLOAT32
+        and model.buffers[matrix.buffer].data is not None
+        and (len(matrix.shape), len(rows.shape)) == (2, 1)
+    )
+
+
+def finished_file(
+    model: bytes, main: str, outputs: Sequence[str], metadata: bytes, labels: Sequence[str]
+) -> bytes:
+    """A model as it is written to a file: with its main signature first, metadata and labels.
+
+    Args:
+        model: a LiteRT model.
+        main: the signature that programs use which know nothing of signatures.
+        outputs: the outputs of `main`, in the order in which such programs get them.
+        metadata: see `litert_metadata`.
+        labels: the names of the classes. They follow the model as a ZIP archive, which is where programs look
+            for the files that the metadata name.
+
+    Returns:
+        The bytes of the file.
+    """
+    tables = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    _put_first(tables, main, outputs)
+    _share_quantization(tables)
+    _add_metadata(tables, metadata)
+    file = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(tables))
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(LABELS_FILE, "".join(f"{label}\n" for label in labels))
+    return file.getvalue()
+
+
+def _put_first(model: Any, main: str, outputs: Sequence[str]) -> None:
+    """Make the subgraph of a signature the first one, which is where programs without signatures look."""
+    [signature] = [one for one in model.signatureDefs if one.signatureKey == main.encode()]
+    place = signature.subgraphIndex
+    # Nothing refers to the subgraphs of signatures by their numbers but the signatures.
+    model.subgraphs[0], model.subgraphs[place] = model.subgraphs[place], model.subgraphs[0]
+    for one in model.signatureDefs:
+        one.subgraphIndex = {0: place, place: 0}.get(one.subgraphIndex, one.subgraphIndex)
+    model.signatureDefs.sort(key=lambda one: one.subgraphIndex)
+    tensors = {one.name.decode(): one.tensorIndex for one in signature.outputs}
+    model.subgraphs[0].outputs = [tensors[name] for name in outputs]
+
+
+def _add_metadata(model: Any, metadata: bytes) -> None:
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(metadata, np.uint8)
+    entry.name, entry.buffer = METADATA_NAME, len(model.buffers)
+    model.buffers.append(buffer)
+    model.metadata = [*(model.metadata or ()), entry]
+
+
+def _share_quantization(model: Any) -> None:
+    """Let tensors with equal scales refer to the same ones.
+
+    Scale and zero point of each channel take twelve bytes, for weights and for biases, in every signature.
+    """
+    shared: dict[tuple[bytes, ...], _WrittenOnce] = {}
+    for subgraph in model.subgraphs:
+        for tensor in subgraph.tensors:
+            own = tensor.quantization
+            if own is not None and own.scale is not None:
+                arrays = (own.scale, own.zeroPoint, own.quantizedDimension)
+                key = tuple(np.asarray(array).tobytes() for array in arrays)
+                tensor.quantization = shared.setdefault(key, _WrittenOnce(own))
+
+
+class _WrittenOnce:
+    """A table that is written once, however many others refer to it."""
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+        self._offset: int | None = None
+
+    def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802
+        """Called by whatever refers to the table, when that is written."""
+        if self._offset is None:
+            self._offset = self._table.Pack(builder)
+        return self._offset
