@@ -1,6 +1,5 @@
 """Photos as people's cameras and programs write them: found, read and written."""
 
-import os
 import threading
 import warnings
 from collections.abc import Iterable
@@ -9,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+
+from keras_cam.whole_file import whole_file
 
 IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
@@ -98,7 +99,7 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Writes a PNG file whole or not at all: under a temporary name first, then renamed.
+    """Writes a PNG file whole or not at all.
 
     Args:
         path: the file to write or to replace.
@@ -114,14 +115,8 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
         ...     read_image(Path(folder) / "grey.png").shape
         (2, 4, 3)
     """
-    path = Path(path)
-    # A hidden name, so that nobody who watches the folder takes the unfinished file for an image.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        Image.fromarray(image).save(temporary, format="PNG")
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as unfinished:
+        Image.fromarray(image).save(unfinished, format="PNG")
 
 
 def _open(path: Path) -> Image.Image:

@@ -39,6 +39,7 @@ LAYERS = [
         "records",
         "runtime",
         "visualization",
+        "whole_file",
     },
     {"evaluate", "evaluation", "features", "protocols"},
     {"export", "training"},

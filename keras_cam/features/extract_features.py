@@ -1,7 +1,6 @@
 """Photos through a backbone, pooled: in batches, resumed where they were interrupted."""
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from keras_cam.data import AnnotatedImages, decode_error
 from keras_cam.data.image_batches import resized_images
 from keras_cam.features.feature_table import FeatureTable, check_suffix
 from keras_cam.localizer import DEFAULT_IMAGE_SIZE
+from keras_cam.whole_file import whole_file
 
 if TYPE_CHECKING:
     import keras
@@ -100,10 +100,9 @@ class _Part:
     failures: tuple[str, ...]  # one for each other image
 
     def save(self, file: Path, key: str) -> None:
-        temporary = file.with_name(f".{os.getpid()}.{file.name}")
         failures = np.array(self.failures, np.str_)
-        np.savez(temporary, readable=self.readable, vectors=self.vectors, failures=failures, key=key)
-        os.replace(temporary, file)
+        with whole_file(file) as unfinished:
+            np.savez(unfinished, readable=self.readable, vectors=self.vectors, failures=failures, key=key)
 
     @classmethod
     def load(cls, file: Path, key: str) -> "_Part | None":

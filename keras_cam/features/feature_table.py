@@ -1,13 +1,14 @@
 """A vector for each image, with its class: in memory and in files."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_cam.whole_file import whole_file
 
 SUFFIXES = (".npz", ".parquet")
 
@@ -64,12 +65,8 @@ class FeatureTable:
             ValueError: another suffix.
         """
         path = check_suffix(path)
-        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp{path.suffix}")
-        try:
-            _WRITERS[path.suffix](self, temporary)
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with whole_file(path) as unfinished:
+            _WRITERS[path.suffix](self, unfinished)
 
     @classmethod
     def load(cls, path: str | Path) -> "FeatureTable":
