@@ -11,7 +11,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     """Another name under which to write a file, which gets its own name when the body has succeeded.
 
     Args:
-        path: the file to write or to replace; its folder is made if it is not there.
+        path: the file to write or to replace; its folder must be there.
 
     Yields:
         A path in the same folder, with the same suffix. It is hidden, so that nobody who watches the folder
@@ -31,7 +31,6 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         ('cat', 1)
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
     try:
         yield unfinished
