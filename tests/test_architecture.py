@@ -38,6 +38,7 @@ LAYERS = [
         "metrics",
         "records",
         "runtime",
+        "saliency",
         "visualization",
         "whole_file",
     },

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from keras_cam.commands.usage import (
     DEFAULT_MODEL,
     DONE,
+    METHODS,
+    METHODS_HELP,
     SOME_FAILED,
     UsageError,
     check_model,
-    load_model,
     positive,
 )
 from keras_cam.console import complain, print_table, progress
@@ -36,6 +37,12 @@ def add_parser(commands: Any) -> None:
         help=f"a name from `keras-cam models` or a .keras file; two are compared (default: {DEFAULT_MODEL})",
     )
     parser.add_argument(
+        "--method",
+        action="append",
+        choices=METHODS,
+        help=f"how maps are made; two are compared: {METHODS_HELP} (default: cam)",
+    )
+    parser.add_argument(
         "--data",
         required=True,
         metavar="PATH",
@@ -55,19 +62,26 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Judges the models and prints their figures."""
-    names = args.model or [DEFAULT_MODEL]
-    if len(names) > 2:
-        raise UsageError(f"--model may be given once or twice. Received: {', '.join(names)}")
-    for name in names:
-        check_model(name)
+    models, methods = args.model or [DEFAULT_MODEL], args.method or ["cam"]
+    judged = [(model, method) for model in models for method in methods]
+    if len(judged) > 2:
+        names = ", ".join(map(_name, judged))
+        raise UsageError(f"--model or --method may be given once or twice. Received: {names}")
+    for model in models:
+        check_model(model)
     import_quietly()
 
     try:
         annotated = _read_data(args)
-        localizers = [(name, load_model(name)) for name in names]
+        localizers = [(_name(one), METHODS[one[1]](one[0])) for one in judged]
         return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
     except ValueError as error:
         raise UsageError(str(error)) from error
+
+
+def _name(judged: tuple[str, str]) -> str:
+    model, method = judged
+    return model if method == "cam" else f"{model} ({method})"
 
 
 def _read_data(args: argparse.Namespace) -> "AnnotatedImages":

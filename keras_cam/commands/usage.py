@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import keras
 
+    from keras_cam.saliency import SaliencyLocalizer
+
 DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_MODEL = "efficientnet_lite0"
 DEFAULT_OUTPUT = Path("keras-cam-output")
@@ -66,6 +68,15 @@ def load_model(model: str, top_k: int = 5, threshold: float = 0.2) -> "keras.Mod
         return load_localizer(model, top_k, threshold)
 
 
+def load_saliency(model: str, top_k: int = 5, threshold: float = 0.2) -> "SaliencyLocalizer":
+    """The localizer by backpropagation of a model's name or file; what goes wrong is an error of usage."""
+    from keras_cam.file_localizer import load_classifier
+    from keras_cam.saliency import SaliencyLocalizer
+
+    with _loading(model):
+        return SaliencyLocalizer(load_classifier(model), top_k, threshold)
+
+
 def load_backbone(model: str, layer: str | None = None) -> "keras.Model":
     """The part of a model up to its features, or up to a layer; what goes wrong is an error of usage."""
     from keras_cam.features import backbone_of
@@ -83,3 +94,9 @@ def _loading(model: str) -> Iterator[None]:
     # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
     except Exception as error:
         raise UsageError(f"--model {model}: {shorten(str(error), 600)}") from error
+
+
+METHODS = {"cam": load_model, "backprop": load_saliency}
+"""How maps are made, as `--method` names it, and what loads a localizer that makes them so."""
+
+METHODS_HELP = "class activation maps, or gradients (backpropagation, Simonyan et al. 2013; any classifier)"

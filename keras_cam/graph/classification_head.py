@@ -80,7 +80,7 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
     >>> head.features.shape, head.activation, len(head.classifier)
     ((None, 30, 30, 8), 'softmax', 1)
     """
-    end = GraphCursor(_output_tensor(model, output), model.inputs)
+    end = GraphCursor(output_tensor(model, output), model.inputs)
     pooling, classifier, activation, labels = _back_to_pooling(end)
     features = pooling.back()
     if not classifier:
@@ -95,7 +95,12 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
     return ClassificationHead(inputs[0], tensor, tuple(classifier), activation, labels)
 
 
-def _output_tensor(model: keras.Model, output: str | int | None) -> Any:
+def output_tensor(model: keras.Model, output: str | int | None = None) -> Any:
+    """One of the model's outputs, chosen by name or index if there are several.
+
+    Raises:
+        ValueError: the model has no graph, or no such output.
+    """
     if not is_graph(model):
         raise ValueError(
             "`model` must be a functional or a built `Sequential` model, whose layers can be traced; give a "
@@ -127,7 +132,7 @@ def _back_to_pooling(
         operation = cursor.operation
         if _is_average_pooling(cursor):
             return cursor, classifier, activation, labels
-        name = _activation(operation)
+        name = activation_name(operation)
         affine = _is_pointwise(operation) or _is_channel_norm(cursor)
         harmless = affine or isinstance(operation, keras.layers.Activation) or _keeps_channels(cursor)
         if name in ("sigmoid", "softmax") and activation == "linear" and not classifier:
@@ -152,11 +157,11 @@ def _convolution_classifier(
     cursor, linear = pooled, True
     while not cursor.at_input:
         operation = cursor.operation
-        linear = linear and _activation(operation) in (None, "linear") and not _is_relu(operation)
+        linear = linear and activation_name(operation) in (None, "linear") and not _is_relu(operation)
         if _is_pointwise(operation):
             return (cursor.back(), [operation]) if linear else (pooled, [])
         if not (
-            _is_relu(operation) or isinstance(operation, keras.layers.Activation) or _is_identity(operation)
+            _is_relu(operation) or isinstance(operation, keras.layers.Activation) or is_identity(operation)
         ):
             break
         cursor = cursor.back()
@@ -205,20 +210,21 @@ def _is_relu(operation: Any) -> bool:
     return type(operation).__name__ in ("ReLU", "Relu")
 
 
-def _is_identity(operation: Any) -> bool:
+def is_identity(operation: Any) -> bool:
+    """Whether an operation passes on what it gets when the model is not in training."""
     return type(operation).__name__ in _IDENTITIES
 
 
 def _keeps_channels(cursor: GraphCursor) -> bool:
     """Whether the operation passes the pooled channels on, perhaps in another shape."""
     if type(cursor.operation).__name__ not in _RESHAPES:
-        return _is_identity(cursor.operation)
+        return is_identity(cursor.operation)
     channels = cursor.source_shape[-1]
     one_vector = all(size == 1 for size in cursor.source_shape[1:-1])
     return one_vector and (channels == 1 or cursor.shape[-1] == channels)
 
 
-def _activation(operation: Any) -> str | None:
+def activation_name(operation: Any) -> str | None:
     """Name of the activation a layer applies last; None if it is not a layer with an activation."""
     kind = type(operation).__name__
     if kind in ("Sigmoid", "Softmax"):  # layers and keras.ops
