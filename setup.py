@@ -7,6 +7,7 @@ setup(
         "keras_cam",
         "keras_cam.commands",
         "keras_cam.data",
+        "keras_cam.discovery",
         "keras_cam.features",
         "keras_cam.export",
         "keras_cam.graph",

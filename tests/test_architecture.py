@@ -43,6 +43,7 @@ LAYERS = [
         "whole_file",
     },
     {"evaluate", "evaluation", "features", "protocols"},
+    {"discovery"},
     {"export", "training"},
     {"cli", "commands", "console", "quiet_tensorflow"},
 ]
