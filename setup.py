@@ -1,7 +1,7 @@
 from setuptools import setup
 
 setup(
-    package_dir={"keras_cam": "keras_cam", "keras_cam.export": "export"},
+    package_dir={"keras_cam": "keras_cam", "keras_cam.training": "training", "keras_cam.export": "export"},
     # One by one: searching for packages would also find folders that are not the product.
     packages=[
         "keras_cam",
@@ -15,6 +15,8 @@ setup(
         "keras_cam.metrics",
         "keras_cam.models",
         "keras_cam.ops",
+        "keras_cam.training",
+        "keras_cam.training.configs",
     ],
     package_data={"keras_cam": ["py.typed"], "keras_cam.models": ["imagenet_labels.txt"]},
 )

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-def import_quietly() -> None:
+def import_quietly(start_devices: bool = True) -> None:
     """Imports TensorFlow and Keras and starts the devices, without a word unless it fails.
 
     TensorFlow's own switches come too late for the lines that its C++ parts write while they are loaded, so
     what goes to file descriptor 2 is held back for that time. For a command line, not for a library: it
     changes environment variables of the process; those that are set already stay.
+
+    Args:
+        start_devices: whether the devices are started; several workers have to find each other before.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_minloglevel", "2")
@@ -21,7 +24,8 @@ def import_quietly() -> None:
         import tensorflow as tf
 
         tf.get_logger().setLevel("ERROR")
-        tf.config.list_logical_devices()  # the CUDA driver reports here
+        if start_devices:
+            tf.config.list_logical_devices()  # the CUDA driver reports here
 
 
 @contextmanager

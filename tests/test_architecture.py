@@ -42,10 +42,10 @@ LAYERS = [
         "visualization",
         "whole_file",
     },
-    {"evaluate", "evaluation", "features", "protocols"},
+    {"console", "evaluate", "evaluation", "features", "protocols"},
     {"discovery"},
     {"export", "training"},
-    {"cli", "commands", "console", "quiet_tensorflow"},
+    {"cli", "commands", "quiet_tensorflow"},
 ]
 
 

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Protocol, overload
 
 import numpy as np
@@ -57,6 +58,9 @@ class LazyImage(Protocol):
     def read(self) -> np.ndarray:
         """The pixels, uint8 (H, W, 3), RGB. An `ImageError` if they cannot be read."""
 
+    def encoded(self) -> bytes:
+        """The image as it is stored, for instance as JPEG. An `ImageError` if it cannot be read."""
+
 
 def _no_boxes() -> np.ndarray:
     return np.zeros((0, 4), np.float32)
@@ -105,6 +109,19 @@ class AnnotatedImage:
             (width, height), (w, h) = found_wh, self.size_wh
             raise ImageError(self.name, f"{width} x {height} pixels, but annotated as {w} x {h}")
         return photo
+
+    def encoded(self) -> bytes:
+        """The file, or what stands for it, undecoded.
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        if not isinstance(self.image, str):
+            return self.image.encoded()
+        try:
+            return Path(self.image).read_bytes()
+        except OSError as error:
+            raise ImageError(self.image, (error.strerror or str(error)).lower()) from error
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,10 +44,13 @@ class TfdsImage:
         import tensorflow as tf
 
         try:
-            encoded = self.source[self.position]["image"]
-            return tf.io.decode_image(encoded, channels=3, expand_animations=False).numpy()
+            return tf.io.decode_image(self.encoded(), channels=3, expand_animations=False).numpy()
         except tf.errors.InvalidArgumentError as error:
             raise ImageError(self.name, error.message) from error
+
+    def encoded(self) -> bytes:
+        """The image as the data set stores it."""
+        return self.source[self.position]["image"]
 
 
 def read_tfds(

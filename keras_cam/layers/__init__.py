@@ -1,5 +1,6 @@
 """Keras layers of the package; importing this registers them for `keras.models.load_model`."""
 
+from keras_cam.layers.attention_dropout import AttentionDropout
 from keras_cam.layers.class_activation_head import ClassActivationHead
 from keras_cam.layers.class_labels import ClassLabels
 from keras_cam.layers.class_selection import ClassSelection
@@ -9,6 +10,7 @@ from keras_cam.layers.map_detections import MapDetections
 from keras_cam.layers.pixel_normalization import PixelNormalization
 
 __all__ = [
+    "AttentionDropout",
     "ClassActivationHead",
     "ClassLabels",
     "ClassSelection",

@@ -1,0 +1,68 @@
+"""Checkpoints are whole or not there, and the last good one is found."""
+
+import errno
+
+import numpy as np
+import pytest
+
+from keras_cam.training.checkpoints import Checkpoints, write_whole
+
+
+def arrays(value):
+    return {"model/0": np.full((2, 3), value, np.float32), "model/1": np.array(7, np.uint32)}
+
+
+def test_a_checkpoint_comes_back_as_it_was(tmp_path):
+    Checkpoints(tmp_path / "new").save(5, {"step": 5, "history": [{"loss": 0.1}]}, arrays(1.5))
+    found = Checkpoints(tmp_path / "new").latest()
+    assert found.state == {"step": 5, "history": [{"loss": 0.1}]}
+    assert found.arrays.keys() == arrays(0).keys()
+    assert found.arrays["model/0"].dtype == np.float32
+    np.testing.assert_array_equal(found.arrays["model/0"], 1.5)
+
+
+def test_the_two_newest_stay(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    for step in (9, 10, 100, 1000):
+        checkpoints.save(step, {}, {})
+    assert [path.name for path in checkpoints.paths()] == ["step-000000100.npz", "step-000001000.npz"]
+    assert [path.name for path in tmp_path.iterdir() if "tmp" in path.name] == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "changed", "empty", "other"])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_it_taken(tmp_path, damage):
+    checkpoints, complaints = Checkpoints(tmp_path), []
+    for step in (1, 2):
+        checkpoints.save(step, {"step": step}, arrays(step))
+    newest = checkpoints.paths()[-1]
+    content = newest.read_bytes()
+    where = content.index(np.float32(2).tobytes() * 2)
+    damaged = {
+        "cut": content[: len(content) // 2],
+        "changed": content[:where] + b"\xff" + content[where + 1 :],  # only its checksum tells
+        "empty": b"",
+        "other": b"no archive at all",
+    }
+    newest.write_bytes(damaged[damage])
+    assert checkpoints.latest(complaints.append).state == {"step": 1}
+    assert len(complaints) == 1
+    assert newest.name in complaints[0]
+
+
+def test_without_a_good_checkpoint_there_is_none(tmp_path):
+    assert Checkpoints(tmp_path / "nowhere").latest() is None
+    (tmp_path / "step-000000001.npz").write_bytes(b"")
+    assert Checkpoints(tmp_path).latest() is None
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path):
+    def fail(file):
+        file.write(b"half of ")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+    with pytest.raises(OSError, match="No space left"):
+        write_whole(path, fail)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,96 @@
+"""What configurations take, and what they say about everything else."""
+
+import dataclasses
+
+import pytest
+
+from keras_cam.models.registry import MODELS
+from keras_cam.training import Augmentation, ConfigError, Stage, TrainingConfig, list_configs, load_config
+
+STAGE = Stage(epochs=1, learning_rate=0.1)
+
+
+@pytest.mark.parametrize("name", list_configs())
+def test_every_ready_configuration_names_its_command_and_a_model_that_exists(name):
+    config = load_config(name)
+    assert config.model in MODELS
+    module = __import__(f"keras_cam.training.configs.{name}", fromlist=["get_config"])
+    assert f"keras-cam train --config {name}" in module.__doc__
+    options = ("pooling", "dropout", "head_filters", "output_stride")
+    given = {option for option in options if getattr(config, option) is not None}
+    assert given <= set(MODELS[config.model].options)
+
+
+def test_a_file_is_a_configuration_too(tmp_path):
+    file = tmp_path / "mine.py"
+    file.write_text(
+        "from keras_cam.training import Stage, TrainingConfig\n"
+        "def get_config():\n    return TrainingConfig((Stage(3, 0.1),), batch_size=5)\n"
+    )
+    assert load_config(file).batch_size == 5
+    file.write_text("x = 1\n")
+    with pytest.raises(ConfigError, match=r"must have a function `get_config\(\)`"):
+        load_config(file)
+
+
+def test_changes_reach_into_stages_and_keep_their_types():
+    changes = [
+        "stages.0.epochs=7",
+        "stages.0.augmentation.crop_scale=(0.2, 1)",
+        "model=vgg16_gap",
+        "weights=none",
+    ]
+    config = load_config("cub10", [*changes, "non_negative_head=false", "image_size=[96, 128]"])
+    assert config.stages[0].epochs == 7
+    assert config.stages[0].augmentation.crop_scale == (0.2, 1)
+    assert (config.model, config.weights, config.non_negative_head) == ("vgg16_gap", None, False)
+    assert config.image_size == (96, 128)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("batchsize=3", r"no `batchsize`: 'batchsize' must be one of \['stages', 'model', "),
+        ("stages.9.epochs=3", r"no `stages\.9\.epochs`: '9' must be one of \['0'"),
+        ("stages.0.augmentation.rotate=1", r"'rotate' must be one of \['crop_scale'"),
+        ("batch_size=many", r"`batch_size` must be an integer\. Received: batch_size='many'"),
+        ("batch_size=True", r"`batch_size` must be an integer"),
+        ("batch_size=0", r"`batch_size` must be at least 1\. Received: batch_size=0"),
+        ("select=boxes", r"`select` must be one of \['last', 'accuracy', 'gt_known'\]"),
+        ("image_size=224", r"`image_size` must be a tuple of 2 of an integer or None"),
+        ("stages.0.learning_rate=-1", r"`learning_rate` must be positive"),
+        (
+            "stages.0.optimizer=adam",
+            r"`optimizer` must be one of \['sgd', 'adamw'\]\. Received: optimizer='adam'",
+        ),
+        ("stages.0.warmup_epochs=1000", r"`warmup_epochs` must be at most `epochs`"),
+        (
+            "stages.0.augmentation.crop_scale=(0.5, 0.2)",
+            r"`crop_scale` must be an ascending pair in \(0, 1\]",
+        ),
+        ("epochs", r"must be key=value\. Received: 'epochs'"),
+        ("stages=()", r"`stages` must be at least one `Stage`"),
+        ("model=resnet9000", r"`model` must be one of .*'resnet50'.*Received: model='resnet9000'"),
+    ],
+)
+def test_a_wrong_key_or_value_is_told_with_the_options(change, message):
+    with pytest.raises(ConfigError, match=message):
+        load_config("cub10", [change])
+
+
+def test_what_does_not_go_together_is_refused():
+    with pytest.raises(ConfigError, match="Only one of `mixup` and `cutmix`"):
+        Augmentation(mixup=0.2, cutmix=0.5)
+    with pytest.raises(ConfigError, match=r'`select` must be "last" without a `validation_split`'):
+        TrainingConfig((STAGE,), validation_split=None, select="accuracy")
+    with pytest.raises(ConfigError, match="`class_weights` must be None if `multi_label`"):
+        TrainingConfig((STAGE,), multi_label=True, class_weights="balanced")
+    with pytest.raises(
+        ConfigError, match=r"`config` must be a Python file or one of .*cub10.*Received: nothing"
+    ):
+        load_config("nothing")
+
+
+def test_configurations_are_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        STAGE.epochs = 2

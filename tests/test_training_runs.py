@@ -1,0 +1,350 @@
+"""Whole runs on tiny images: what comes out, what survives, and what is said when something is wrong."""
+
+import csv
+import dataclasses
+import errno
+import os
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_cam
+from keras_cam import cli
+from keras_cam.data import read_annotations
+from keras_cam.images import read_image
+from keras_cam.labels import labels_of
+from keras_cam.training import (
+    Augmentation,
+    ConfigError,
+    DivergedError,
+    Stage,
+    TrainingConfig,
+    load_config,
+    train,
+)
+from keras_cam.training.checkpoints import Checkpoints
+from keras_cam.training.classifier import build_classifier, compile_classifier
+from keras_cam.training.dataset import one_hot_labels
+
+TINY = TrainingConfig(
+    stages=(Stage(epochs=2, learning_rate=0.01),),
+    model="alexnet_gap",
+    head_filters=8,
+    image_size=(67, 67),
+    batch_size=4,
+    train_split=None,
+    validation_split=None,
+    jit_compile=False,
+)
+
+# Two stages, and everything that has a state: dropout, momentum, averages, accumulators.
+STATEFUL = """
+from keras_cam.training import Augmentation, Stage, TrainingConfig
+
+def get_config():
+    return TrainingConfig(
+        stages=(
+            Stage(epochs=3, learning_rate=0.01, trains="head"),
+            Stage(
+                epochs=4, learning_rate=0.002, ema=0.9, accumulate=2, weight_decay=1e-4, clip_norm=1.0,
+                augmentation=Augmentation(crop_scale=(0.2, 1), flip=True, color=0.3, hide=0.3, mixup=0.2),
+            ),
+        ),
+        model="alexnet_gap", head_filters=8, dropout=0.3, image_size=(67, 67), batch_size=4,
+        train_split=None, validation_split=None, checkpoint_every=2,
+    )
+"""
+
+
+def draw(folder, counts, size_wh=(80, 70)):
+    """Noise with a coloured square; the colour is the class, and the folder's name."""
+    rng = np.random.default_rng(0)
+    for channel, (name, count) in enumerate(counts.items()):
+        (folder / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = rng.integers(0, 80, (size_wh[1], size_wh[0], 3), np.uint8)
+            pixels[20:50, 20:50, channel] = 250
+            Image.fromarray(pixels).save(folder / name / f"{index}.jpg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    return draw(tmp_path_factory.mktemp("photos"), {"blue": 8, "green": 8, "red": 8})
+
+
+def silent(config, photos, output, **options):
+    return train(config, photos, output, "one_device", report=lambda line: None, **options)
+
+
+def changed(**values):
+    return dataclasses.replace(TINY, **values)
+
+
+def test_a_run_leaves_a_model_that_localizes_and_tells_where_it_is_from(photos, tmp_path):
+    lines = []
+    config = changed(
+        stages=(Stage(epochs=1, learning_rate=0.01, trains="head"), Stage(epochs=2, learning_rate=0.01)),
+        validation_split=None,
+    )
+    trained = train(config, photos, tmp_path / "run", "one_device", report=lines.append)
+    assert [row["stage"] for row in trained.history] == [0, 1, 1]
+    model = keras.models.load_model(tmp_path / "run" / "model.keras")
+    assert labels_of(model) == ("blue", "green", "red")
+    images = np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3)).astype("float32")
+    np.testing.assert_allclose(model(images), trained.model(images), atol=1e-5)
+    assert keras_cam.build_localizer(model)(images)["detection_boxes"].shape == (2, 3, 4)
+    with open(tmp_path / "run" / "history.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["loss"]) for row in rows] == [row["loss"] for row in trained.history]
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "24 images, 3 classes" in card
+    assert "blue, green, red" in card
+    assert any("epoch 3 of 3" in line for line in lines)
+    again = train(config, photos, tmp_path / "run", "one_device", report=lines.append)
+    assert again.history == trained.history
+    np.testing.assert_array_equal(again.model.get_weights()[-1], trained.model.get_weights()[-1])
+
+
+def test_it_learns_and_validates_classes_boxes_and_pictures(tmp_path):
+    import json
+
+    draw(tmp_path, {"blue": 12, "green": 12, "red": 12})
+    entries = [
+        {"id": 12 * label + index, "file_name": f"{name}/{index}.jpg", "width": 80, "height": 70}
+        for label, name in enumerate(("blue", "green", "red"))
+        for index in range(12)
+    ]
+    for split, wanted in (("train", range(8)), ("test", range(8, 12))):
+        images = [entry for entry in entries if entry["id"] % 12 in wanted]
+        boxes = [
+            {
+                "id": entry["id"],
+                "image_id": entry["id"],
+                "category_id": entry["id"] // 12,
+                "bbox": [20, 20, 30, 30],
+            }
+            for entry in images
+        ]
+        names = [{"id": label, "name": name} for label, name in enumerate(("blue", "green", "red"))]
+        document = {"images": images, "annotations": boxes, "categories": names}
+        (tmp_path / f"{split}.json").write_text(json.dumps(document))
+    stage = Stage(epochs=8, learning_rate=0.0005, optimizer="adamw", warmup_epochs=1, label_smoothing=0.1)
+    config = changed(
+        stages=(stage,),
+        train_split="train",
+        validation_split="test",
+        select="accuracy",
+        validate_every=4,
+        class_weights="balanced",
+    )
+    lines = []
+    trained = train(config, tmp_path, tmp_path / "run", "one_device", report=lines.append)
+    assert any("12 images, 3 classes, 12 boxes, which does choose" in line for line in lines)
+    last = trained.history[-1]
+    assert last["val_accuracy"] == 1
+    assert 0 <= last["val_gt_known_accuracy"] <= 1
+    assert "val_accuracy" in trained.history[3]
+    assert "val_accuracy" not in trained.history[2]
+    assert "the best by accuracy" in (tmp_path / "run" / "README.md").read_text()
+    assert read_image(tmp_path / "run" / "pictures.png").shape[1] > 600
+    pytest.importorskip("tensorboard")
+    assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def start(arguments):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen([sys.executable, "-m", "keras_cam.cli", *arguments], env=environment)
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(photos, tmp_path):
+    (tmp_path / "stateful.py").write_text(STATEFUL)
+    undisturbed = silent(load_config(tmp_path / "stateful.py"), photos, tmp_path / "whole")
+    arguments = ["train", "--config", str(tmp_path / "stateful.py"), "--data", str(photos)]
+    arguments += ["--output", str(tmp_path / "killed"), "--strategy", "one_device"]
+    checkpoints = Checkpoints(tmp_path / "killed" / "checkpoints")
+    for steps in (4, 22):  # in the first stage, and in the second one, whose first step is 18
+        process = start(arguments)
+        while not any(int(path.stem[5:]) >= steps for path in checkpoints.paths()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        process.wait()
+        # The newest file is damaged as well: the one before it has to do.
+        os.truncate(checkpoints.paths()[-1], 1000)
+    assert start(arguments).wait() == 0
+    model = keras.models.load_model(tmp_path / "killed" / "model.keras")
+    for ours, theirs in zip(model.get_weights(), undisturbed.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with open(tmp_path / "killed" / "history.csv", newline="") as file:
+        losses = [float(row["loss"]) for row in csv.DictReader(file)]
+    assert losses == [row["loss"] for row in undisturbed.history]
+
+
+def test_a_full_disk_costs_checkpoints_not_the_run(photos, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    undisturbed = silent(TINY, photos, tmp_path / "one")
+    monkeypatch.setattr(Checkpoints, "save", full)
+    lines = []
+    trained = train(TINY, photos, tmp_path / "other", "one_device", report=lines.append)
+    assert sum("No checkpoint at step" in line and "No space left" in line for line in lines) == 2
+    np.testing.assert_array_equal(trained.model.get_weights()[0], undisturbed.model.get_weights()[0])
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_no_checkpoint_has_it(photos, tmp_path):
+    config = changed(stages=(Stage(epochs=9, learning_rate=1e9),))
+    with pytest.raises(DivergedError, match=r"The loss is nan at step \d+ .*lower `learning_rate`"):
+        silent(config, photos, tmp_path)
+    for path in Checkpoints(tmp_path / "checkpoints").paths():
+        with np.load(path) as archive:
+            assert all(np.isfinite(archive[name]).all() for name in archive.files)
+
+
+def test_a_run_goes_on_only_as_it_was_begun(photos, tmp_path):
+    silent(TINY, photos, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"another configuration.*config\.batch_size was 4, is 6"):
+        silent(changed(batch_size=6), photos, tmp_path / "run")
+    other = draw(tmp_path / "other", {"blue": 8, "green": 8, "red": 7})
+    with pytest.raises(ConfigError, match=r"data\.train\.images was 24, is 23"):
+        silent(TINY, other, tmp_path / "run")
+    assert silent(TINY, photos, tmp_path / "run").history
+
+
+def test_a_checkpoint_of_another_model_is_refused(photos, tmp_path):
+    silent(TINY, photos, tmp_path / "one")
+    silent(changed(head_filters=16), photos, tmp_path / "other")
+    newest = Checkpoints(tmp_path / "other" / "checkpoints").paths()[-1]
+    for path in Checkpoints(tmp_path / "one" / "checkpoints").paths():
+        path.write_bytes(newest.read_bytes())
+    with pytest.raises(ValueError, match=r"must hold the \d+ variables of this model.*\(3, 3, 256, 8\)"):
+        silent(TINY, photos, tmp_path / "one")
+    (tmp_path / "one" / "run.json").unlink()
+    with pytest.raises(ConfigError, match=r"has checkpoints, but no run\.json"):
+        silent(TINY, photos, tmp_path / "one")
+
+
+def test_data_that_do_not_fit_are_refused(photos, tmp_path):
+    with pytest.raises(ConfigError, match=r"must have the 5 `classes`.*Received: 3, 'blue', 'green', 'red'"):
+        silent(changed(classes=5), photos, tmp_path / "run")
+    (tmp_path / "photos" / "empty").mkdir(parents=True)
+    draw(tmp_path / "photos" / "..photos", {})
+    for name in ("blue", "green"):
+        (tmp_path / "photos" / name).symlink_to(photos / name)
+    with pytest.raises(ConfigError, match=r"Each class needs an image.*none of 'empty'"):
+        silent(TINY, tmp_path / "photos", tmp_path / "run")
+    with pytest.raises(ConfigError, match="`data` must say where the images are"):
+        silent(TINY, None, tmp_path / "run")
+    with pytest.raises(ValueError, match="`batch_size` must be at most the number of images, 24"):
+        silent(changed(batch_size=25), photos, tmp_path / "run")
+    with pytest.raises(ValueError, match=r"`strategy` must be one of .*Received: strategy='many'"):
+        train(TINY, photos, tmp_path / "run", "many")
+
+
+def test_validation_must_have_the_classes_of_training(tmp_path):
+    draw(tmp_path / "train", {"blue": 4, "red": 4})
+    draw(tmp_path / "test", {"blue": 2, "green": 2})
+    config = changed(train_split="train", validation_split="test")
+    trained_classes = read_annotations(tmp_path, "test", class_names=("blue", "red"))
+    assert len(trained_classes) == 2
+    lines = []
+    train(config, tmp_path, tmp_path / "run", "one_device", report=lines.append)
+    assert any("not in `class_names`" in line for line in lines)
+
+
+def test_images_that_cannot_be_read_are_counted_and_named(photos, tmp_path):
+    draw(tmp_path / "photos", {"blue": 4, "red": 4})
+    (tmp_path / "photos" / "red" / "2.jpg").write_bytes(b"no photo")
+    silent(TINY, tmp_path / "photos", tmp_path / "run")
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert "1 training images could not be read: " in card
+    assert "2.jpg: not an image" in card
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"precision": "mixed_bfloat16"},
+        {"precision": "mixed_float16", "stages": (Stage(epochs=1, learning_rate=0.01, ema=0.5),)},
+        {"multi_label": True},
+        {"non_negative_head": True, "attention_dropout": ("conv5",), "cache": "memory"},
+        {"stages": (Stage(1, 0.01, augmentation=Augmentation(cutmix=1.0)),), "jit_compile": True},
+        {"pooling": "max", "stages": (Stage(2, 0.01, schedule="step", step_epochs=1),)},
+    ],
+    ids=lambda values: "-".join(values),
+)
+def test_every_option_trains(photos, tmp_path, values):
+    policy = keras.config.dtype_policy()
+    trained = silent(changed(**values), photos, tmp_path)
+    assert np.isfinite(trained.history[-1]["loss"])
+    assert keras.config.dtype_policy() == policy
+    if values.get("non_negative_head"):
+        assert trained.model.get_layer("head").kernel.numpy().min() >= 0
+    if values.get("multi_label"):
+        assert "mean_average_precision" in trained.history[-1]
+        assert (
+            keras_cam.build_localizer(trained.model).get_layer("scores").activation
+            is keras.activations.sigmoid
+        )
+
+
+def moved_weights(start, trained):
+    pairs = zip(start.weights, trained.weights, strict=True)
+    return {before.path for before, after in pairs if not np.array_equal(before, after)}
+
+
+def test_a_frozen_network_changes_its_head_alone_and_a_frozen_norm_stays(tmp_path, photos):
+    config = changed(
+        model="efficientnet_lite0",
+        backbone_weights="imagenet",
+        head_filters=None,
+        image_size=(32, 32),
+        stages=(Stage(1, 0.1, batch_norm="frozen"),),
+    )
+    keras.utils.set_random_seed(0)
+    start = build_classifier(config, ("blue", "green", "red"))
+    trained = silent(config, photos, tmp_path / "all").model
+    moved = moved_weights(start, trained)
+    assert {"head/kernel", "top_conv/kernel", "block9_depthwise_conv/kernel", "stem_conv/kernel"} <= moved
+    assert not [path for path in moved if path.endswith(("gamma", "beta", "moving_mean", "moving_variance"))]
+    head = dataclasses.replace(config, stages=(Stage(1, 0.1, trains="head"),))
+    trained = silent(head, photos, tmp_path / "head").model
+    assert moved_weights(start, trained) == {"head/kernel", "head/bias"}
+
+
+def test_plain_keras_fit_does_the_same_first_epoch(photos, tmp_path):
+    """One batch an epoch, so that the order within it does not matter."""
+    config = changed(batch_size=24, stages=(Stage(1, 0.01, optimizer="adamw", schedule="constant"),))
+    ours = silent(config, photos, tmp_path)
+    keras.utils.set_random_seed(config.seed)
+    model = build_classifier(config, ("blue", "green", "red"))
+    compile_classifier(model, config, keras.optimizers.AdamW(0.01, weight_decay=0.0))
+    annotated = read_annotations(photos)
+    from keras_cam.training.dataset import TrainingImages
+
+    pixels = np.concatenate(
+        [batch[0] for batch in TrainingImages(annotated, (67, 67), batch_size=24).in_order()]
+    )
+    history = model.fit(pixels, one_hot_labels(annotated), batch_size=24, epochs=1, verbose=0).history
+    assert ours.history[0]["loss"] == pytest.approx(history["loss"][0], rel=1e-4)
+    for one, other in zip(ours.model.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3)
+
+
+def test_the_command_says_what_is_wrong(photos, tmp_path, capsys):
+    command = ["train", "--config", "cub10", "--data", str(photos), "--output", str(tmp_path / "run")]
+    assert cli.main(["train"]) == 2
+    assert "--config" in capsys.readouterr().err
+    assert cli.main([*command, "--set", "epochs=3"]) == 2
+    assert "There is no `epochs`: 'epochs' must be one of ['stages'" in capsys.readouterr().err
+    assert cli.main([*command[:3], "--data", str(tmp_path / "nowhere")]) == 2
+    assert "nowhere" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    assert "--strategy" in capsys.readouterr().out

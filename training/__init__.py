@@ -1,0 +1,30 @@
+"""From images with labels to a classifier whose maps localize, on one machine or on many.
+
+>>> from keras_cam.training import TrainingConfig, train
+"""
+
+from keras_cam.training.config import (
+    Augmentation,
+    ConfigError,
+    Stage,
+    TrainingConfig,
+    list_configs,
+    load_config,
+)
+from keras_cam.training.stage import DivergedError, WorkerLostError
+from keras_cam.training.strategies import STRATEGIES
+from keras_cam.training.train import TrainedModel, train
+
+__all__ = [
+    "STRATEGIES",
+    "Augmentation",
+    "ConfigError",
+    "DivergedError",
+    "Stage",
+    "TrainedModel",
+    "TrainingConfig",
+    "WorkerLostError",
+    "list_configs",
+    "load_config",
+    "train",
+]

@@ -1,0 +1,122 @@
+"""The state of a run on disk, from which it goes on after whatever has happened."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+_NAME = re.compile(r"step-(\d+)\.npz")
+_STATE = "state.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What was written at one step.
+
+    Attributes:
+        path: the file.
+        state: where the run was: JSON values.
+        arrays: the values of all variables, by their keys.
+    """
+
+    path: Path
+    state: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+
+
+class Checkpoints:
+    """The newest checkpoints of a run, each a NumPy archive.
+
+    A file is written under a temporary name, forced to the disk, and renamed: one with its final name is
+    whole. The one before stays nevertheless, in case that a file is damaged later.
+
+    Args:
+        folder: where the files are.
+        keep: how many stay.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     checkpoints = Checkpoints(folder)
+        ...     for step in (10, 20):
+        ...         checkpoints.save(step, {"step": step}, {"weights": np.arange(step)})
+        ...     with open(checkpoints.paths()[-1], "r+b") as newest:
+        ...         _ = newest.truncate(99)
+        ...     checkpoints.latest().state
+        {'step': 10}
+    """
+
+    def __init__(self, folder: str | Path, keep: int = 2):
+        self._folder = Path(folder)
+        self._keep = keep
+
+    def paths(self) -> list[Path]:
+        """The files, oldest first."""
+        files = self._folder.glob("step-*.npz") if self._folder.is_dir() else ()
+        return sorted((file for file in files if _NAME.fullmatch(file.name)), key=_step)
+
+    def save(self, step: int, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Writes a checkpoint and removes those that are too many.
+
+        Raises:
+            OSError: if it cannot be written; those that are there stay.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        members = {_STATE: np.frombuffer(json.dumps(dict(state)).encode(), np.uint8), **arrays}
+        path = self._folder / f"step-{step:09d}.npz"
+        write_whole(path, lambda file: np.savez(file, **members))  # type: ignore[arg-type]
+        for old in self.paths()[: -self._keep]:
+            old.unlink(missing_ok=True)
+
+    def latest(self, complain: Callable[[str], None] = lambda message: None) -> Checkpoint | None:
+        """The newest checkpoint that can be read; None if there is none.
+
+        Args:
+            complain: called with what is wrong with each newer one.
+        """
+        for path in reversed(self.paths()):
+            try:
+                return read_checkpoint(path)
+            # A damaged archive makes zipfile, NumPy and json raise nearly anything.
+            except Exception as error:
+                complain(f"{path} cannot be read ({error}); the checkpoint before it is tried.")
+        return None
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Reads a file that `Checkpoints.save` wrote; the archive's checksums are verified on the way."""
+    with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    state = json.loads(arrays.pop(_STATE).tobytes())
+    return Checkpoint(path, state, arrays)
+
+
+def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
+    """Writes a file whole or not at all: under a temporary name first, forced to the disk, then renamed.
+
+    Args:
+        path: the file.
+        write: called with the open temporary file.
+
+    Raises:
+        OSError: if it cannot be written; what was there stays.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _step(path: Path) -> int:
+    found = _NAME.fullmatch(path.name)
+    return int(found[1]) if found else -1

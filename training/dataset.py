@@ -1,0 +1,239 @@
+"""Training images as an endless stream of batches that can be entered anywhere, and validation images.
+
+TensorFlow itself is used here for `tf.data`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from keras_cam.data import AnnotatedImages, to_dataset
+from keras_cam.images import ImageError
+from keras_cam.training.augmentation import augment_image, batch_layer, image_layers, mix_batch
+from keras_cam.training.config import Augmentation
+from keras_cam.training.image_crop import ImageCrops
+from keras_cam.training.image_order import ImageOrder
+
+
+class TrainingImages:
+    """The images to train on.
+
+    Args:
+        annotated: images with labels.
+        size_hw: height and width that the images get.
+        multi_label: whether all labels of an image count, or its main one.
+        class_weights: the weight of each class, float (classes,), or None.
+        batch_size: of all workers and devices together.
+        seed: of order and augmentation.
+        keep: whether decoded images stay in memory.
+
+    Attributes:
+        failures: for each image that could not be read, what is wrong. The next readable image of the data
+            set stands in for it.
+    """
+
+    def __init__(
+        self,
+        annotated: AnnotatedImages,
+        size_hw: tuple[int, int],
+        *,
+        multi_label: bool = False,
+        class_weights: np.ndarray | None = None,
+        batch_size: int = 32,
+        seed: int = 0,
+        keep: bool = False,
+    ):
+        self.annotated = annotated
+        self.order = ImageOrder(len(annotated), batch_size, seed)
+        self.failures: dict[str, str] = {}
+        self._size_hw = size_hw
+        self._labels = one_hot_labels(annotated, multi_label)
+        weights = np.ones(len(annotated.class_names)) if class_weights is None else class_weights
+        self._weights = weights.astype(np.float32)[annotated.labels]
+        self._crops = ImageCrops(keep)
+
+    def batches(
+        self,
+        augmentation: Augmentation,
+        first_step: int,
+        last_step: int,
+        worker: int = 0,
+        workers: int = 1,
+        devices: int = 1,
+    ) -> tf.data.Dataset:
+        """The part of the batches that one worker needs.
+
+        What is in a batch depends on its step alone, so that a run may stop at any step, and go on with
+        another number of workers.
+
+        Args:
+            augmentation: what happens to the images.
+            first_step: the step of the first batch, counted from the start of training.
+            last_step: the step after that of the last batch.
+            worker: which one of the workers.
+            workers: how many there are; each reads an equal share of each batch.
+            devices: how many devices share a worker's part; the data set has a batch for each.
+
+        Returns:
+            A `tf.data.Dataset` of (images, labels, weights): float32 (B, height, width, 3) in 0..255, float32
+            (B, classes) and float32 (B,).
+        """
+        share = self.order.batch_size // workers
+        layers, mixing = image_layers(augmentation), batch_layer(augmentation)
+
+        def read(place: Any) -> tuple[np.ndarray, np.ndarray, np.float32, np.int32]:
+            step, place = divmod(int(place), share)
+            return self._read(step * self.order.batch_size + worker * share + place, augmentation)
+
+        @tf.autograph.experimental.do_not_convert
+        def load(place: Any) -> tuple[Any, ...]:
+            types = (tf.uint8, tf.float32, tf.float32, tf.int32)
+            pixels, labels, weight, number = tf.numpy_function(read, [place], types, stateful=False)
+            pixels.set_shape((*self._size_hw, 3))
+            labels.set_shape((len(self.annotated.class_names),))
+            weight.set_shape(())
+            number.set_shape(())
+            image = tf.cast(pixels, tf.float32)
+            return augment_image(layers, image, number) if layers else image, labels, weight, number
+
+        @tf.autograph.experimental.do_not_convert
+        def mix(images: Any, labels: Any, weights: Any, numbers: Any) -> tuple[Any, ...]:
+            if mixing is not None:
+                images, labels = mix_batch(mixing, images, labels, numbers[0])
+            return images, labels, weights
+
+        places = tf.data.Dataset.range(first_step * share, last_step * share)
+        images = places.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        batches = images.batch(share // devices, drop_remainder=True)
+        return batches.map(mix, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
+            tf.data.AUTOTUNE
+        )
+
+    def _read(
+        self, position: int, augmentation: Augmentation
+    ) -> tuple[np.ndarray, np.ndarray, np.float32, np.int32]:
+        """The image at a position of the order, or the next one that can be read."""
+        epoch, index = self.order.at(position)
+        rng = np.random.default_rng((self.order.seed, epoch, index))
+        number = np.int32(rng.integers(2**31))
+        for candidate in range(index, index + len(self.annotated)):
+            image = self.annotated[candidate % len(self.annotated)]
+            try:
+                pixels = self._crops.read(
+                    image, self._size_hw, rng, augmentation.crop_scale, augmentation.crop_ratio
+                )
+            except ImageError as error:
+                self.failures[image.name] = str(error)
+                continue
+            label = candidate % len(self.annotated)
+            return pixels, self._labels[label], self._weights[label], number
+        raise ValueError(f"None of the {len(self.annotated)} images of {self.annotated.source} can be read.")
+
+    def in_order(self) -> tf.data.Dataset:
+        """Each image once, whole and unchanged, in the order of the data set: (images, labels, weights)."""
+
+        def read(index: Any) -> tuple[np.ndarray, np.float32]:
+            try:
+                image = self.annotated[int(index)]
+                return self._crops.read(image, self._size_hw, np.random.default_rng(0), None), np.float32(1)
+            except ImageError as error:
+                self.failures[image.name] = str(error)
+                return np.zeros((*self._size_hw, 3), np.uint8), np.float32(0)
+
+        @tf.autograph.experimental.do_not_convert
+        def load(index: Any, labels: Any, weight: Any) -> tuple[Any, ...]:
+            pixels, readable = tf.numpy_function(read, [index], (tf.uint8, tf.float32), stateful=False)
+            pixels.set_shape((*self._size_hw, 3))
+            readable.set_shape(())
+            return tf.cast(pixels, tf.float32), labels, weight * readable
+
+        indices = np.arange(len(self.annotated))
+        images = tf.data.Dataset.from_tensor_slices((indices, self._labels, self._weights))
+        images = images.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return images.batch(min(32, self.order.batch_size)).prefetch(tf.data.AUTOTUNE)
+
+
+class PooledFeatures:
+    """What a frozen network makes of each image, computed once.
+
+    Args:
+        images: the images to train on.
+        pooled: from a batch of images to their pooled features, (B, C).
+        on_batch: called after each batch with the number of its images.
+    """
+
+    def __init__(
+        self,
+        images: TrainingImages,
+        pooled: Callable[[Any], Any],
+        on_batch: Callable[[int], None] = lambda count: None,
+    ):
+        features, labels, weights = [], [], []
+        for pixels, own_labels, own_weights in images.in_order():
+            features.append(np.asarray(pooled(pixels)))
+            labels.append(own_labels.numpy())
+            weights.append(own_weights.numpy())
+            on_batch(len(pixels))
+        self._order = images.order
+        self._arrays = tuple(np.concatenate(parts) for parts in (features, labels, weights))
+
+    def batches(
+        self, first_step: int, last_step: int, worker: int = 0, workers: int = 1, devices: int = 1
+    ) -> tf.data.Dataset:
+        """The same as `TrainingImages.batches`, with features in place of images."""
+        share = self._order.batch_size // workers
+        size = share // devices
+
+        def gather(places: Any) -> tuple[np.ndarray, ...]:
+            steps, inside = np.divmod(places, share)
+            positions = steps * self._order.batch_size + worker * share + inside
+            indices = [self._order.at(int(position))[1] for position in positions]
+            return tuple(array[indices] for array in self._arrays)
+
+        @tf.autograph.experimental.do_not_convert
+        def load(places: Any) -> tuple[Any, ...]:
+            tensors = tf.numpy_function(gather, [places], [tf.float32] * 3, stateful=False)
+            for tensor, array in zip(tensors, self._arrays, strict=True):
+                tensor.set_shape((size, *array.shape[1:]))
+            return tuple(tensors)
+
+        places = tf.data.Dataset.range(first_step * share, last_step * share)
+        return places.batch(size, drop_remainder=True).map(load).prefetch(tf.data.AUTOTUNE)
+
+
+def one_hot_labels(annotated: AnnotatedImages, multi_label: bool = False) -> np.ndarray:
+    """The labels as a model is taught them: float32 (N, classes), 1 for each label of an image, else 0."""
+    rows = np.zeros((len(annotated), len(annotated.class_names)), np.float32)
+    for row, image in zip(rows, annotated, strict=True):
+        row[list(image.labels) if multi_label else image.label] = 1
+    return rows
+
+
+def balanced_weights(annotated: AnnotatedImages) -> np.ndarray:
+    """A weight for each class, float (classes,), with which all classes count alike and the mean image 1.
+
+    Example:
+        >>> from keras_cam.data import AnnotatedImage
+        >>> labels = (0, 0, 0, 1)
+        >>> images = tuple(AnnotatedImage("", "", label, (label,)) for label in labels)
+        >>> balanced_weights(AnnotatedImages("", ("often", "seldom"), images)).round(3).tolist()
+        [0.667, 2.0]
+    """
+    counts = np.bincount(annotated.labels, minlength=len(annotated.class_names))
+    return len(annotated) / (len(counts) * np.maximum(counts, 1))
+
+
+def validation_dataset(
+    annotated: AnnotatedImages, size_hw: tuple[int, int], multi_label: bool, batch_size: int
+) -> tf.data.Dataset:
+    """Whole images for validation: (images, labels, weights), the weight 0 for what cannot be read."""
+    labels = tf.constant(one_hot_labels(annotated, multi_label))
+
+    @tf.autograph.experimental.do_not_convert
+    def select(batch: dict[str, Any]) -> tuple[Any, ...]:
+        readable = tf.cast(tf.equal(batch["errors"], ""), tf.float32)
+        return batch["images"], tf.gather(labels, batch["index"]), readable
+
+    return to_dataset(annotated, size_hw, batch_size).map(select)

@@ -1,0 +1,109 @@
+"""The optimizer of a stage, from Keras' own parts."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cam.training.config import Stage
+
+_NOT_DECAYED = ["bias", "beta", "gamma"]
+
+
+@keras.saving.register_keras_serializable("keras_cam")
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises linearly from 0 to that of another schedule, which goes on from there.
+
+    Args:
+        schedule: the other schedule, counted from the end of the warm-up.
+        steps: how long the warm-up is.
+
+    Reference:
+        Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017, section 2.2.
+
+    Example:
+
+    >>> halved = keras.optimizers.schedules.PiecewiseConstantDecay([2], [1.0, 0.5])
+    >>> rate = WarmUp(halved, 4)
+    >>> [float(rate(step)) for step in (0, 1, 4, 6, 7)]
+    [0.0, 0.25, 1.0, 1.0, 0.5]
+    """
+
+    def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, steps: int) -> None:
+        self.schedule = schedule
+        self.steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        """The learning rate of a step."""
+        step = ops.cast(step, "float32")
+        rising = ops.minimum(step / self.steps, 1.0)
+        return rising * self.schedule(ops.maximum(step - self.steps, 0.0))
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments."""
+        return {"schedule": keras.saving.serialize_keras_object(self.schedule), "steps": self.steps}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "WarmUp":
+        """A schedule from its arguments."""
+        return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["steps"])
+
+
+def build_schedule(stage: Stage, steps_per_epoch: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate of a stage, as a function of its updates.
+
+    Args:
+        stage: the stage.
+        steps_per_epoch: updates of an epoch; with `accumulate`, fewer than batches.
+    """
+    warmup = round(stage.warmup_epochs * steps_per_epoch)
+    steps = max(1, stage.epochs * steps_per_epoch - warmup)
+    schedule: keras.optimizers.schedules.LearningRateSchedule
+    if stage.schedule == "cosine":
+        schedule = keras.optimizers.schedules.CosineDecay(stage.learning_rate, steps)
+    else:
+        steps_apart = (
+            max(1, round(stage.step_epochs * steps_per_epoch)) if stage.schedule == "step" else steps
+        )
+        boundaries = list(range(steps_apart, max(steps, steps_apart) + 1, steps_apart))
+        factor = stage.step_factor if stage.schedule == "step" else 1.0
+        rates = [stage.learning_rate * factor**count for count in range(len(boundaries) + 1)]
+        schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
+    return WarmUp(schedule, warmup) if warmup else schedule
+
+
+def build_optimizer(stage: Stage, steps_per_epoch: int) -> keras.optimizers.Optimizer:
+    """The optimizer of a stage.
+
+    Args:
+        stage: the stage.
+        steps_per_epoch: batches of an epoch.
+    """
+    options: dict[str, Any] = {
+        "learning_rate": build_schedule(stage, max(1, steps_per_epoch // stage.accumulate)),
+        "global_clipnorm": stage.clip_norm,
+        "use_ema": stage.ema is not None,
+        "gradient_accumulation_steps": stage.accumulate if stage.accumulate > 1 else None,
+    }
+    if stage.ema is not None:
+        options["ema_momentum"] = stage.ema
+    if stage.optimizer == "sgd":
+        decay = stage.weight_decay or None
+        optimizer = keras.optimizers.SGD(momentum=stage.momentum, weight_decay=decay, **options)
+    else:
+        optimizer = keras.optimizers.AdamW(weight_decay=float(stage.weight_decay), **options)
+    if stage.weight_decay:
+        optimizer.exclude_from_weight_decay(var_names=_NOT_DECAYED)
+    return optimizer
+
+
+def averaged_weights(optimizer: keras.optimizers.Optimizer) -> dict[int, Any]:
+    """The moving averages that an optimizer keeps, if any, by the `id` of the weight they belong to."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # that of mixed precision wraps another
+    if not optimizer.use_ema:
+        return {}
+    # Keras gives no access to them but by swapping, which rounds the weights.
+    averages = optimizer._model_variables_moving_average
+    return {
+        id(weight): average for weight, average in zip(optimizer._trainable_variables, averages, strict=True)
+    }

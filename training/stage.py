@@ -1,0 +1,199 @@
+"""One stage of training: its steps, and what happens after each epoch.
+
+TensorFlow itself is used here for `tf.function` and for distribution: Keras' own `fit` does not run on
+several workers, its `train_step` does.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_cam.console import progress as progress_bar
+from keras_cam.training.checkpoints import Checkpoint
+from keras_cam.training.classifier import compile_classifier, set_trainable, split_at_pooling
+from keras_cam.training.dataset import PooledFeatures
+from keras_cam.training.optimizer import build_optimizer
+from keras_cam.training.session import Session
+
+_STEPS_BETWEEN_CHECKS = 50
+
+Batches = Callable[[int, int, int, int, int], tf.data.Dataset]
+
+
+class DivergedError(RuntimeError):
+    """The loss is no number any more."""
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker has gone, and what all of them agree on can not be had without it."""
+
+
+def train_stage(
+    session: Session, checkpoint: Checkpoint | None, on_epoch: Callable[[dict[str, Any]], None]
+) -> None:
+    """Trains the stage that `session.progress` names, from where it says.
+
+    Args:
+        session: the run.
+        checkpoint: what to go on from if the stage has begun.
+        on_epoch: called after each epoch with its figures: `loss` and the like.
+    """
+    progress, stage = session.progress, session.stage
+    started = time.perf_counter() - progress.seconds
+    steps_per_epoch = session.images.order.steps_per_epoch
+    last = stage.epochs * steps_per_epoch
+    with session.strategy.scope():
+        set_trainable(session.model, stage)
+        network, batches = _network_and_batches(session)
+        optimizer = build_optimizer(stage, steps_per_epoch)
+        compile_classifier(network, session.config, optimizer, stage.label_smoothing, compiles(session))
+    iterator = iter(_distributed(session, batches, progress.step, last))
+    _build(session.strategy, network, iterator.element_spec)
+    if checkpoint is not None:
+        session.restore_network(checkpoint, network)
+    step = step_function(session.strategy, network)
+    while progress.step < last:
+        for _ in _epoch_steps(session):
+            _run(step, iterator)
+            progress.step += 1
+            if progress.step % _STEPS_BETWEEN_CHECKS == 0:
+                _figures(session, network)
+            progress.seconds = time.perf_counter() - started
+            if _checkpoint_is_due(session):
+                _figures(session, network)
+                session.save(network)
+        figures = _figures(session, network)
+        with session.strategy.scope():
+            network.reset_metrics()
+        session.publish(network)
+        on_epoch({"learning_rate": learning_rate(network), **figures})
+        progress.seconds = time.perf_counter() - started
+        if progress.step < last:
+            session.save(network)
+    session.adopt()
+
+
+def compiles(session: Session) -> bool:
+    """Whether XLA compiles the step: where it is told to, or on accelerators."""
+    if session.config.jit_compile == "auto":
+        return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+    return session.config.jit_compile
+
+
+def step_function(strategy: tf.distribute.Strategy, network: keras.Model) -> Callable[[Any], None]:
+    """A function that takes the next batch of an iterator and trains on it, on all devices.
+
+    Args:
+        strategy: where the network was built and compiled.
+        network: a compiled model whose variables, and those of its optimizer, exist already.
+    """
+
+    def train(data: Any) -> Any:
+        strategy.run(network.train_step, args=(data,))
+
+    compiled = tf.function(
+        train, reduce_retracing=True, autograph=False, jit_compile=bool(network.jit_compile)
+    )
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def step(iterator: Any) -> None:
+        compiled(iterator.get_next())
+
+    return step
+
+
+def _run(step: Callable[[Any], None], iterator: Any) -> None:
+    try:
+        step(iterator)
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        raise WorkerLostError(f"Another worker has gone: {error.message.splitlines()[0]}") from error
+
+
+def _network_and_batches(session: Session) -> tuple[keras.Model, Batches]:
+    """What is trained, and on what: the whole network on images, or its head on their pooled features."""
+    stage = session.stage
+    if stage.trains == "all" or stage.augmentation != type(stage.augmentation)():
+        return session.model, lambda *part: session.images.batches(stage.augmentation, *part)
+    # The copy outside of the strategy has the same weights, and no part in what the devices agree on.
+    trunk, _ = split_at_pooling(session.published)
+    pooled = tf.function(lambda images: trunk(images, training=False), reduce_retracing=True, autograph=False)
+    with progress_bar(len(session.images.annotated), "Computing features") as advance:
+
+        def advance_by(count: int) -> None:
+            for _ in range(count):
+                advance()
+
+        features = PooledFeatures(session.images, pooled, advance_by)
+    _, head = split_at_pooling(session.model)
+    return head, features.batches
+
+
+def _distributed(session: Session, batches: Batches, first: int, last: int) -> Any:
+    """The batches of these steps, each device's part on its device."""
+    strategy, before = session.strategy, session.steps_before
+
+    def part(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        workers = context.num_input_pipelines
+        devices = context.num_replicas_in_sync // workers
+        return batches(before + first, before + last, context.input_pipeline_id, workers, devices)
+
+    return strategy.distribute_datasets_from_function(part)
+
+
+def _build(strategy: tf.distribute.Strategy, network: keras.Model, spec: Any) -> None:
+    """Makes the variables of optimizer and metrics, which a `tf.function` must not do."""
+    local = tf.nest.map_structure(
+        lambda one: one._value_specs[0] if hasattr(one, "_value_specs") else one,
+        spec,
+        expand_composites=False,
+    )
+    with strategy.scope():
+        network._symbolic_build(data_batch=local)
+        network.optimizer.build(network.trainable_variables)
+
+
+def _epoch_steps(session: Session) -> Iterator[int]:
+    """The steps that are left of the epoch, with a bar if somebody watches."""
+    steps_per_epoch = session.images.order.steps_per_epoch
+    done = session.progress.step % steps_per_epoch
+    epoch = len(session.progress.history) + 1
+    title = f"Epoch {epoch} of {session.config.epochs}"
+    with progress_bar(steps_per_epoch, title) as advance:
+        for _ in range(done):
+            advance()
+        for step in range(done, steps_per_epoch):
+            yield step
+            advance()
+
+
+def _checkpoint_is_due(session: Session) -> bool:
+    every, step = session.config.checkpoint_every, session.progress.step
+    # After an epoch there is one anyway.
+    return every is not None and step % every == 0 and step % session.images.order.steps_per_epoch != 0
+
+
+def _figures(session: Session, network: keras.Model) -> dict[str, float]:
+    """The running means of loss and metrics over all workers.
+
+    Raises:
+        DivergedError: if the loss is no number.
+    """
+    with session.strategy.scope():
+        figures = {name: float(value) for name, value in network.get_metrics_result().items()}
+    if not math.isfinite(figures["loss"]):
+        step = session.steps_before + session.progress.step
+        raise DivergedError(
+            f"The loss is {figures['loss']} at step {step} (stage {session.progress.stage}, learning rate "
+            f"{learning_rate(network):.3g}). A lower `learning_rate`, a `clip_norm` or a longer "
+            "`warmup_epochs` may help. The last checkpoint is from before."
+        )
+    return figures
+
+
+def learning_rate(network: keras.Model) -> float:
+    """That of the next update."""
+    return float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))
