@@ -5,7 +5,7 @@ import errno
 import numpy as np
 import pytest
 
-from keras_cam.training.checkpoints import Checkpoints, write_whole
+from keras_cam.training.checkpoints import Checkpoints
 
 
 def arrays(value):
@@ -55,14 +55,15 @@ def test_without_a_good_checkpoint_there_is_none(tmp_path):
     assert Checkpoints(tmp_path).latest() is None
 
 
-def test_a_full_disk_leaves_what_was_there(tmp_path):
-    def fail(file):
-        file.write(b"half of ")
+def test_a_full_disk_leaves_what_was_there(tmp_path, monkeypatch):
+    def fill(path, **members):
+        path.write_bytes(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    path = tmp_path / "file"
-    path.write_bytes(b"old")
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, {"step": 1}, arrays(1))
+    monkeypatch.setattr(np, "savez", fill)
     with pytest.raises(OSError, match="No space left"):
-        write_whole(path, fail)
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
+        checkpoints.save(2, {"step": 2}, arrays(2))
+    assert list(tmp_path.iterdir()) == checkpoints.paths()
+    assert checkpoints.latest().state == {"step": 1}

@@ -1,7 +1,6 @@
 """The state of a run on disk, from which it goes on after whatever has happened."""
 
 import json
-import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from keras_cam.whole_file import whole_file
 
 _NAME = re.compile(r"step-(\d+)\.npz")
 _STATE = "state.json"
@@ -69,7 +70,8 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         members = {_STATE: np.frombuffer(json.dumps(dict(state)).encode(), np.uint8), **arrays}
         path = self._folder / f"step-{step:09d}.npz"
-        write_whole(path, lambda file: np.savez(file, **members))  # type: ignore[arg-type]
+        with whole_file(path) as unfinished:
+            np.savez(unfinished, **members)  # type: ignore[arg-type]
         for old in self.paths()[: -self._keep]:
             old.unlink(missing_ok=True)
 
@@ -94,27 +96,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
         arrays = {name: archive[name] for name in archive.files}
     state = json.loads(arrays.pop(_STATE).tobytes())
     return Checkpoint(path, state, arrays)
-
-
-def write_whole(path: Path, write: Callable[[Any], Any]) -> None:
-    """Writes a file whole or not at all: under a temporary name first, forced to the disk, then renamed.
-
-    Args:
-        path: the file.
-        write: called with the open temporary file.
-
-    Raises:
-        OSError: if it cannot be written; what was there stays.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _step(path: Path) -> int:

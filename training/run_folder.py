@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_cam.training.checkpoints import Checkpoints, write_whole
+from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.config import ConfigError
+from keras_cam.whole_file import whole_file
 
 
 class RunFolder:
@@ -63,7 +64,8 @@ class RunFolder:
         """Writes a text file, whole or not at all."""
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
-            write_whole(self.path / name, lambda file: file.write(text.encode()))
+            with whole_file(self.path / name) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
 
     def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Writes history.csv, a row for each epoch."""

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cam.images import write_png
-from keras_cam.training.checkpoints import Checkpoint, write_whole
+from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import build_classifier, compile_classifier
 from keras_cam.training.config import ConfigError, TrainingConfig, load_config
 from keras_cam.training.dataset import TrainingImages, balanced_weights
@@ -26,6 +26,7 @@ from keras_cam.training.strategies import is_chief, make_strategy
 from keras_cam.training.tensorboard_log import TensorBoardLog
 from keras_cam.training.training_data import TrainingData, read_training_data
 from keras_cam.training.validation import Validator, image_size
+from keras_cam.whole_file import whole_file
 
 _BEST = {"accuracy": "val_accuracy", "gt_known": "val_gt_known_accuracy"}
 
@@ -224,7 +225,9 @@ def _keep_best(session: Session, row: dict[str, Any]) -> None:
     if best is None or row[wanted] > best[0]:
         session.progress.best = (row[wanted], row["epoch"])
         weights = {f"{place:05d}": value for place, value in enumerate(session.published.get_weights())}
-        write_whole(_best_path(session), lambda file: np.savez(file, **weights))
+        _best_path(session).parent.mkdir(exist_ok=True)
+        with whole_file(_best_path(session)) as unfinished:
+            np.savez(unfinished, **weights)
 
 
 def _best_path(session: Session) -> Path:
@@ -247,9 +250,8 @@ def _finish(session: Session, data: TrainingData, command: str) -> TrainedModel:
             session.published.set_weights([archive[name] for name in archive.files])
         kept = f"The weights are those of epoch {progress.best[1]}, the best by {session.config.select}."
     if folder.writes:
-        temporary = folder.path / ".model.keras"
-        session.published.save(temporary)
-        temporary.replace(folder.model_path)
+        with whole_file(folder.model_path) as unfinished:
+            session.published.save(unfinished)
         card = model_card(
             session.config,
             data,

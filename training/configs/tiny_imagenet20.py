@@ -1,6 +1,6 @@
 """Twenty classes of Tiny-ImageNet from scratch.
 
-    keras-cam train --config tiny_imagenet20 --data tiny_imagenet20/
+keras-cam train --config tiny_imagenet20 --data tiny_imagenet20/
 """
 
 from keras_cam.training import Augmentation, Stage, TrainingConfig

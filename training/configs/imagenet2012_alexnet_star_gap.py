@@ -1,0 +1,15 @@
+"""AlexNet*-GAP on ILSVRC-2012 by the recipe that the paper's authors released.
+
+    keras-cam train --config imagenet2012_alexnet_star_gap --data tfds:imagenet2012
+
+The paper reports a top-1/top-5 error of 44.9/20.9 % and a localization error of 63.75/49.53 %.
+Not run yet: it takes 1.28 million images 8 times, days on a GPU.
+"""
+
+from keras_cam.training import TrainingConfig
+from keras_cam.training.paper_recipe import paper_recipe
+
+
+def get_config() -> TrainingConfig:
+    """The released recipe."""
+    return paper_recipe("alexnet_star_gap", image_size=(227, 227))
