@@ -111,9 +111,9 @@ class ImageCrops:
         Raises:
             ImageError: if the image cannot be read.
         """
-        encoded = b"" if self._kept is not None else image.encoded()
-        photo_hw = jpeg_size(encoded)
-        if photo_hw is not None:
+        encoded = None if self._kept is not None else image.encoded()
+        photo_hw = None if encoded is None else jpeg_size(encoded)
+        if encoded is not None and photo_hw is not None:
             window = (0, 0, *photo_hw) if scale is None else random_window(rng, photo_hw, scale, ratio)
             part = decode_window(encoded, window)
             if part is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Protocol, overload
+from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 
@@ -57,6 +57,11 @@ class LazyImage(Protocol):
 
     def read(self) -> np.ndarray:
         """The pixels, uint8 (H, W, 3), RGB. An `ImageError` if they cannot be read."""
+
+
+@runtime_checkable
+class StoredImage(LazyImage, Protocol):
+    """One of them that is stored as some format of images."""
 
     def encoded(self) -> bytes:
         """The image as it is stored, for instance as JPEG. An `ImageError` if it cannot be read."""
@@ -110,14 +115,14 @@ class AnnotatedImage:
             raise ImageError(self.name, f"{width} x {height} pixels, but annotated as {w} x {h}")
         return photo
 
-    def encoded(self) -> bytes:
-        """The file, or what stands for it, undecoded.
+    def encoded(self) -> bytes | None:
+        """The file, or what stands for it, undecoded; None if there are only pixels.
 
         Raises:
             ImageError: if it cannot be read.
         """
         if not isinstance(self.image, str):
-            return self.image.encoded()
+            return self.image.encoded() if isinstance(self.image, StoredImage) else None
         try:
             return Path(self.image).read_bytes()
         except OSError as error:
