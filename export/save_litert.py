@@ -1,22 +1,17 @@
 """A localizer as a LiteRT (TFLite) file: for phones, browsers, small computers, Python without TensorFlow."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 
-from keras_cam.export.constant_head import with_constant_head
-from keras_cam.export.convert_to_litert import convert_to_litert
-from keras_cam.export.litert_file import finished_file
-from keras_cam.export.litert_metadata import ModelCard, litert_metadata
-from keras_cam.export.signatures import Signatures, build_signatures
-from keras_cam.localizer import DEFAULT_IMAGE_SIZE, check_localizer
+from keras_cam.export.build_litert import build_litert, fixed_signatures, litert_path
+from keras_cam.export.litert_metadata import ModelCard
+from keras_cam.whole_file import whole_file
 
 SIGNATURES = ("localize", "classify", "cam")
-"""Those of a LiteRT file. The first is also what programs get that ask for none."""
-
-_FIRST_OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 
 
 def save_litert(
@@ -24,6 +19,8 @@ def save_litert(
     path: str | Path,
     labels: Sequence[str] | None = None,
     *,
+    quantization: str | None = None,
+    representative_data: Any = None,
     image_size: tuple[int, int] | None = None,
     batch_size: int = 1,
     card: ModelCard | None = None,
@@ -34,12 +31,18 @@ def save_litert(
     of images of a fixed size and any number of asked classes. They share the weights, and use only LiteRT's
     own operations. The names of the classes are inside as `labels.txt`, and metadata as other tools read it.
 
-    The file appears whole or not at all: it is written under another name beside it and then renamed.
-
     Args:
         localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
-        path: the file, `.tflite`, which must not exist yet.
+        path: the file, `.tflite`. It is written or replaced whole or not at all.
         labels: the names of all classes; see `keras_cam.export.build_signatures`.
+        quantization: what numbers become smaller, which needs `keras-cam[litert]`; None, nothing.
+
+            - "float16": weights have 16 bits. The file has half the size.
+            - "dynamic": weights have 8 bits: a quarter. Activations are floats between the layers.
+            - "int8": the network's activations have 8 bits as well. Images, maps and boxes are floats.
+            - "int8_full": the same, and images come as bytes (uint8).
+        representative_data: for the last two, 100 images or so like those that the network is going to see: a
+            folder of photos, an array (N, H, W, 3) or a dataset.
         image_size: (height, width) of the images, for a localizer that takes any; by default 224 x 224.
         batch_size: how many images the file takes at once.
         card: what the metadata say about the model.
@@ -48,8 +51,9 @@ def save_litert(
         `path`.
 
     Raises:
-        ValueError: `localizer` is none or has operations that LiteRT lacks, or `path` is no .tflite file.
-        FileExistsError: there is such a file already.
+        ValueError: `localizer` is none or has operations that LiteRT lacks, `path` is no .tflite file, the
+            quantization is unknown, or there are no images for it.
+        ModuleNotFoundError: the package that quantizes is not installed.
         OSError: the file cannot be written.
 
     Example:
@@ -66,55 +70,11 @@ def save_litert(
     >>> lite.labels, lite.localize(np.zeros((3, 32, 32, 3)))["detection_boxes"].shape
     (('cat', 'dog'), (3, 2, 4))
     """
-    path = checked_path(path)
+    file = litert_path(path)
     signatures = fixed_signatures(localizer, labels, image_size, batch_size)
     functions = {name: signatures.functions[name] for name in SIGNATURES}
-    model = convert_to_litert(functions, signatures.localizer.variables)
-    names = sorted(signatures.localizer.output, key=_place)
-    metadata = litert_metadata(card or ModelCard(), signatures.size_hw, names)
-    write_whole(path, finished_file(model, SIGNATURES[0], names, metadata, signatures.labels))
-    return path
-
-
-def fixed_signatures(
-    localizer: keras.Model,
-    labels: Sequence[str] | None,
-    image_size: tuple[int, int] | None,
-    batch_size: int,
-) -> Signatures:
-    """The signatures of a localizer for a fixed number of images of a fixed size, with constant weights."""
-    check_localizer(localizer)
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
-    if image_size is None:
-        _, height, width, _ = localizer.inputs[0].shape
-        image_size = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
-    constant = with_constant_head(localizer)
-    return build_signatures(constant, labels, image_size=image_size, batch_size=batch_size)
-
-
-def checked_path(path: str | Path) -> Path:
-    """The path of a new LiteRT file."""
-    path = Path(path)
-    if path.suffix != ".tflite":
-        raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
-    if path.exists():
-        raise FileExistsError(f"`path` must be a new file; none is overwritten. Received: path={str(path)!r}")
-    return path
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_bytes(content)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _place(output: str) -> tuple[int, str]:
-    """Where an output comes: boxes, classes, scores and their number, then the others by name."""
-    first = output in _FIRST_OUTPUTS
-    return (_FIRST_OUTPUTS.index(output) if first else len(_FIRST_OUTPUTS), output)
+    outputs = [*OUTPUTS, *sorted(set(localizer.output) - set(OUTPUTS))]
+    content = build_litert(signatures, functions, outputs, quantization, representative_data, card)
+    with whole_file(file) as unfinished:
+        unfinished.write_bytes(content)
+    return file

@@ -5,10 +5,14 @@ import zipfile
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
+from PIL import Image
 
 import keras_cam
 from keras_cam.export import save_litert
+from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS
+from keras_cam.export.representative_images import representative_images
 from keras_cam.runtime import LiteRTLocalizer
 
 CLASSES = 6
@@ -91,13 +95,19 @@ def test_a_classifier_without_weights_of_its_own(folder, randomize, photos):
     assert_gives_the_same(file, model, localizer, photos(2, 32, 40))
 
 
-def test_the_weights_are_in_the_file_once(folder):
+@pytest.mark.parametrize(("quantization", "size"), [(None, 4), ("float16", 2), ("int8", 1)])
+def test_the_weights_are_in_the_file_once(quantization, size, folder, photos):
     images = keras.Input((32, 32, 3))
-    features = keras.layers.Conv2D(256, 8, strides=8)(images)
+    features = keras.layers.Conv2D(1024, 8, strides=8)(images)
     pooled = keras.layers.GlobalAveragePooling2D()(features)
     model = keras.Model(images, keras.layers.Dense(1000)(pooled))
-    file = save_litert(keras_cam.build_localizer(model), folder / "large.tflite")
-    assert file.stat().st_size == pytest.approx(4 * model.count_params(), rel=0.1)
+    file = save_litert(
+        keras_cam.build_localizer(model),
+        folder / f"{quantization}.tflite",
+        quantization=quantization,
+        representative_data=photos(4, 32, 32),
+    )
+    assert file.stat().st_size == pytest.approx(size * model.count_params(), rel=0.15)
 
 
 def test_the_signatures_have_the_names_of_the_contract(file):
@@ -126,7 +136,21 @@ def test_the_labels_are_in_the_file(file):
     ("arguments", "error", "message"),
     [
         ({"path": "cam.lite"}, ValueError, r"`path` must end in \.tflite\. Received: path='.*cam\.lite'"),
-        ({"path": "cam.tflite"}, FileExistsError, r"`path` must be a new file; none is overwritten"),
+        (
+            {"quantization": "int4"},
+            ValueError,
+            r"`quantization` must be None or one of \['float16', .*\]\. Received: quantization='int4'",
+        ),
+        (
+            {"quantization": "int8"},
+            ValueError,
+            r"`representative_data` must be .* Received: no image in None",
+        ),
+        (
+            {"quantization": "int8", "representative_data": np.zeros((2, 9, 9, 3))},
+            ValueError,
+            r"images of shape \(48, 64, 3\) .* Received: images of shape \(9, 9, 3\)",
+        ),
         ({"batch_size": 0}, ValueError, r"`batch_size` must be at least 1\. Received: batch_size=0"),
         ({"labels": ["a"]}, ValueError, r"`labels` must name the 6 classes .* Received: 1 names"),
         ({"image_size": (9, 9)}, ValueError, r"localizer takes \(48, 64\)\. Received: image_size=\(9, 9\)"),
@@ -140,6 +164,49 @@ def test_bad_arguments_are_told_and_leave_nothing(arguments, error, message, fil
     assert sorted(folder.iterdir()) == before
 
 
+def test_representative_data_comes_in_many_forms(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (6, 8, 10, 3)).astype("uint8")
+    for index, image in enumerate(pixels):
+        Image.fromarray(image).save(tmp_path / f"{index}.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    dataset = tf.data.Dataset.from_tensor_slices((pixels, np.arange(6)))
+    forms = [pixels, list(pixels), dataset, dataset.batch(4), [{"images": pixels}], tmp_path, [str(tmp_path)]]
+    for form in forms:
+        images = representative_images(form, (8, 10))
+        assert images.dtype == np.float32
+        np.testing.assert_allclose(images, pixels, atol=1e-3)
+
+
 def test_a_classifier_is_refused(model, folder):
     with pytest.raises(ValueError, match=r"`localizer` must be a model from `keras_cam\.build_localizer`"):
         save_litert(model, folder / "new.tflite")
+
+
+@pytest.fixture(scope="module")
+def images(photos):
+    return photos(40, *SIZE_HW)
+
+
+@pytest.mark.parametrize("quantization", QUANTIZATIONS)
+def test_quantized_files_nearly_give_the_same(quantization, folder, model, localizer, images):
+    data = images[:20] if quantization in CALIBRATED else None
+    path = folder / f"{quantization}.tflite"
+    lite = LiteRTLocalizer(
+        save_litert(localizer, path, quantization=quantization, representative_data=data), threads=1
+    )
+    expected, outputs = localizer(images[20:]), lite.localize(images[20:])
+    best, found = expected["detection_classes"][:, 0], outputs["detection_classes"][:, 0]
+    assert np.mean(best == found) >= 0.9
+    maps = np.asarray(expected["class_activation_maps"])
+    asked = np.asarray(expected["detection_classes"])
+    error = np.abs(lite.cam(images[20:], asked) - maps).mean() / np.abs(maps).mean()
+    assert 1e-5 < error < (1e-3 if quantization == "float16" else 0.05)
+    [details] = Interpreter(str(path)).get_input_details()
+    if quantization == "int8_full":
+        assert (details["dtype"], details["quantization"]) == (np.uint8, (1.0, 0))  # bytes as they are
+    else:
+        assert details["dtype"] == np.float32
+    # All signatures are quantized alike.
+    probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(lite.classify(images[20:])))
+    chosen = np.take_along_axis(probabilities, outputs["detection_classes"], axis=1)
+    np.testing.assert_allclose(chosen, outputs["detection_scores"], atol=1e-5)

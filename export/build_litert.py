@@ -1,0 +1,84 @@
+"""Signatures of a localizer as the bytes of a LiteRT file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from keras_cam.export.constant_head import with_constant_head
+from keras_cam.export.convert_to_litert import convert_to_litert
+from keras_cam.export.litert_file import finished_file
+from keras_cam.export.litert_metadata import ModelCard, litert_metadata
+from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS, quantize_litert
+from keras_cam.export.representative_images import representative_images
+from keras_cam.export.signatures import Signatures, build_signatures
+from keras_cam.localizer import DEFAULT_IMAGE_SIZE, check_localizer
+
+
+def fixed_signatures(
+    localizer: keras.Model,
+    labels: Sequence[str] | None,
+    image_size: tuple[int, int] | None,
+    batch_size: int = 1,
+) -> Signatures:
+    """The signatures of a localizer for a fixed number of images of a fixed size, with a constant head."""
+    check_localizer(localizer)
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
+    if image_size is None:
+        _, height, width, _ = localizer.inputs[0].shape
+        image_size = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+    constant = with_constant_head(localizer)
+    return build_signatures(constant, labels, image_size=image_size, batch_size=batch_size)
+
+
+def build_litert(
+    signatures: Signatures,
+    functions: Mapping[str, Any],
+    outputs: Sequence[str],
+    quantization: str | None = None,
+    representative_data: Any = None,
+    card: ModelCard | None = None,
+) -> bytes:
+    """Make the content of a LiteRT file.
+
+    Args:
+        signatures: from `fixed_signatures`.
+        functions: the functions that the file has. The first is also what programs get that ask for none.
+        outputs: the outputs of the first function, in the order in which such programs get them.
+        quantization: a key of `QUANTIZATIONS`, or None for 32-bit floats.
+        representative_data: see `representative_images`; for a quantization in `CALIBRATED`.
+        card: what the metadata say about the model.
+
+    Returns:
+        The bytes of the file.
+
+    Raises:
+        ValueError: an unknown quantization, missing or unsuitable images, or operations that LiteRT lacks.
+    """
+    if quantization is not None and quantization not in QUANTIZATIONS:
+        raise ValueError(
+            f"`quantization` must be None or one of {list(QUANTIZATIONS)}. "
+            f"Received: quantization={quantization!r}"
+        )
+    images = None
+    if quantization in CALIBRATED:
+        images = representative_images(representative_data, signatures.size_hw)
+    model = convert_to_litert(functions, signatures.localizer.variables)
+    if quantization is not None:
+        model = quantize_litert(model, quantization, images)
+    metadata = litert_metadata(card or ModelCard(), signatures.size_hw, outputs)
+    return finished_file(model, next(iter(functions)), outputs, metadata, signatures.labels)
+
+
+def litert_path(path: str | Path) -> Path:
+    """The path of a LiteRT file.
+
+    Raises:
+        ValueError: another suffix.
+    """
+    path = Path(path)
+    if path.suffix != ".tflite":
+        raise ValueError(f"`path` must end in .tflite. Received: path={str(path)!r}")
+    return path

@@ -1,0 +1,137 @@
+"""LiteRT models in smaller numbers: the network, but neither the maps nor the boxes."""
+
+import io
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr
+from typing import Any
+
+import numpy as np
+
+from keras_cam.export.litert_file import with_lookups
+
+QUANTIZATIONS = {
+    "float16": "weights in 16-bit floats",
+    "dynamic": "weights in 8-bit integers",
+    "int8": "weights and activations of the network in 8-bit integers",
+    "int8_full": "the same, and images come as bytes",
+}
+"""What quantization there is, and what it does."""
+
+CALIBRATED = ("int8", "int8_full")
+"""Those that need images, to find the range of each activation."""
+
+# Scopes in the names of tensors, which come from the names of the localizer's layers.
+_BACKBONE = r"(^|/)backbone(_\d+)?/"
+_DETECTIONS = r"(^|/)detections(_\d+)?/"
+_IMAGES = r"_images(:\d+)?;?$"
+
+
+def quantize_litert(model: bytes, quantization: str, images: np.ndarray | None = None) -> bytes:
+    """Quantize a model that `convert_to_litert` made from the signatures of a localizer.
+
+    The classifier's matrix gets a scale for each class, as other weights get one for each output channel.
+    Maps are sums of products with all features of the network, and boxes follow them: both stay in floats.
+
+    Args:
+        model: a LiteRT model in floats.
+        quantization: a key of `QUANTIZATIONS`.
+        images: for those in `CALIBRATED`: float32 (N, H, W, 3), as many as 100.
+
+    Returns:
+        A LiteRT model.
+
+    Raises:
+        ModuleNotFoundError: the package that quantizes is not installed.
+    """
+    try:
+        from ai_edge_quantizer.quantizer import Quantizer
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Quantization needs the package ai-edge-quantizer: pip install keras-cam[litert]"
+        ) from error
+    with _silence():
+        quantizer = Quantizer(with_lookups(model), _recipe(quantization))
+        ranges = None if images is None else _ranges(quantizer, model, images)
+        result = quantizer.quantize(ranges, enable_progress_bar=False, enable_progress_report=False)
+    return bytes(result.quantized_model)
+
+
+def _recipe(quantization: str) -> Any:
+    from ai_edge_quantizer.qtyping import QuantGranularity, TFLOperationName
+    from ai_edge_quantizer.recipe_manager import AlgorithmName, RecipeManager
+
+    every, recipe = TFLOperationName.ALL_SUPPORTED, RecipeManager()
+    if quantization == "float16":
+        scale, algorithm = QuantGranularity.TENSORWISE, AlgorithmName.FLOAT_CASTING
+        recipe.add_weight_only_config(".*", every, 16, scale, algorithm)
+        return recipe.get_quantization_recipe()
+    # Outputs of the model are named after nothing, so that the classifier is known by its operations.
+    recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 8)
+    recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 8)
+    if quantization == "dynamic":
+        recipe.add_dynamic_config(_BACKBONE, every, 8)
+        # With activations quantized on the way, LiteRT has only a slow kernel for these.
+        recipe.add_weight_only_config(_BACKBONE, TFLOperationName.DEPTHWISE_CONV_2D, 8)
+    else:
+        recipe.add_static_config(_BACKBONE, every, 8, 8)
+    if quantization == "int8_full":
+        recipe.add_quantization_config(_IMAGES, TFLOperationName.INPUT, _bytes())
+    recipe.add_quantization_config(_DETECTIONS, every, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    return recipe.get_quantization_recipe()
+
+
+def _bytes() -> Any:
+    """How the quantizer calls unsigned bytes."""
+    from ai_edge_quantizer import qtyping
+
+    return qtyping.OpQuantizationConfig(
+        activation_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=8, symmetric=False, dtype=qtyping.TensorDataType.UINT
+        ),
+        weight_tensor_config=qtyping.TensorQuantizationConfig(
+            num_bits=8, granularity=qtyping.QuantGranularity.CHANNELWISE
+        ),
+        compute_precision=qtyping.ComputePrecision.INTEGER,
+        explicit_dequantize=False,
+    )
+
+
+def _ranges(quantizer: Any, model: bytes, images: np.ndarray) -> dict[str, Any]:
+    """The range of each tensor over the images, in every signature."""
+    from ai_edge_litert.interpreter import Interpreter
+    from ai_edge_quantizer.calibrator import CalibrationMode
+
+    interpreter = Interpreter(model_content=model)
+    data = {}
+    for signature in interpreter.get_signature_list():
+        details = interpreter.get_signature_runner(signature).get_input_details()
+        batch_size = details["images"]["shape"][0]
+        count = len(images) // batch_size * batch_size or batch_size
+        batches = np.split(np.resize(images, (count, *images.shape[1:])), count // batch_size)
+        others = {
+            name: np.zeros(one["shape"], one["dtype"]) for name, one in details.items() if name != "images"
+        }
+        data[signature] = [{"images": batch, **others} for batch in batches]
+    ranges = quantizer.calibrate(data, mode=CalibrationMode.CALIBRATION_PROFILER_BASED)
+    # So that a step is one grey level, and pixels lose nothing.
+    pixels = {"min": np.zeros(1), "max": np.full(1, 255.0)}
+    return {name: pixels if re.search(_IMAGES, name) else range_ for name, range_ in ranges.items()}
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Without the quantizer's progress bar on stderr, and its warnings, which are about its own ways."""
+    root, handler = logging.getLogger(), logging.NullHandler()
+    disabled = root.manager.disable
+    root.addHandler(handler)  # else the first warning would configure logging for the whole process
+    logging.disable(logging.WARNING)
+    try:
+        with redirect_stderr(io.StringIO()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
+        root.removeHandler(handler)
