@@ -77,6 +77,14 @@ def load_saliency(model: str, top_k: int = 5, threshold: float = 0.2) -> "Salien
         return SaliencyLocalizer(load_classifier(model), top_k, threshold)
 
 
+def load_classifier(model: str) -> "keras.Model":
+    """The model of a name or file; what goes wrong is an error of usage."""
+    from keras_cam.file_localizer import load_classifier as load
+
+    with _loading(model):
+        return load(model)
+
+
 def load_backbone(model: str, layer: str | None = None) -> "keras.Model":
     """The part of a model up to its features, or up to a layer; what goes wrong is an error of usage."""
     from keras_cam.features import backbone_of

@@ -1,0 +1,242 @@
+"""Class-specific units: what each unit of the last layer responds to, and which ones speak for a class."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from keras_cam.data.image_batches import decode_error, resized_images
+from keras_cam.graph.classification_head import find_classification_head
+from keras_cam.images import find_images, read_image
+from keras_cam.layers import ClassActivationHead
+from keras_cam.localizer import DEFAULT_IMAGE_SIZE
+
+if TYPE_CHECKING:
+    import keras
+
+
+@dataclass(frozen=True, eq=False)
+class UnitImages:
+    """The images that activate each of U units most.
+
+    Attributes:
+        files: all images that were looked at.
+        scores: float32 (U, T), the highest activation in an image, best first; -inf where there is none.
+        images: int64 (U, T), positions in `files`.
+        maps: float32 (U, T, h, w), the unit's activations in that image.
+        failures: what is wrong with each file that could not be read.
+    """
+
+    files: tuple[str, ...]
+    scores: np.ndarray
+    images: np.ndarray
+    maps: np.ndarray
+    failures: tuple[str, ...] = ()
+
+
+def find_unit_images(
+    backbone: "keras.Model",
+    paths: Iterable[str | Path],
+    top: int = 5,
+    batch_size: int = 32,
+    on_image: Callable[[], None] = lambda: None,
+) -> UnitImages:
+    """Look through images for those that activate each unit most.
+
+    Only the best ones of each unit are kept, so any number of images fits into memory.
+
+    Args:
+        backbone: see `keras_cam.features.backbone_of`; its units are the channels of its features.
+        paths: image files, and folders, which stand for the images below them.
+        top: int, how many images of each unit are kept.
+        batch_size: how many images go through the backbone at once.
+        on_image: called for each image.
+
+    Returns:
+        The images of all units. Of equal scores the earlier image comes first.
+
+    Raises:
+        ValueError: `top` or `batch_size` is not positive.
+
+    Reference:
+        Zhou et al., CVPR 2016, section 5. Zhou et al., Object Detectors Emerge in Deep Scene CNNs, ICLR 2015.
+
+    Example:
+
+    >>> from skimage import data_dir
+    >>> import keras_cam
+    >>> from keras_cam.features import backbone_of
+    >>> backbone = backbone_of(keras_cam.build_model("efficientnet_lite0", weights="imagenet"))
+    >>> found = find_unit_images(backbone, [f"{data_dir}/chelsea.png", f"{data_dir}/rocket.jpg"], top=1)
+    >>> found.scores.shape, found.maps.shape
+    ((1280, 1), (1280, 1, 7, 7))
+    """
+    if top < 1 or batch_size < 1:
+        raise ValueError(
+            f"`top` and `batch_size` must be at least 1. Received: top={top!r}, batch_size={batch_size!r}"
+        )
+    files = tuple(str(path) for path in find_images(paths))
+    size_hw = _image_size(backbone)
+    _, rows, columns, units = backbone.compute_output_shape((1, *size_hw, 3))
+    best = UnitImages(
+        files,
+        np.full((units, top), -np.inf, np.float32),
+        np.full((units, top), -1, np.int64),
+        np.zeros((units, top, rows, columns), np.float32),
+    )
+    failures = []
+    photos = resized_images(lambda index: read_image(files[index]), len(files), size_hw)
+    for batch in photos.batch(batch_size).prefetch(1).as_numpy_iterator():
+        good = batch["errors"] == b""
+        failures += [decode_error(error) for error in batch["errors"][~good]]
+        if good.any():
+            maps = np.moveaxis(backbone.predict_on_batch(batch["images"][good]), -1, 0)
+            _keep_best(best, maps.astype(np.float32), batch["index"][good])
+        for _ in good:
+            on_image()
+    return UnitImages(files, best.scores, best.images, best.maps, tuple(failures))
+
+
+def _image_size(backbone: "keras.Model") -> tuple[int, int]:
+    _, height, width, _ = backbone.inputs[0].shape
+    return height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE
+
+
+def _keep_best(best: UnitImages, maps: np.ndarray, index: np.ndarray) -> None:
+    """Put the maps (U, B, h, w) of a batch of images where they are among the best of their unit."""
+    top = best.scores.shape[1]
+    scores = np.concatenate([best.scores, maps.max(axis=(2, 3))], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
+    changed = (order >= top).any(axis=1)
+    order, scores = order[changed], scores[changed]
+    images = np.concatenate([best.images[changed], np.tile(index, (changed.sum(), 1))], axis=1)
+    all_maps = np.concatenate([best.maps[changed], maps[changed]], axis=1)
+    best.scores[changed] = np.take_along_axis(scores, order, axis=1)
+    best.images[changed] = np.take_along_axis(images, order, axis=1)
+    best.maps[changed] = np.take_along_axis(all_maps, order[:, :, None, None], axis=1)
+
+
+def class_units(model: "keras.Model", class_id: int, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    """The units that speak most for a class, by their weights.
+
+    Args:
+        model: a classifier whose logits are linear in global average pooling.
+        class_id: the class.
+        count: how many units.
+
+    Returns:
+        `(units, weights)`: int (count,), best first, and float32 (count,).
+
+    Raises:
+        ValueError: the model is another one, or has no such class.
+
+    Example:
+
+    >>> import keras_cam
+    >>> units, weights = class_units(keras_cam.build_model("efficientnet_lite0", weights="imagenet"), 285, 3)
+    >>> bool((np.diff(weights) <= 0).all())
+    True
+    """
+    kernel, _ = ClassActivationHead(find_classification_head(model).classifier).affine()
+    classes = kernel.shape[-1]
+    if not 0 <= class_id < classes:
+        raise ValueError(f"`class_id` must be in [0, {classes}). Received: class_id={class_id!r}")
+    weights = np.asarray(kernel)[:, class_id]
+    units = np.argsort(-weights, kind="stable")[:count]
+    return units, weights[units]
+
+
+def segmented_patch(photo: np.ndarray, unit_map: np.ndarray, threshold: float = 0.5) -> np.ndarray:
+    """The part of a photo that activates a unit, everything else darkened, as a square.
+
+    Args:
+        photo: uint8 (H, W, 3), RGB.
+        unit_map: float (h, w), the unit's activations in it.
+        threshold: float in [0, 1), the part of the highest activation that the region exceeds, connected with
+            the highest place.
+
+    Returns:
+        uint8 (S, S, 3), a view around the region, as large as the region is.
+
+    Example:
+
+    >>> unit_map = np.zeros((4, 4), np.float32)
+    >>> unit_map[1, 2] = 1
+    >>> segmented_patch(np.full((64, 64, 3), 200, np.uint8), unit_map).shape
+    (16, 16, 3)
+    """
+    height, width = photo.shape[:2]
+    surface = cv2.resize(unit_map.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
+    _, labels = cv2.connectedComponents(
+        (surface > threshold * surface.max()).astype(np.uint8), connectivity=4
+    )
+    region = labels == labels.flat[surface.argmax()]
+    rows, columns = (np.flatnonzero(region.any(axis=axis)) for axis in (1, 0))
+    side = min(max(np.ptp(rows), np.ptp(columns)) + 1, height, width)
+    top = _start(rows.mean(), side, height)
+    left = _start(columns.mean(), side, width)
+    view = np.s_[top : top + side, left : left + side]
+    return np.where(region[view][..., None], photo[view], photo[view] // 4)
+
+
+def _start(centre: float, side: int, length: int) -> int:
+    return int(min(max(round(centre - side / 2), 0), length - side))
+
+
+def receptive_field(
+    backbone: "keras.Model", unit: int, photos: Sequence[np.ndarray], positions: int = 12
+) -> tuple[np.ndarray, float]:
+    """The empirical receptive field of a unit, by occlusion.
+
+    A patch of the photo's mean colour, a sixth of its side, is moved over it. Where the patch lowers the
+    highest activation, the unit was looking. These losses are shifted so that the place of the highest
+    activation comes to the middle, and averaged over the photos.
+
+    Args:
+        backbone: see `keras_cam.features.backbone_of`.
+        unit: the channel of its features.
+        photos: uint8 (H, W, 3) each, of any size, the best ones of the unit.
+        positions: int, how many places the patch takes in each direction.
+
+    Returns:
+        `(field, size)`: float32 (height, width), of the size that the backbone takes: the mean loss around
+        the unit's own place, divided by its maximum; and the side of a square as large as the part of it
+        above one half, as part of the image's side. A unit that is never active has size 0.
+
+    Reference:
+        Zhou et al., Object Detectors Emerge in Deep Scene CNNs, ICLR 2015, section 3.2.
+    """
+    height, width = _image_size(backbone)
+    total = np.zeros((height, width), np.float32)
+    resized = resized_images(lambda index: photos[index], len(photos), (height, width))
+    for photo in resized.as_numpy_iterator():
+        losses, place_yx = _losses(backbone, unit, photo["images"], positions)
+        surface = cv2.resize(losses, (width, height), interpolation=cv2.INTER_LINEAR)
+        shift = np.array([[1, 0, width / 2 - place_yx[1]], [0, 1, height / 2 - place_yx[0]]], np.float32)
+        total += cv2.warpAffine(surface, shift, (width, height))
+    peak = total.max()
+    field = total / peak if peak > 0 else total
+    return field, float(np.sqrt((field > 0.5).mean()))
+
+
+def _losses(
+    backbone: "keras.Model", unit: int, photo: np.ndarray, positions: int
+) -> tuple[np.ndarray, tuple[float, float]]:
+    """How much of the unit's highest activation each occlusion takes; and where in the photo that is."""
+    height, width = photo.shape[:2]
+    whole = backbone.predict_on_batch(photo[None])[0, :, :, unit]
+    row, column = np.unravel_index(whole.argmax(), whole.shape)
+    mean, half = photo.mean(axis=(0, 1)), max(height, width) / 12
+    centres = [(np.arange(positions) + 0.5) * size / positions for size in (height, width)]
+    occluded = np.tile(photo, (positions**2, 1, 1, 1))
+    for image, (y, x) in zip(occluded, product(*centres), strict=True):
+        image[max(round(y - half), 0) : round(y + half), max(round(x - half), 0) : round(x + half)] = mean
+    # A row of occlusions at once.
+    left = [backbone.predict_on_batch(part)[:, row, column, unit] for part in np.split(occluded, positions)]
+    losses = np.maximum(whole[row, column] - np.concatenate(left), 0).astype(np.float32)
+    place_yx = ((row + 0.5) * height / whole.shape[0], (column + 0.5) * width / whole.shape[1])
+    return losses.reshape(positions, positions), place_yx
