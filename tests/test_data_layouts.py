@@ -96,9 +96,20 @@ def write_folders(images, xmls, **xml):
     return images
 
 
+def write_csv(root):
+    save_photos(root)
+    rows = ["image,label,xmin,ymin,xmax,ymax,split"]
+    for path, label, _, boxes in PHOTOS:
+        for box in boxes or [[""] * 4]:
+            rows.append(",".join(map(str, (path, CLASSES[label], *box, "all"))))
+    (root / "photos.csv").write_text("\n".join(rows))
+    return root / "photos.csv"
+
+
 LAYOUTS = {
     "coco folder": write_coco,
     "coco file": lambda root: write_coco(root) / "annotations.json",
+    "csv": write_csv,
     "cub": write_cub200,
     "wsol": write_wsol,
     "xml beside": lambda root: write_folders(root, root),
@@ -127,7 +138,7 @@ def records(annotated):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_every_layout_gives_the_same_records(layout, tmp_path):
     annotated = read_annotations(LAYOUTS[layout](tmp_path), strict=True)
-    names = CLASSES if layout != "wsol" else ["0", "1"]
+    names = {"wsol": ["0", "1"], "csv": CLASSES[:2]}.get(layout, CLASSES)
     assert annotated.class_names == tuple(names)
     assert records(annotated) == {
         Path(path).name: (
@@ -216,9 +227,11 @@ def test_what_is_no_data_set(tmp_path):
         read_annotations(tmp_path / "nowhere")
     with pytest.raises(AnnotationError, match="There is no image in"):
         read_annotations(tmp_path)
-    (tmp_path / "notes.csv").write_text("a,b")
-    with pytest.raises(AnnotationError, match=r"`source` must be a folder or a \.json file"):
-        read_annotations(tmp_path / "notes.csv")
+    (tmp_path / "notes.xls").write_text("a,b")
+    with pytest.raises(
+        AnnotationError, match=r"`source` must be a folder or a \.json, \.csv or \.tfrecord file"
+    ):
+        read_annotations(tmp_path / "notes.xls")
     with pytest.raises(ValueError, match="`split` must be one of"):
         read_annotations(write_cub200(tmp_path / "cub"), "val")
 

@@ -46,7 +46,7 @@ def add_parser(commands: Any) -> None:
         "--data",
         required=True,
         metavar="PATH",
-        help="COCO JSON, a folder a class (with VOC or ILSVRC XML), CUB-200-2011, wsolevaluation, tfds:NAME",
+        help="COCO JSON, CSV, TFRecord, a folder a class (with or without XML), CUB-200-2011, tfds:NAME …",
     )
     parser.add_argument("--split", help="which part of the data, such as test")
     described = "; ".join(f"{name}: {what}" for name, what in PROTOCOLS.items()).replace("%", "%%")

@@ -7,7 +7,9 @@ from pathlib import Path
 from keras_cam.data import cub200, wsol_metadata
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError
 from keras_cam.data.coco_json import read_coco_json
+from keras_cam.data.csv_table import read_csv_table
 from keras_cam.data.image_folders import read_image_folders
+from keras_cam.data.tf_records import read_tf_records, tf_record_files
 
 _TFDS = "tfds:"
 
@@ -27,6 +29,9 @@ def read_annotations(
 
     - COCO JSON: a `.json` file, or a folder with `annotations.json`, `<split>.json` or just one `.json`.
       `file_name` is relative to the JSON file.
+    - CSV: a `.csv` file, or a folder with `<split>.csv`; the columns `image` and `label`, and maybe `xmin`,
+      `ymin`, `xmax`, `ymax` and `split`.
+    - TFRecord: a `.tfrecord` file, or a folder of them, whose names begin with `split`.
     - CUB-200-2011: its folder, with `images.txt`, `image_class_labels.txt`, `classes.txt` and `images/`;
       `split` is "train", "test" or None for both.
     - wsolevaluation: a folder with `image_ids.txt`, `class_labels.txt`, `image_sizes.txt` and
@@ -44,9 +49,10 @@ def read_annotations(
     Args:
         source: a file, a folder, or `tfds:NAME`.
         split: which part of the data set; None takes all, or the only one.
-        images_dir: COCO, CUB-200-2011, wsolevaluation: the folder of the images; None takes the usual one.
-        class_names: image folders: the names of all classes in the order of their indices, so that a split
-            without some of them counts like the others. None takes those that are there, sorted.
+        images_dir: COCO, CSV, CUB-200-2011, wsolevaluation: the folder of the images; None takes the usual
+            one.
+        class_names: image folders, CSV, TFRecord: the names of all classes in the order of their indices, so
+            that a split without some of them counts like the others. None takes those that are there, sorted.
         data_dir: TensorFlow Datasets: where they are kept. None takes their usual place.
         strict: whether any problem is an error.
 
@@ -80,6 +86,17 @@ def read_annotations(
         return read_tfds(source.removeprefix(_TFDS), split, data_dir, strict)
     if not os.path.exists(source):
         raise AnnotationError(f"`source` must be a file, a folder or tfds:NAME. There is no {source!r}")
+    if csv_file := _csv_file(source, split):
+        _refuse("CSV", data_dir=data_dir)
+        own_split = split if csv_file == source else None
+        return read_csv_table(csv_file, own_split, images, class_names, strict)
+    if files := tf_record_files(source, split):
+        _refuse("TFRecord", images_dir=images_dir, data_dir=data_dir)
+        return read_tf_records(files, class_names, strict)
+    if os.path.isfile(source) and not source.lower().endswith(".json"):
+        raise AnnotationError(
+            f"`source` must be a folder or a .json, .csv or .tfrecord file. Received: source={source!r}"
+        )
     if json_file := _json_file(source, split):
         _refuse("COCO JSON", class_names=class_names, data_dir=data_dir)
         return read_coco_json(json_file, images, strict)
@@ -97,8 +114,6 @@ def read_annotations(
 def _json_file(source: str, split: str | None) -> str | None:
     """The COCO JSON file that `source` is or has, if any."""
     if os.path.isfile(source):
-        if not source.lower().endswith(".json"):
-            raise AnnotationError(f"`source` must be a folder or a .json file. Received: source={source!r}")
         if split is not None:
             raise ValueError(f"`split` must be None, for {source} is one split. Received: split={split!r}")
         return source
@@ -111,6 +126,14 @@ def _json_file(source: str, split: str | None) -> str | None:
         splits = [file.removesuffix(".json") for file in files]
         raise ValueError(f"`split` must be one of {splits} for {source}. Received: split=None")
     return os.path.join(source, files[0] if len(files) == 1 else "annotations.json")
+
+
+def _csv_file(source: str, split: str | None) -> str | None:
+    """The CSV file that `source` is, or has for the split, if any."""
+    if os.path.isfile(source):
+        return source if source.lower().endswith(".csv") else None
+    file = os.path.join(source, f"{split}.csv")
+    return file if split is not None and os.path.isfile(file) else None
 
 
 def _split_folder(source: str, split: str | None) -> str:

@@ -1,0 +1,91 @@
+"""Annotations as a table: a CSV file with a header, a row for each image or for each box."""
+
+import csv
+import os
+from collections.abc import Mapping, Sequence
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.image_index import ImageIndex, RawBox
+
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+
+
+def read_csv_table(
+    path: str,
+    split: str | None = None,
+    images_dir: str | None = None,
+    class_names: Sequence[str] | None = None,
+    strict: bool = False,
+) -> AnnotatedImages:
+    """Reads a CSV file with the columns `image`, `label`, and maybe `xmin`, `ymin`, `xmax`, `ymax`, `split`.
+
+    `image` is the path of an image, `label` the name of a class. Several rows may be about an image: each
+    adds a label, or a box with the label of its object. The sides of a box are pixels, half-open; a row
+    without them is a label only. Other columns do not matter.
+
+    Args:
+        path: the CSV file, UTF-8.
+        split: only rows with this value in the column `split`; None takes all.
+        images_dir: the folder that `image` is relative to; None takes that of the CSV file.
+        class_names: the names of all classes in the order of their indices; None takes all labels of the
+            file, whatever their split is, sorted.
+        strict: whether any problem in the annotations is an error.
+
+    Returns:
+        The data set, in the order of the file.
+
+    Raises:
+        ValueError: if no row has the split.
+        AnnotationError: if the file is no such table, nothing in it is usable, or `strict` finds a problem.
+    """
+    index = ImageIndex(path)
+    rows = _rows(path)
+    if split is not None:
+        splits = sorted({row.get("split") or "" for row in rows})
+        if split not in splits:
+            raise ValueError(f"`split` must be one of {splits} for {path}. Received: split={split!r}")
+    labels = sorted({row["label"].strip() for row in rows if (row["label"] or "").strip()})
+    names = list(labels if class_names is None else class_names)
+    classes = {name: position for position, name in enumerate(names)}
+    boxes: dict[str, list[RawBox]] = {}
+    for number, row in enumerate(rows, start=2):  # the header is line 1
+        if split is None or row.get("split") == split:
+            own = boxes.setdefault(row["image"] or "", [])
+            own += _box(row, number, classes, index, path)
+    root = os.path.dirname(path) if images_dir is None else images_dir
+    for image, own in boxes.items():
+        index.add(image, os.path.join(root, image), path, None, own)
+    return index.finish(names, strict)
+
+
+def _rows(path: str) -> list[dict[str, str]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            rows = list(reader)
+    except (OSError, ValueError, csv.Error) as error:
+        raise AnnotationError(f"Cannot read {path} as CSV: {error}") from error
+    found = reader.fieldnames or []
+    if not {"image", "label"} <= set(found):
+        raise AnnotationError(f"{path} must have a header with the columns image and label. Found: {found}")
+    return rows
+
+
+def _box(
+    row: Mapping[str, str], number: int, classes: Mapping[str, int], index: ImageIndex, path: str
+) -> list[RawBox]:
+    """What a row says, or nothing after a report."""
+    item, label = f"line {number}", (row["label"] or "").strip()
+    if label not in classes:
+        index.report(ProblemKind.UNKNOWN_CATEGORY, path, item, f"label {label!r}")
+        return []
+    cells = [(row.get(side) or "").strip() for side in _SIDES]
+    if not any(cells):
+        return [RawBox(item, None, classes[label])]
+    try:
+        xmin, ymin, xmax, ymax = map(float, cells)
+    except ValueError:
+        detail = f"a box has four numbers, not {', '.join(cells)}"
+        index.report(ProblemKind.UNREADABLE_ANNOTATION, path, item, detail)
+        return [RawBox(item, None, classes[label])]
+    return [RawBox(item, (xmin, ymin, xmax, ymax), classes[label])]

@@ -1,0 +1,231 @@
+"""Images in TFRecord files, with the keys that TensorFlow's own tools give them.
+
+TensorFlow itself is used here because the records are its protocol buffers.
+"""
+
+import io
+import os
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.image_index import ImageIndex, RawBox
+from keras_cam.images import ImageError
+from keras_cam.labels import read_labels
+
+_SUFFIXES = (".tfrecord", ".tfrecords")
+
+_IMAGE = ("image/encoded", "image")
+_LABEL = ("image/class/label", "label")
+_SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
+
+# A record: length (8 bytes), checksum of the length (4), data, checksum of the data (4).
+_HEAD, _TAIL = 12, 4
+
+
+@dataclass(frozen=True, slots=True)
+class TfRecordImage:
+    """One image in a TFRecord file, read when it is asked for.
+
+    Attributes:
+        file: the TFRecord file.
+        offset: where its record begins there, in bytes.
+        length: how long the record is.
+        name: its name, for errors.
+    """
+
+    file: str
+    offset: int
+    length: int
+    name: str
+
+    def read(self) -> np.ndarray:
+        """The pixels as TensorFlow decodes them, uint8 (H, W, 3), RGB.
+
+        Raises:
+            ImageError: if they cannot be decoded.
+        """
+        import tensorflow as tf
+
+        try:
+            return tf.io.decode_image(self.encoded(), channels=3, expand_animations=False).numpy()
+        except tf.errors.InvalidArgumentError as error:
+            raise ImageError(self.name, error.message) from error
+
+    def encoded(self) -> bytes:
+        """The image as the record stores it."""
+        try:
+            with open(self.file, "rb") as file:
+                file.seek(self.offset)
+                return _bytes(_parse(file.read(self.length)), _IMAGE)
+        except Exception as error:  # of protocol buffers, or of the file
+            raise ImageError(self.name, str(error)) from error
+
+
+def tf_record_files(source: str, split: str | None = None) -> list[str]:
+    """The TFRecord files that a path is, or has: of a folder those whose names begin with the split."""
+    if os.path.isfile(source):
+        return [source] if _is_tf_record(source) else []
+    names = sorted(
+        name for name in os.listdir(source) if _is_tf_record(name) and name.startswith(split or "")
+    )
+    return [os.path.join(source, name) for name in names]
+
+
+def read_tf_records(
+    files: Sequence[str], class_names: Sequence[str] | None = None, strict: bool = False
+) -> AnnotatedImages:
+    """Reads TFRecord files of `tf.train.Example`.
+
+    An example has `image/encoded`, `image/class/label` and maybe `image/class/text`, `image/filename` and
+    `image/object/bbox/xmin` and so on, in [0, 1], with `image/object/class/label` if objects have classes of
+    their own; or `image` and `label`. A class index is the position of the label when all of them are sorted.
+    Class names are the lines of a `labels.txt` beside the files, a line for each label from 0; or else
+    the texts; or else the labels themselves.
+
+    Args:
+        files: the files, in order.
+        class_names: the names of all classes in the order of their indices, so that a split without some of
+            them counts like the others. None takes those that are there.
+        strict: whether any problem is an error.
+
+    Returns:
+        The data set. Images stay where they are.
+
+    Raises:
+        AnnotationError: if a file is none, nothing is usable, or `strict` finds a problem.
+    """
+    source = files[0] if len(files) == 1 else os.path.dirname(files[0])
+    index = ImageIndex(source)
+    records = [record for file in files for record in _records(file)]
+    names = _names(records, os.path.join(os.path.dirname(files[0]), "labels.txt"))
+    order = (
+        list(dict.fromkeys(names[label] for label in sorted(names))) if class_names is None else class_names
+    )
+    classes = {name: position for position, name in enumerate(order)}
+    for record in records:
+        item = f"image {record.image.name}"
+        unknown = {names[label] for label in record.labels} - classes.keys()
+        for name in sorted(unknown):
+            index.report(ProblemKind.UNKNOWN_CATEGORY, record.image.file, item, name)
+        if record.size_wh is None:
+            index.report(ProblemKind.UNREADABLE_IMAGE, record.image.file, item)
+            continue
+        boxes = [
+            RawBox(f"object {number}", _pixels(sides, record.size_wh), classes[names[label]])
+            for number, (sides, label) in enumerate(record.boxes, start=1)
+            if names[label] in classes
+        ]
+        index.add(record.image.name, record.image, record.image.file, None, boxes, record.size_wh)
+    return index.finish(order, strict)
+
+
+@dataclass(frozen=True)
+class _Record:
+    image: TfRecordImage
+    size_wh: tuple[int, int] | None
+    boxes: list[tuple[tuple[float, ...] | None, int]]  # xyxy in [0, 1] or None, and the label
+    texts: dict[int, str]
+
+    @property
+    def labels(self) -> list[int]:
+        return [label for _, label in self.boxes]
+
+
+def _is_tf_record(name: str) -> bool:
+    base = os.path.basename(name)
+    return base.endswith(_SUFFIXES) or any(
+        f"{suffix}-" in base for suffix in _SUFFIXES
+    )  # name.tfrecord-00000-of-9
+
+
+def _records(file: str) -> Iterator[_Record]:
+    size = os.path.getsize(file)
+    with open(file, "rb") as stream:
+        offset, number = 0, 0
+        while offset < size:
+            head = stream.read(_HEAD)
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else size
+            data = stream.read(length) if offset + _HEAD + length + _TAIL <= size else b""
+            if not data:
+                raise AnnotationError(
+                    f"{file} is no TFRecord file, or it ends in the middle of record {number}."
+                )
+            yield _record(file, offset + _HEAD, number, data)
+            stream.seek(_TAIL, os.SEEK_CUR)
+            offset, number = offset + _HEAD + length + _TAIL, number + 1
+
+
+def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
+    try:
+        example = _parse(data)
+        encoded = _bytes(example, _IMAGE)
+        labels = [label for key in _LABEL for label in _values(example, key)][:1]
+    except Exception as error:  # of protocol buffers
+        raise AnnotationError(f"Record {number} of {file} is no example with an image: {error}") from error
+    name = b"".join(_values(example, "image/filename")).decode(errors="replace")
+    image = TfRecordImage(file, offset, len(data), name or f"{os.path.basename(file)}:{number}")
+    sides = list(zip(*(_values(example, side) for side in _SIDES), strict=False))
+    own = list(_values(example, "image/object/class/label")) or labels * len(sides)
+    boxes: list[tuple[tuple[float, ...] | None, int]] = [(None, label) for label in labels]
+    boxes += zip(sides, own, strict=False)
+    texts = dict(zip(labels, _values(example, "image/class/text"), strict=False))
+    texts |= dict(zip(own, _values(example, "image/object/class/text"), strict=False))
+    try:
+        size_wh = Image.open(io.BytesIO(encoded)).size
+    except Exception:  # a decoder raises nearly anything on bytes it does not expect
+        return _Record(image, None, boxes, {})
+    return _Record(
+        image, size_wh, boxes, {label: text.decode(errors="replace") for label, text in texts.items()}
+    )
+
+
+def _names(records: Sequence[_Record], labels_file: str) -> dict[int, str]:
+    """The name of each label that occurs."""
+    labels = sorted({label for record in records for label in record.labels})
+    if os.path.isfile(labels_file):
+        lines = read_labels(labels_file)
+        if labels and not 0 <= labels[0] <= labels[-1] < len(lines):
+            raise AnnotationError(
+                f"{labels_file} must have a line for each label. "
+                f"Received: {len(lines)} lines and label {labels[-1]}"
+            )
+        return dict(enumerate(lines))
+    texts = {label: text for record in records for label, text in record.texts.items()}
+    return {label: texts.get(label, str(label)) for label in labels}
+
+
+def _pixels(
+    sides: tuple[float, ...] | None, size_wh: tuple[int, int]
+) -> tuple[float, float, float, float] | None:
+    if sides is None:
+        return None
+    (xmin, ymin, xmax, ymax), (width, height) = sides, size_wh
+    return xmin * width, ymin * height, xmax * width, ymax * height
+
+
+def _parse(data: bytes) -> Any:
+    import tensorflow as tf
+
+    return tf.train.Example.FromString(data).features.feature
+
+
+def _values(example: Any, key: str) -> Sequence[Any]:
+    """The values of a feature, of whichever of its three kinds; none if it is not there."""
+    if key not in example:
+        return ()
+    feature = example[key]
+    kind = feature.WhichOneof("kind")
+    return getattr(feature, kind).value if kind else ()
+
+
+def _bytes(example: Any, keys: Sequence[str]) -> bytes:
+    for key in keys:
+        for value in _values(example, key):
+            return value
+    raise ValueError(f"it has neither {' nor '.join(keys)}")
