@@ -32,13 +32,12 @@ from keras_cam.training import TrainingConfig, load_config, train  # noqa: E402
 from keras_cam.training.classifier import build_classifier  # noqa: E402
 
 NETWORKS = "keras_cam.training.small_networks:"
-PLAIN = {"non_negative_head": False}
 ROWS = {
-    "AlexNet-GAP, small": {"model": f"{NETWORKS}small_alexnet", **PLAIN},
-    "VGGnet-GAP, small": {"model": f"{NETWORKS}small_vgg", **PLAIN},
-    "GoogLeNet-GAP, small": {"model": f"{NETWORKS}small_googlenet", **PLAIN},
-    "GoogLeNet-GMP, small": {"model": f"{NETWORKS}small_googlenet", "pooling": "max", **PLAIN},
-    "tiny_imagenet20": {},
+    "AlexNet-GAP, small": {"model": f"{NETWORKS}small_alexnet"},
+    "VGGnet-GAP, small": {"model": f"{NETWORKS}small_vgg"},
+    "GoogLeNet-GAP, small": {"model": f"{NETWORKS}small_googlenet"},
+    "GoogLeNet-GMP, small": {"model": f"{NETWORKS}small_googlenet", "pooling": "max"},
+    "GoogLeNet-GAP, small, batch normalization": {},
 }
 FIGURES = ("top-1 error", "top-5 error", "localization top-1", "localization top-5", "GT-known right")
 
@@ -58,7 +57,7 @@ def main() -> None:
             config = replace(load_config("tiny_imagenet20"), seed=seed, **changes)
             if arguments.epochs:
                 config = replace(config, stages=(replace(config.stages[0], epochs=arguments.epochs),))
-            output = arguments.output / f"{name.replace(', ', '-')}-{seed}"
+            output = arguments.output / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
             trained = train(config, arguments.data, output)
             found.append([*judge(config, trained.model, annotated), trained.history[-1]["seconds"]])
         print(name, np.round(found, 4).tolist(), flush=True)
