@@ -15,7 +15,7 @@ from PIL import Image
 
 import keras_cam
 from keras_cam import cli
-from keras_cam.data import read_annotations
+from keras_cam.data import AnnotationError, read_annotations
 from keras_cam.images import read_image
 from keras_cam.labels import labels_of
 from keras_cam.training import (
@@ -256,6 +256,14 @@ def test_validation_must_have_the_classes_of_training(tmp_path):
     lines = []
     train(config, tmp_path, tmp_path / "run", "one_device", report=lines.append)
     assert any("not in `class_names`" in line for line in lines)
+
+
+def test_without_a_readable_image_the_run_ends_with_the_reason(tmp_path):
+    draw(tmp_path / "photos", {"blue": 2, "red": 2})
+    for path in (tmp_path / "photos").rglob("*.jpg"):
+        path.write_bytes(b"no photo")
+    with pytest.raises(AnnotationError, match=r"None of the 4 images .* can be read: .*not an image"):
+        silent(TINY, tmp_path / "photos", tmp_path / "run")
 
 
 def test_images_that_cannot_be_read_are_counted_and_named(photos, tmp_path):

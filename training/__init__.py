@@ -11,8 +11,8 @@ from keras_cam.training.config import (
     list_configs,
     load_config,
 )
-from keras_cam.training.stage import DivergedError, WorkerLostError
-from keras_cam.training.strategies import STRATEGIES
+from keras_cam.training.stage import DivergedError
+from keras_cam.training.strategies import STRATEGIES, WorkerLostError
 from keras_cam.training.train import TrainedModel, train
 
 __all__ = [

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_cam.data import AnnotatedImages, to_dataset
+from keras_cam.data import AnnotatedImages, AnnotationError, to_dataset
 from keras_cam.images import ImageError
 from keras_cam.training.augmentation import augment_image, batch_layer, image_layers, mix_batch
 from keras_cam.training.config import Augmentation
@@ -129,7 +129,19 @@ class TrainingImages:
                 continue
             label = candidate % len(self.annotated)
             return pixels, self._labels[label], self._weights[label], number
-        raise ValueError(f"None of the {len(self.annotated)} images of {self.annotated.source} can be read.")
+        raise ValueError("no readable image")  # `check_readable` says it better
+
+    def check_readable(self) -> None:
+        """Tells if no image at all can be read.
+
+        Raises:
+            AnnotationError: if so.
+        """
+        if len(self.failures) == len(self.annotated):
+            first = next(iter(self.failures.values()))
+            raise AnnotationError(
+                f"None of the {len(self.annotated)} images of {self.annotated.source} can be read: {first}"
+            )
 
     def in_order(self) -> tf.data.Dataset:
         """Each image once, whole and unchanged, in the order of the data set: (images, labels, weights)."""
@@ -176,6 +188,7 @@ class PooledFeatures:
             labels.append(own_labels.numpy())
             weights.append(own_weights.numpy())
             on_batch(len(pixels))
+        images.check_readable()
         self._order = images.order
         self._arrays = tuple(np.concatenate(parts) for parts in (features, labels, weights))
 

@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_cam.console import progress as progress_bar
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import compile_classifier, set_trainable, split_at_pooling
+from keras_cam.training.config import ConfigError
 from keras_cam.training.dataset import PooledFeatures
 from keras_cam.training.optimizer import build_optimizer
 from keras_cam.training.session import Session
@@ -26,10 +27,6 @@ Batches = Callable[[int, int, int, int, int], tf.data.Dataset]
 
 class DivergedError(RuntimeError):
     """The loss is no number any more."""
-
-
-class WorkerLostError(RuntimeError):
-    """Another worker has gone, and what all of them agree on can not be had without it."""
 
 
 def train_stage(
@@ -58,7 +55,7 @@ def train_stage(
     step = step_function(session.strategy, network)
     while progress.step < last:
         for _ in _epoch_steps(session):
-            _run(step, iterator)
+            _run(session, step, iterator)
             progress.step += 1
             if progress.step % _STEPS_BETWEEN_CHECKS == 0:
                 _figures(session, network)
@@ -78,9 +75,15 @@ def train_stage(
 
 
 def compiles(session: Session) -> bool:
-    """Whether XLA compiles the step: where it is told to, or on accelerators."""
+    """Whether XLA compiles the step: where it is told to, or on a single GPU; TPUs do so by themselves."""
+    several = session.strategy.num_replicas_in_sync > 1
     if session.config.jit_compile == "auto":
-        return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
+        return not several and bool(tf.config.list_logical_devices("GPU"))
+    if session.config.jit_compile and several:
+        raise ConfigError(
+            '`jit_compile` must be False or "auto" on several devices, which exchange gradients in the middle '
+            "of a step. Received: jit_compile=True"
+        )
     return session.config.jit_compile
 
 
@@ -106,11 +109,12 @@ def step_function(strategy: tf.distribute.Strategy, network: keras.Model) -> Cal
     return step
 
 
-def _run(step: Callable[[Any], None], iterator: Any) -> None:
+def _run(session: Session, step: Callable[[Any], None], iterator: Any) -> None:
     try:
         step(iterator)
-    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
-        raise WorkerLostError(f"Another worker has gone: {error.message.splitlines()[0]}") from error
+    except tf.errors.InvalidArgumentError:
+        session.images.check_readable()
+        raise
 
 
 def _network_and_batches(session: Session) -> tuple[keras.Model, Batches]:

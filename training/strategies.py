@@ -5,6 +5,8 @@ TensorFlow itself is used here for `tf.distribute`.
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import tensorflow as tf
 
@@ -64,6 +66,38 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
         return True
     chief = "chief" if "chief" in resolver.cluster_spec().jobs else "worker"
     return resolver.task_type in (None, chief) and (resolver.task_id or 0) == 0
+
+
+class WorkerLostError(RuntimeError):
+    """Another worker has gone, without which nothing can go on in this process."""
+
+
+@contextmanager
+def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
+    """Tells the errors of TensorFlow that mean that another worker has gone.
+
+    Raises:
+        WorkerLostError: if one has.
+    """
+    try:
+        yield
+    except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            raise
+        raise WorkerLostError("Another worker has gone.") from error
+
+
+def agree(strategy: tf.distribute.Strategy, number: int) -> bool:
+    """Whether all workers have the same number.
+
+    Example:
+        >>> agree(make_strategy("one_device"), 7)
+        True
+    """
+    values = strategy.run(lambda: tf.stack([tf.constant(number, tf.int64), tf.constant(number**2, tf.int64)]))
+    total, squares = strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy().tolist()
+    # Only equal numbers have no variance.
+    return total**2 == squares * strategy.num_replicas_in_sync
 
 
 def _automatic() -> str:

@@ -22,7 +22,7 @@ from keras_cam.training.model_card import model_card
 from keras_cam.training.run_folder import RunFolder
 from keras_cam.training.session import Progress, Session
 from keras_cam.training.stage import train_stage
-from keras_cam.training.strategies import is_chief, make_strategy
+from keras_cam.training.strategies import agree, is_chief, make_strategy, noticing_lost_workers
 from keras_cam.training.tensorboard_log import TensorBoardLog
 from keras_cam.training.training_data import TrainingData, read_training_data
 from keras_cam.training.validation import Validator, image_size
@@ -106,13 +106,15 @@ def train(
             session.progress = Progress(**checkpoint.state)
             session.restore_model(checkpoint)
         log = TensorBoardLog(folder.path / "tensorboard") if folder.writes else None
-        while session.progress.stage < len(config.stages):
-            inside = checkpoint if session.progress.step else None
-            train_stage(session, inside, lambda row: _finish_epoch(session, row, log))
-            session.progress.stage += 1
-            session.progress.step = 0
-            session.save()
-            checkpoint = None
+        with noticing_lost_workers(distribution):
+            _check_agreement(session)
+            while session.progress.stage < len(config.stages):
+                inside = checkpoint if session.progress.step else None
+                train_stage(session, inside, lambda row: _finish_epoch(session, row, log))
+                session.progress.stage += 1
+                session.progress.step = 0
+                session.save()
+                checkpoint = None
         return _finish(session, images, command)
 
 
@@ -168,6 +170,14 @@ def _check_batches(config: TrainingConfig, strategy: tf.distribute.Strategy) -> 
         raise ConfigError(
             f"`batch_size` must be a multiple of the number of devices, {replicas}. "
             f"Received: batch_size={config.batch_size}"
+        )
+
+
+def _check_agreement(session: Session) -> None:
+    if not agree(session.strategy, session.steps_before + session.progress.step):
+        raise ConfigError(
+            f"All workers must see the same folder and checkpoints. Received: {session.folder.path}, which "
+            f"leads this one to step {session.steps_before + session.progress.step} and others elsewhere"
         )
 
 
