@@ -29,12 +29,16 @@ def assert_equals_brute_force(score_map: np.ndarray) -> None:
     curve = BoxCurve(score_map)
     largest = curve.largest_boxes(choe2020.THRESHOLDS)
     best = curve.best_ious(choe2020.THRESHOLDS, truth)
+    steps = [0.1, 0.3, 0.5, 0.7, 0.9]
+    hits = BoxCurve(score_map).largest_hits(choe2020.THRESHOLDS, truth, steps)
+    ious = inclusive_ious(largest, truth).max(axis=1)
+    np.testing.assert_array_equal(hits, ious >= np.array(steps)[:, None])
     for level, first in zip(*np.unique(levels.astype(int), return_index=True), strict=True):
         assert largest[first].tolist() == contour_boxes(image, int(level), largest_only=True)[0].tolist()
         every = contour_boxes(image, int(level))
         assert best[first] == inclusive_ious(every, truth).max()
         if image.max() > 0:
-            mine = curve._all[1][curve._all[0] == level]
+            mine = curve._all[1][curve._all[0] == curve._level_of([level / image.max()])[0]]
             assert sorted(mine.tolist()) == sorted(every.tolist())
 
 
@@ -87,10 +91,10 @@ def test_no_contour_is_the_box_of_zeros():
 
 
 def test_four_connected_components_part_at_corners():
-    keys = np.array([[2, 0], [0, 2]], "int32") << FINE
+    keys = np.array([[2, 0], [0, 2]], "float32") * 2**FINE
     four, eight = (level_components(keys, connectivity) for connectivity in (4, 8))
-    assert four.exists().sum(axis=0).tolist() == [2, 2]
-    assert eight.exists().sum(axis=0).tolist() == [1, 1]
+    assert four.exists().sum(axis=1).tolist() == [2, 2]
+    assert eight.exists().sum(axis=1).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize("values", [np.full((2, 2), np.nan), np.array([[0, 1.5]]), np.array([[-0.1, 1]])])

@@ -49,85 +49,116 @@ class BoxCurve:
         scores = np.asarray(score_map, "float64")
         if scores.ndim != 2 or scores.size == 0:
             raise ValueError(f"`score_map` must be (H, W). Received: shape {scores.shape}")
-        if not ((scores >= 0) & (scores <= 1)).all():
+        if not (scores.min() >= 0 and scores.max() <= 1):
             raise ValueError(
                 "`score_map` must have values in [0, 1], none of them NaN. "
                 f"Received: minimum {scores.min()}, maximum {scores.max()}"
             )
         # Truncated like the reference's uint8, with more bits kept below.
-        self._keys = (scores * _WHITE * (1 << FINE)).astype(np.int32)
-        self._levels = self._keys >> FINE
-        self._maximum = int(self._levels.max())
+        keys = (scores * _WHITE * (1 << FINE)).astype(np.int32)
+        image = (keys >> FINE).astype(np.uint8)
+        self._maximum = int(image.max())
+        present = cv2.calcHist([image], [0], None, [_WHITE + 1], [0, _WHITE + 1]).ravel() > 0
+        present[0] = True
+        # Grey levels that no pixel has need no boxes of their own: in what rounding leaves of a constant map
+        # there are five. The others are numbered; from here on these numbers are the levels.
+        self._number_of = present.cumsum() - 1
+        self._count = int(self._number_of[-1])  # without the highest, above which there is nothing
+        self._levels = np.asarray(cv2.LUT(image, self._number_of.astype(np.uint8)), np.uint8)
+        keys &= (1 << FINE) - 1
+        self._keys = self._levels * np.float32(1 << FINE)
+        self._keys += keys
 
     def largest_boxes(self, thresholds: ArrayLike) -> NDArray[np.int64]:
         """The box of the largest contour at each threshold, int64 (T, 4); zeros if there is none."""
         if self._maximum == 0:
             return np.zeros((len(np.asarray(thresholds)), 4), np.int64)
         needed = self._level_of(thresholds)
-        boxes, is_open = self._largest
-        image = self._levels.astype(np.uint8)
-        for level in np.unique(needed[is_open[needed]]).tolist():
-            boxes[level], is_open[level] = contour_boxes(image, level, largest_only=True)[0], False
+        boxes, open_levels, _ = self._largest
+        for level in np.intersect1d(open_levels, needed).tolist():
+            boxes[level] = self._asked(level)
         return boxes[needed]
 
-    def largest_ious(self, thresholds: ArrayLike, boxes: ArrayLike) -> NDArray[np.float64]:
-        """IoU of the largest contour's box with the best of `boxes` at each threshold: float64 (T,)."""
-        return inclusive_ious(self.largest_boxes(thresholds), boxes).max(axis=1, initial=0.0)
+    def largest_hits(
+        self, thresholds: ArrayLike, boxes: ArrayLike, iou_thresholds: ArrayLike
+    ) -> NDArray[np.bool_]:
+        """Whether the largest contour's box has each IoU with one of `boxes`: bool (I, T).
+
+        OpenCV is asked only at the levels where it matters which contour is the largest.
+        """
+        wanted = np.asarray(iou_thresholds, "float64")[:, None]
+        if self._maximum == 0:
+            return _best(self.largest_boxes(thresholds), boxes) >= wanted
+        needed = self._level_of(thresholds)
+        found, level, candidates = self._largest
+        hits = _best(found, boxes) >= wanted
+        differs = (hits[:, level] != (_best(candidates, boxes) >= wanted)).any(axis=0)
+        for doubtful in np.intersect1d(level[differs], needed).tolist():
+            hits[:, doubtful] = _best(self._asked(doubtful), boxes)[0] >= wanted[:, 0]
+        return hits[:, needed]
 
     def best_ious(self, thresholds: ArrayLike, boxes: ArrayLike) -> NDArray[np.float64]:
         """The best IoU of any contour's box with any of `boxes` at each threshold: float64 (T,)."""
         if self._maximum == 0:
-            return self.largest_ious(thresholds, boxes)
+            return _best(self.largest_boxes(thresholds), boxes)
         level, contours = self._all
-        best = np.zeros(self._maximum)
-        np.maximum.at(best, level, inclusive_ious(contours, boxes).max(axis=1, initial=0.0))
+        best = np.zeros(self._count)
+        np.maximum.at(best, level, _best(contours, boxes))
         return best[self._level_of(thresholds)]
 
     def _level_of(self, thresholds: ArrayLike) -> NDArray[np.int64]:
         thresholds = np.asarray(thresholds, "float64")
         if thresholds.ndim != 1 or not ((thresholds >= 0) & (thresholds < 1)).all():
             raise ValueError(f"`thresholds` must be (T,) with values in [0, 1). Received: {thresholds}")
-        return (thresholds * self._maximum).astype(np.int64)
+        return self._number_of[(thresholds * self._maximum).astype(np.int64)]
+
+    def _asked(self, level: int) -> NDArray[np.int64]:
+        """The box (1, 4) of the largest contour at a level, by a search."""
+        return contour_boxes(self._levels, level, largest_only=True)
 
     @cached_property
     def _components(self) -> LevelComponents:
         """Those of the pixels above each level, with a count of squares that are inside of them."""
-        inner = cv2.erode(self._levels.astype(np.uint8), np.ones((3, 3), np.uint8))
+        inner = cv2.erode(self._levels, np.ones((3, 3), np.uint8))
         return level_components(self._keys, marks=np.asarray(inner[1:-1:2, 1:-1:2], np.uint8))
 
     @cached_property
-    def _largest(self) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The box of the component that seems largest at each level, and whether that is open.
+    def _largest(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """The box of the component that seems largest at each level; levels at which that is open, and boxes.
 
         A contour runs through the centres of pixels. Its area is at most that of the box around them, and at
         least that of the squares of 3x3 pixels inside. No contour is larger than the one around it, so
         only components come into question; and the border line of a hole stands behind the one around it in
-        OpenCV's list.
+        OpenCV's list. Each other component that may be larger is a row of the levels (N,) and boxes (N, 4).
         """
         components = self._components
-        exists, bounds = components.exists(), components.bounds.astype(np.int64)
+        exists, bounds = components.exists(), components.bounds
+        width, height = (bounds[:, axis] + bounds[:, axis + 2] for axis in (0, 1))
         least = np.where(exists, 4 * components.counts, -1)
-        most = np.where(exists, (bounds[..., 0] + bounds[..., 2]) * (bounds[..., 1] + bounds[..., 3]), -1)
-        largest, every = least.argmax(axis=0), np.arange(self._maximum)
-        most[largest, every] = -1
-        is_open = most.max(axis=0) >= least[largest, every]
-        return self._boxes(bounds[largest, every]), is_open
+        most = np.where(exists, np.multiply(width, height, dtype=np.int32), -1)
+        largest, every = least.argmax(axis=1), np.arange(len(least))
+        most[every, largest] = -1
+        level, other = np.nonzero(most >= least[every, largest][:, None])
+        return self._boxes(bounds[every, :, largest]), level, self._boxes(bounds[level, :, other])
 
     @cached_property
     def _all(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The level and the box of every contour: int64 (N,) and (N, 4)."""
         components = self._components
-        component, level = np.nonzero(components.exists())
-        boxes = self._boxes(components.bounds[component, level])
+        level, component = np.nonzero(components.exists())
+        boxes = self._boxes(components.bounds[level, :, component])
         # Upside down, inside a frame that is higher than everything: what is not joined with the frame is a
         # hole. The line around it runs over the pixels beside it; the frame has moved all pixels by one.
-        highest = (_WHITE + 1) << FINE
-        holes = level_components(np.pad(highest - 1 - self._keys, 1, constant_values=highest), connectivity=4)
-        hole, height = np.nonzero(holes.exists() & (holes.end <= _WHITE)[:, None])
-        bounds = holes.bounds[hole, height] - np.array([2, 2, 0, 0], np.int16)
-        return np.append(level, _WHITE - 1 - height), np.concatenate([boxes, self._boxes(bounds)])
+        frame = self._count + 1
+        height, width = self._keys.shape
+        keys = np.full((height + 2, width + 2), frame << FINE, np.float32)
+        keys[1:-1, 1:-1] = (frame << FINE) - 1 - self._keys
+        holes = level_components(keys, connectivity=4)
+        depth, hole = np.nonzero(holes.exists() & (holes.end < frame))
+        bounds = holes.bounds[depth, :, hole] - np.array([2, 2, 0, 0], np.int16)
+        return np.append(level, frame - 2 - depth), np.concatenate([boxes, self._boxes(bounds)])
 
-    def _boxes(self, bounds: NDArray[np.int16]) -> NDArray[np.int64]:
+    def _boxes(self, bounds: NDArray[np.integer]) -> NDArray[np.int64]:
         boxes = bounds.astype(np.int64)
         last = np.array(self._levels.shape[::-1]) - 1
         boxes[:, 2:] = np.minimum(1 - boxes[:, 2:], last)
@@ -163,6 +194,11 @@ def contour_boxes(image: NDArray[np.uint8], level: int, largest_only: bool = Fal
     return boxes
 
 
+def _best(boxes: NDArray[np.int64], others: ArrayLike) -> NDArray[np.float64]:
+    """The IoU of each box with the best of the others."""
+    return inclusive_ious(boxes, others).max(axis=1, initial=0.0)
+
+
 def inclusive_ious(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float64]:
     """IoU of each of two lists of boxes, xyxy in inclusive pixels: a side is `maximum - minimum + 1` long.
 
@@ -178,10 +214,10 @@ def inclusive_ious(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float64
     >>> inclusive_ious([[1, 2, 5, 6]], [[3, 1, 4, 5]]).tolist()  # 2 * 4 of 25 + 10 - 8 pixels
     [[0.2962962962962963]]
     """
-    first = np.asarray(boxes_a).reshape(-1, 1, 4)
-    second = np.asarray(boxes_b).reshape(1, -1, 4)
-    low = np.maximum(first[..., :2], second[..., :2])
-    high = np.minimum(first[..., 2:], second[..., 2:])
-    common = np.maximum(high - low + 1, 0).prod(axis=-1)
-    sizes = [(boxes[..., 2:] - boxes[..., :2] + 1).prod(axis=-1) for boxes in (first, second)]
-    return common / (sizes[0] + sizes[1] - common)
+    x0, y0, x1, y1 = np.asarray(boxes_a).reshape(-1, 4, 1).transpose(1, 0, 2)
+    left, top, right, bottom = np.asarray(boxes_b).reshape(-1, 4).T
+    width = np.minimum(x1, right) - np.maximum(x0, left) + 1
+    height = np.minimum(y1, bottom) - np.maximum(y0, top) + 1
+    common = np.maximum(width, 0) * np.maximum(height, 0)
+    sizes = (x1 - x0 + 1) * (y1 - y0 + 1) + (right - left + 1) * (bottom - top + 1)
+    return common / (sizes - common)

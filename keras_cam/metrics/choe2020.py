@@ -117,9 +117,12 @@ def box_hits(
             f"Received: {boxes.tolist()}"
         )
     curve = BoxCurve(score_map(activation_map, size_hw))
-    judges = {"largest": curve.largest_ious, "all": curve.best_ious}
-    ious = np.stack([judges[kind](THRESHOLDS, boxes) for kind in contours])
-    return ious[:, None] >= np.array(IOU_THRESHOLDS)[:, None]
+    wanted = np.array(IOU_THRESHOLDS)[:, None]
+    judges = {
+        "largest": lambda: curve.largest_hits(THRESHOLDS, boxes, IOU_THRESHOLDS),
+        "all": lambda: curve.best_ious(THRESHOLDS, boxes) >= wanted,
+    }
+    return np.stack([judges[kind]() for kind in contours])
 
 
 def count_box_hits(
