@@ -18,5 +18,9 @@ setup(
         "keras_cam.training",
         "keras_cam.training.configs",
     ],
-    package_data={"keras_cam": ["py.typed"], "keras_cam.models": ["imagenet_labels.txt"]},
+    package_data={
+        "keras_cam": ["py.typed", "results_page.html"],
+        "keras_cam.metrics": ["__init__.pyi"],
+        "keras_cam.models": ["imagenet_labels.txt"],
+    },
 )

@@ -13,7 +13,12 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Which folder of the repository becomes which folder of the wheel.
 INSTALLED_AS = {"keras_cam": "keras_cam", "training": "keras_cam/training", "export": "keras_cam/export"}
-DATA = {"keras_cam/py.typed", "keras_cam/models/imagenet_labels.txt"}
+DATA = {
+    "keras_cam/py.typed",
+    "keras_cam/results_page.html",
+    "keras_cam/metrics/__init__.pyi",
+    "keras_cam/models/imagenet_labels.txt",
+}
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
 
 

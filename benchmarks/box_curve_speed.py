@@ -3,8 +3,8 @@
     python benchmarks/box_curve_speed.py [--maps 20] [--workers 2] [--files maps.npz ...]
 
 Both run on one core, by turns, on the same score maps of 224x224 pixels, and have to give the same answers
-at every threshold. The maps are random, smoothed or not, resized bicubically from 7x7, 14x14 and 28x28; maps of
-a model can be added as `.npz` files of arrays (..., h, w). "constant" are constant maps, in which bicubic
+at every threshold. The maps are random, smoothed or not, resized bicubically from 7x7, 14x14 and 28x28; maps
+of a model can be added as `.npz` files of arrays (..., h, w). "constant" are constant maps, in which bicubic
 resizing leaves rounding noise that the protocol scales to [0, 1]. In the end, maps a second on several cores.
 """
 

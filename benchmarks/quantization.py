@@ -37,7 +37,8 @@ def main() -> None:
     seen, judged = images[::2], images[1::2]
     print(f"{len(judged)} images judged, {len(seen)} others for the ranges of activations")
     print(
-        f"{'quantization':<12} {'MB':>6} {'of float':>8} {'same class':>10} {'median IoU':>10} {'mean IoU':>8}"
+        f"{'quantization':<12} {'MB':>6} {'of float':>8} {'same class':>10} "
+        f"{'median IoU':>10} {'mean IoU':>8}"
     )
     with tempfile.TemporaryDirectory() as folder:
         floats = save_litert(localizer, Path(folder) / "float.tflite")

@@ -83,7 +83,7 @@ def evaluate(
         else:
             evaluation.add(result)
             on_result(result)
-    evaluation.seconds = time.perf_counter() - started
+    evaluation.finish(time.perf_counter() - started)
     return evaluation
 
 
@@ -218,6 +218,10 @@ def _judge(
         "pointing_game": np.asarray(is_close(points, truth)),
         **dict(zip(BASELINES, (fixed_ious >= _IOU).T, strict=True)),
     }
+    decided_later = protocol == "choe2020"
+    if decided_later:
+        main = np.zeros_like(main)
+        of_box = {name: of_box[name] for name in ("pointing_game", *BASELINES)}
     for row, image in enumerate(images):
         has_boxes = bool(truth[row].any())
         counted = of_class | of_box if has_boxes else of_class
@@ -227,7 +231,7 @@ def _judge(
             tuple(predicted[row].tolist()),
             main[row][main[row].any(axis=1)],
             found["maps"][row, 0],
-            float(main_ious[row].max()) if has_boxes else None,
+            float(main_ious[row].max()) if has_boxes and not decided_later else None,
             {name: bool(answers[row]) for name, answers in counted.items()},
         )
 

@@ -37,9 +37,11 @@ class ImageResult:
         image: what is known about it.
         size_wh: its width and height in pixels.
         predicted: class indices, best first, at most `top_k`.
-        boxes_xyxy: float (T, 4) in pixels with half-open maxima, the boxes of the main class's map.
+        boxes_xyxy: float (T, 4) in pixels with half-open maxima, the boxes of the main class's map; none for
+            the protocol choe2020, whose threshold is not known yet.
         activation_map: float32 (h, w), the raw map of the main class.
-        iou: the best IoU of these boxes with one of the ground truth; None if the image has no boxes.
+        iou: the best IoU of these boxes with one of the ground truth; None if the image has no boxes, or
+            there are none to compare them with.
         counted: for each of `rate_names` that applies whether the image counts: for an error if it is wrong,
             for others if it is right.
     """
@@ -64,6 +66,8 @@ class Evaluation:
         counted: for each of `rate_names` one answer an image, see `ImageResult`; -1 where it does not apply.
         iou_sum: the sum of the IoUs of all images that have boxes.
         box_hits: int64 (2, 3, 1000), see `keras_cam.metrics.choe2020.count_box_hits`.
+        largest_hits: for each image that has boxes, 1000 bits: at which threshold its largest contour is
+            right, IoU 0.5. Only for the protocol choe2020, whose threshold is known in the end.
         failures: what is wrong with each image that could not be read.
         seconds: how long it took.
     """
@@ -74,6 +78,7 @@ class Evaluation:
     counted: dict[str, array] = field(default_factory=dict)
     iou_sum: float = 0.0
     box_hits: np.ndarray = field(default_factory=lambda: np.zeros((2, 3, 1000), np.int64))
+    largest_hits: bytearray = field(default_factory=bytearray)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -90,11 +95,33 @@ class Evaluation:
         """Count one image."""
         for rate, answers in self.counted.items():
             answers.append(int(result.counted.get(rate, -1)))
-        if result.iou is not None:
+        boxes = main_boxes(result.image)
+        if len(boxes):
             width, height = result.size_wh
-            truth = choe2020.inclusive_boxes(main_boxes(result.image), (height, width))
-            self.iou_sum += result.iou
-            self.box_hits += choe2020.count_box_hits([result.activation_map], [truth])
+            truth = choe2020.inclusive_boxes(boxes, (height, width))
+            hits = choe2020.box_hits(result.activation_map, truth)
+            self.box_hits += hits
+            if self.protocol == "choe2020":
+                self.largest_hits += np.packbits(hits[0, 1]).tobytes()
+            else:
+                self.iou_sum += result.iou or 0.0
+
+    def finish(self, seconds: float) -> None:
+        """Note how long it took; of choe2020, decide which images are right at the best threshold."""
+        self.seconds = seconds
+        if self.protocol != "choe2020" or not self.largest_hits:
+            return
+        bits = np.unpackbits(np.frombuffer(self.largest_hits, np.uint8)).reshape(-1, len(choe2020.THRESHOLDS))
+        found = bits[:, self.box_hits[0, 1].argmax()] == 1
+        has_boxes = np.array(self.counted["pointing_game"]) >= 0
+        of_box = {"gt_known_accuracy": found}
+        for k in {1, self.top_k}:
+            wrong_class = np.array(self.counted[f"classification_top{k}_error"])[has_boxes] == 1
+            of_box[f"localization_top{k}_error"] = wrong_class | ~found
+        for rate, values in of_box.items():
+            answers = np.full(len(has_boxes), -1, np.int8)
+            answers[has_boxes] = values
+            self.counted[rate] = array("b", answers.tobytes())
 
     def count(self, rate: str) -> tuple[int, int]:
         """How many images a rate counts, and to how many it applies."""
@@ -104,7 +131,8 @@ class Evaluation:
     def to_dict(self) -> dict[str, Any]:
         """All figures: rates in [0, 1] or None if they apply to no image, and their 95 % intervals (Wilson).
 
-        `max_box_acc` and `max_box_acc_v2` choose their threshold on the images that they judge, and say so.
+        `max_box_acc` and `max_box_acc_v2` choose their threshold on the images that they judge, and say so;
+        with the protocol choe2020 all figures of boxes do.
         """
         figures: dict[str, Any] = {"model": self.model, "protocol": self.protocol, "images": self.images}
         intervals = {}
@@ -113,8 +141,11 @@ class Evaluation:
             figures[rate] = count / images if images else None
             if images:
                 intervals[rate] = wilson_interval(count, images)
+        if self.protocol == "choe2020":
+            figures["oracle"] = True
         _, with_boxes = self.count("gt_known_accuracy")
-        figures["mean_iou"] = self.iou_sum / with_boxes if with_boxes else None
+        has_ious = with_boxes and self.protocol != "choe2020"
+        figures["mean_iou"] = self.iou_sum / with_boxes if has_ious else None
         for name, hits in zip(("max_box_acc", "max_box_acc_v2"), self.box_hits, strict=True):
             figures[name] = self._oracle(name, hits, with_boxes)
         figures["failed_images"] = len(self.failures)

@@ -1,6 +1,8 @@
 """The evaluation of a model whose answers can be told in advance."""
 
+import csv
 import json
+import re
 
 import keras
 import numpy as np
@@ -127,6 +129,68 @@ def test_the_command_prints_json_and_compares_two_models(localizer, photos, caps
     table = capsys.readouterr().out
     assert "McNemar" in table
     assert "gt known accuracy" in table
+
+
+def test_choe2020_takes_the_threshold_that_is_best_on_these_images(localizer, photos):
+    evaluation = evaluate(localizer, read_annotations(photos), "choe2020")
+    figures = evaluation.to_dict()
+    assert figures["oracle"] is True
+    assert figures["gt_known_accuracy"] == pytest.approx(figures["max_box_acc"]["value"])
+    # The third photo is taken for another class, wherever its box is.
+    names = ("classification_top1_error", "gt_known_accuracy", "localization_top1_error")
+    wrong, found, error = (np.array(evaluation.counted[name]) for name in names)
+    assert error.tolist() == [*((found[:3] == 0) | (wrong[:3] == 1)).astype(int), -1]
+    assert figures["mean_iou"] is None
+
+
+def test_markdown_and_latex_tables_are_for_papers(localizer, photos, capsys):
+    localizer.save(photos / "colours.keras")
+    arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras")]
+    assert cli.main([*arguments, "--format", "markdown"]) == 0
+    markdown = capsys.readouterr().out
+    assert "| gt known accuracy" in markdown
+    assert "66.7% [20.8%, 93.9%]" in markdown
+    assert cli.main([*arguments, *arguments[-2:], "--format", "latex"]) == 0
+    latex = capsys.readouterr().out
+    assert "\\toprule" in latex
+    assert "66.7\\% [20.8\\%, 93.9\\%]" in latex
+    assert "p (McNemar)" in latex
+
+
+def test_the_results_are_a_row_for_each_image_the_figures_and_a_page(localizer, photos, tmp_path, capsys):
+    localizer.save(photos / "colours.keras")
+    (photos / "1.png").write_bytes(b"broken")
+    arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras"), "--json"]
+    assert cli.main([*arguments, "--output", str(tmp_path / "results")]) == 1  # one image is broken
+    [printed] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert sorted(file.name for file in (tmp_path / "results").iterdir()) == [
+        "figures.json", "images.csv", "results.html",
+    ]  # fmt: skip
+    [written] = json.loads((tmp_path / "results" / "figures.json").read_text())
+    assert written == printed
+    with open(tmp_path / "results" / "images.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["image"] for row in rows] == ["0", "2", "3"]
+    assert rows[0]["class"] == rows[0]["predicted"] == "green"
+    assert rows[0]["gt_known_accuracy"] == "1"
+    assert float(rows[0]["iou"]) > 0.5
+    assert rows[2]["iou"] == rows[2]["gt_known_accuracy"] == ""  # it has no boxes
+    page = (tmp_path / "results" / "results.html").read_text()
+    assert page.count("data:image/jpeg;base64") == 4  # both images with boxes, twice
+    assert "<svg" in page
+    assert "blue, taken for red" in page
+    assert not re.search(r'(src|href)="http', page)  # all that it shows is inside
+
+
+def test_an_interrupted_evaluation_leaves_no_results(localizer, photos, tmp_path, monkeypatch, capsys):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("keras_cam.evaluate.evaluate", interrupted)
+    localizer.save(photos / "colours.keras")
+    arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras")]
+    assert cli.main([*arguments, "--output", str(tmp_path / "results")]) == 130
+    assert list((tmp_path / "results").iterdir()) == []
 
 
 def test_the_command_says_what_is_wrong(photos, capsys):

@@ -49,7 +49,9 @@ def test_setup_lists_every_file_that_is_no_module(setup_arguments):
     found = {
         package: names
         for package, folder in folders()
-        if (names := [file.name for file in folder.iterdir() if file.is_file() and file.suffix != ".py"])
+        if (
+            names := sorted(file.name for file in folder.iterdir() if file.is_file() and file.suffix != ".py")
+        )
     }
     assert setup_arguments["package_data"] == found
 

@@ -82,3 +82,10 @@ def test_every_make_command_exists():
     commands = set(re.findall(r"\bmake ([a-z-]+)    #", README))
     assert commands == {"demo", "test"}
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
+
+
+def test_the_example_about_evaluation_runs(capsys):
+    text = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    exec(compile(example, "evaluation.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("1.0 (0.2")

@@ -3,6 +3,8 @@
 import argparse
 import json
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.commands.usage import (
@@ -21,7 +23,10 @@ from keras_cam.quiet_tensorflow import import_quietly
 
 if TYPE_CHECKING:
     from keras_cam.data import AnnotatedImages
-    from keras_cam.evaluation import Evaluation
+    from keras_cam.evaluation import Evaluation, ImageResult
+    from keras_cam.results_folder import Results
+
+FORMATS = ("table", "markdown", "latex")
 
 
 def add_parser(commands: Any) -> None:
@@ -57,6 +62,15 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="a broken annotation is an error")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"
+    )
+    parser.add_argument(
+        "--format",
+        choices=FORMATS,
+        default="table",
+        help="how figures are printed (default: %(default)s)",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object a model")
 
 
@@ -77,6 +91,8 @@ def run(args: argparse.Namespace) -> int:
         return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
     except ValueError as error:
         raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"--output {args.output}: {error.strerror or error}") from error
 
 
 def _name(judged: tuple[str, str]) -> str:
@@ -102,61 +118,58 @@ def _evaluate_models(
     args: argparse.Namespace, annotated: "AnnotatedImages", localizers: Sequence[tuple[str, Any]]
 ) -> bool:
     """Judge each model, print the figures, and tell whether all images could be read."""
-    from keras_cam.evaluate import evaluate
-
-    evaluations = []
-    for name, localizer in localizers:
-        with progress(len(annotated), f"Evaluating {name}") as advance:
-            evaluation = evaluate(
-                localizer,
-                annotated,
-                args.protocol,
-                name,
-                args.batch_size,
-                lambda _: advance(),
-                top_k=args.top_k,
-            )
-        evaluations.append(evaluation)
-        if args.json:
-            print(json.dumps(evaluation.to_dict()), flush=True)
+    evaluations: list[Evaluation] = []
+    with _results(args, annotated, evaluations) as results:
+        for name, localizer in localizers:
+            evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
+            if args.json:
+                print(json.dumps(evaluations[-1].to_dict()), flush=True)
     for failure in evaluations[0].failures:
         complain(failure)
     if not args.json:
-        _print(evaluations)
+        _print(evaluations, args.format)
+    if args.output:
+        complain(f"Results: {args.output / 'results.html'}")
     return not evaluations[0].failures
 
 
-def _print(evaluations: Sequence["Evaluation"]) -> None:
-    """A row for each figure, a column for each model, and for two models whether they differ."""
-    from keras_cam.evaluation import mcnemar_p_value
+def _results(
+    args: argparse.Namespace, annotated: "AnnotatedImages", evaluations: "list[Evaluation]"
+) -> "AbstractContextManager[Results | None]":
+    """What writes the results down, if somebody wants that."""
+    if not args.output:
+        return nullcontext()
+    from keras_cam.results_folder import results_folder
 
-    figures = [evaluation.to_dict() for evaluation in evaluations]
-    rows = []
-    for rate in evaluations[0].counted:
-        row = [rate.replace("_", " "), *(_rate_text(one, rate) for one in figures)]
-        if len(evaluations) == 2:
-            p_value = mcnemar_p_value(*(evaluation.counted[rate] for evaluation in evaluations))
-            row.append(f"{p_value:.2g}")
-        rows.append(row)
-    for name in ("mean_iou", "max_box_acc", "max_box_acc_v2", "images", "images_per_second"):
-        label = name.replace("_", " ") + (" (oracle threshold)" if name.startswith("max_box") else "")
-        rows.append([label, *(_figure_text(one[name]) for one in figures)])
-        rows[-1] += [""] * (len(evaluations) == 2)
-    models = [one["model"] for one in figures]
-    header = ["figure", *models] + ["p (McNemar)"] * (len(evaluations) == 2)
-    print_table(header, rows, right=header[1:])
+    return results_folder(args.output, evaluations, annotated.class_names, str(args.data), args.top_k)
 
 
-def _rate_text(figures: dict[str, Any], rate: str) -> str:
-    if figures[rate] is None:
-        return "-"
-    low, high = figures["intervals"][rate]
-    return f"{figures[rate]:.1%} [{low:.1%}, {high:.1%}]"
+def _evaluate_model(
+    args: argparse.Namespace,
+    annotated: "AnnotatedImages",
+    name: str,
+    localizer: Any,
+    results: "Results | None",
+) -> "Evaluation":
+    from keras_cam.evaluate import evaluate
+
+    with progress(len(annotated), f"Evaluating {name}") as advance:
+
+        def on_result(result: "ImageResult | None") -> None:
+            if results and result:
+                results.add(name, result)
+            advance()
+
+        return evaluate(
+            localizer, annotated, args.protocol, name, args.batch_size, on_result, top_k=args.top_k
+        )
 
 
-def _figure_text(figure: Any) -> str:
-    if figure is None:
-        return "-"
-    if isinstance(figure, dict):
-        return f"{figure['value']:.1%}"
-    return str(figure) if isinstance(figure, int) else f"{figure:.3g}"
+def _print(evaluations: "Sequence[Evaluation]", style: str) -> None:
+    from keras_cam.evaluation_table import evaluation_table, format_table
+
+    header, rows = evaluation_table(evaluations)
+    if style == "table":
+        print_table(header, rows, right=header[1:])
+    else:
+        print(format_table(header, rows, style))

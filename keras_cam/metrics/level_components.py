@@ -62,9 +62,10 @@ class LevelComponents(NamedTuple):
 class _Nodes(NamedTuple):
     """What is always connected, as a flat grid of `width` nodes a row, the last of them not real.
 
-    `values` (N,): the highest key of each node. `steps`: how far back the earlier neighbours are, the farthest
-    first; and `links`, for each of them (N - step,), the highest key at which a node is connected with it.
-    `columns` and `rows`: the highest key of each node in each column of pixels that it has, (N,), and in each row.
+    `values` (N,): the highest key of each node. `steps`: how far back the earlier neighbours are, the
+    farthest first; and `links`, for each of them (N - step,), the highest key at which a node is connected
+    with it. `columns` and `rows`: the highest key of each node in each column of pixels that it has, (N,),
+    and in each row.
     """
 
     width: int
@@ -250,10 +251,10 @@ def _joins(
     order = np.argsort(-level, kind="stable")
     leader, height = list(range(count)), peaks.tolist()
     for linked, at in zip((code[order] >> _LEVEL_BITS).tolist(), level[order].tolist(), strict=True):
-        one, other = (_leader(leader, basin) for basin in divmod(linked, count))
-        if one == other:
+        first, second = (_leader(leader, basin) for basin in divmod(linked, count))
+        if first == second:
             continue
-        lower, higher = (one, other) if height[one] < height[other] else (other, one)
+        lower, higher = (first, second) if height[first] < height[second] else (second, first)
         leader[lower] = higher
         yield lower, higher, at
 
