@@ -3,16 +3,25 @@
 TensorFlow itself is used here for its decoders, and for `tf.data`, which gets over errors.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
+
+from keras_cam.export.exif_orientation import exif_orientation
+from keras_cam.images import MAX_PIXELS
 
 
 def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]:
     """Decode images of any size and resize each as a whole.
 
+    The pixels are those of `keras_cam.images.read_image`: JPEGs are turned as their EXIF orientation says,
+    transparent PNGs are laid over white, what has more than `MAX_PIXELS` pixels is not decoded. (Transparent
+    pixels of GIFs are black, and orientations elsewhere than in a JPEG's EXIF data do not count.)
+
     Args:
-        image_bytes: string tensor (B,), encoded JPEG, PNG, GIF (of which the first frame counts) or BMP.
+        image_bytes: string tensor (B,), encoded JPEG, PNG, GIF (of which the first frame counts) or BMP of 8,
+            24 or 32 bits.
         size_hw: the height and width they get.
 
     Returns:
@@ -27,18 +36,106 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
     ([200.0, 0.0], [True, False])
     """
 
-    def decode(encoded: Any) -> tuple[Any, Any]:
-        photo = tf.io.decode_image(encoded, channels=3, expand_animations=False)
-        photo.set_shape((None, None, 3))
+    def pixels(encoded: Any) -> tuple[Any, Any]:
         # As `keras_cam.data.image_batches` does it.
-        pixels = tf.image.resize(photo, size_hw, method="bicubic", antialias=True)
-        return tf.clip_by_value(pixels, 0.0, 255.0), True
+        resized = tf.image.resize(_decode(encoded), size_hw, method="bicubic", antialias=True)
+        return tf.clip_by_value(resized, 0.0, 255.0), True
 
-    def decode_or_not(encoded: Any) -> tuple[Any, Any]:
-        # An operation that fails takes the whole graph along, unless it runs inside of a data set.
-        decoded = tf.data.Dataset.from_tensors(encoded).map(decode).ignore_errors()
-        nothing = tf.data.Dataset.from_tensors((tf.zeros((*size_hw, 3)), False))
-        return decoded.concatenate(nothing).take(1).get_single_element()
+    return tf.map_fn(
+        lambda encoded: _or_else(pixels, encoded, (tf.zeros((*size_hw, 3)), False)),
+        image_bytes,
+        fn_output_signature=(tf.TensorSpec((*size_hw, 3), tf.float32), tf.TensorSpec((), tf.bool)),
+    )
 
-    outputs = (tf.TensorSpec((*size_hw, 3), tf.float32), tf.TensorSpec((), tf.bool))
-    return tf.map_fn(decode_or_not, image_bytes, fn_output_signature=outputs)
+
+def _or_else(function: Callable[[Any], Any], argument: Any, otherwise: Any) -> Any:
+    """`function(argument)`, or if one of its operations fails something else of the same shape.
+
+    An operation that fails takes the whole graph along, unless it runs inside of a data set.
+    """
+    result = tf.data.Dataset.from_tensors(argument).map(function).ignore_errors()
+    return result.concatenate(tf.data.Dataset.from_tensors(otherwise)).take(1).get_single_element()
+
+
+def _decode(encoded: Any) -> Any:
+    """uint8 (H, W, 3), RGB."""
+    start = tf.strings.substr(encoded, 0, 3)
+    kinds = [start == b"\xff\xd8\xff", start == b"\x89PN", start == b"GIF"]
+    decoders = (_decode_jpeg, _decode_png, _decode_gif, _decode_bmp)
+    branches = [lambda decode=decode: decode(encoded) for decode in decoders]
+    # The index of the first kind that it is, or of the last decoder.
+    return tf.switch_case(tf.argmax([*kinds, True], output_type=tf.int32), branches)
+
+
+def _decode_jpeg(encoded: Any) -> Any:
+    height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(encoded))
+    # The transform that Pillow uses, which gives the same pixels; TensorFlow's own choice is a faster one.
+    photo = tf.io.decode_jpeg(_if_bearable(encoded, height, width), channels=3, dct_method="INTEGER_ACCURATE")
+    return _upright(photo, _or_else(exif_orientation, encoded, 1))
+
+
+def _decode_png(encoded: Any) -> Any:
+    width, height = _integers(encoded, 16, 2, tf.int32, little_endian=False)
+    checked = _if_bearable(encoded, height, width)
+    [colours] = _integers(encoded, 25, 1, tf.uint8)
+    # Grey of less than 8 bits comes out black if TensorFlow has to add an alpha channel.
+    return tf.cond(
+        colours == 0, lambda: tf.io.decode_png(checked, channels=3), lambda: _decode_png_over_white(checked)
+    )
+
+
+def _decode_png_over_white(encoded: Any) -> Any:
+    rgba = tf.cast(tf.io.decode_png(encoded, channels=4), tf.float32)
+    alpha = rgba[..., 3:] / 255.0
+    return tf.cast(tf.round(rgba[..., :3] * alpha + 255.0 * (1.0 - alpha)), tf.uint8)
+
+
+def _decode_gif(encoded: Any) -> Any:
+    width, height = _integers(encoded, 6, 2, tf.uint16)
+    return tf.io.decode_image(_if_bearable(encoded, height, width), channels=3, expand_animations=False)
+
+
+def _decode_bmp(encoded: Any) -> Any:
+    width, height = _integers(encoded, 18, 2, tf.int32)
+    checked = _if_bearable(encoded, height, width)
+    [bits] = _integers(encoded, 28, 1, tf.uint16)
+    return tf.cond(
+        bits == 8,
+        lambda: _decode_palette_bmp(checked),
+        lambda: tf.io.decode_image(checked, channels=3, expand_animations=False),
+    )
+
+
+def _decode_palette_bmp(encoded: Any) -> Any:
+    """What TensorFlow takes for grey are indices of a table of colours, four bytes each, in front of them."""
+    pixels_at, header_size = _integers(encoded, 10, 2, tf.int32)
+    table_at = 14 + header_size
+    table = tf.io.decode_raw(tf.strings.substr(encoded, table_at, pixels_at - table_at), tf.uint8)
+    colours_bgr = tf.reshape(table, (-1, 4))[:, :3]
+    return tf.gather(colours_bgr[:, ::-1], tf.cast(tf.io.decode_bmp(encoded)[..., 0], tf.int32))
+
+
+def _integers(
+    encoded: Any, position: int, count: int, kind: tf.DType, little_endian: bool = True
+) -> list[Any]:
+    """Numbers in a header."""
+    numbers = tf.io.decode_raw(tf.strings.substr(encoded, position, count * kind.size), kind, little_endian)
+    return tf.unstack(tf.cast(numbers, tf.int32), count)
+
+
+def _if_bearable(encoded: Any, height: Any, width: Any) -> Any:
+    """The same, as an operation that fails if there are too many pixels."""
+    pixels = tf.abs(tf.cast(height, tf.int64) * tf.cast(width, tf.int64))
+    with tf.control_dependencies([tf.debugging.assert_less_equal(pixels, tf.constant(MAX_PIXELS, tf.int64))]):
+        return tf.identity(encoded)
+
+
+def _upright(photo: Any, orientation: Any) -> Any:
+    """A photo as it is to be seen, by its orientation of 1 to 8; others mean nothing."""
+    transposed, mirrored, turned_over = (
+        tf.reduce_any(orientation == tf.constant(values))
+        for values in ((5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8))
+    )
+    photo = tf.cond(transposed, lambda: tf.transpose(photo, (1, 0, 2)), lambda: photo)
+    photo = tf.cond(mirrored, lambda: photo[:, ::-1], lambda: photo)
+    return tf.cond(turned_over, lambda: photo[::-1], lambda: photo)
