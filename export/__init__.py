@@ -2,6 +2,7 @@
 
 from keras_cam.export.litert_metadata import ModelCard
 from keras_cam.export.save_litert import save_litert
+from keras_cam.export.save_onnx import save_onnx
 from keras_cam.export.save_saved_model import next_version, save_saved_model
 from keras_cam.export.serving_files import write_serving_files
 from keras_cam.export.signatures import Signatures, build_signatures
@@ -12,6 +13,7 @@ __all__ = [
     "build_signatures",
     "next_version",
     "save_litert",
+    "save_onnx",
     "save_saved_model",
     "write_serving_files",
 ]

@@ -13,7 +13,8 @@ from keras_cam.export.litert_metadata import ModelCard, litert_metadata
 from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS, quantize_litert
 from keras_cam.export.representative_images import representative_images
 from keras_cam.export.signatures import Signatures, build_signatures
-from keras_cam.localizer import DEFAULT_IMAGE_SIZE, check_localizer
+from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.localizer import check_localizer
 
 
 def fixed_signatures(

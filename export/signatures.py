@@ -3,7 +3,8 @@
 TensorFlow itself is used here for `tf.function`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +13,9 @@ import tensorflow as tf
 
 from keras_cam.export.decode_images import decode_images
 from keras_cam.graph.cursor import sources_of
+from keras_cam.images import DEFAULT_IMAGE_SIZE
 from keras_cam.labels import labels_for, labels_of
-from keras_cam.localizer import DEFAULT_IMAGE_SIZE, check_localizer
+from keras_cam.localizer import check_localizer
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def build_signatures(
     images = localizer.inputs[0]
     scores, head = localizer.get_layer("scores"), localizer.get_layer("class_activation_head")
     classifier = keras.Model(images, {"logits": scores.input, "probabilities": scores.output})
-    features_of = keras.Model(images, _features(scores.input, head))
+    backbone = keras.Model(images, features_of(localizer))
     height, width = _image_size(images.shape[1:3], image_size)
     size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
 
@@ -88,21 +90,25 @@ def build_signatures(
 
     @tf.function(input_signature=[pixels])
     def localize(images: Any) -> dict[str, Any]:
-        return localizer(images, training=False)
+        with plain_operations():
+            return localizer(images, training=False)
 
     @tf.function(input_signature=[encoded])
     def localize_bytes(image_bytes: Any) -> dict[str, Any]:
         images, is_image = decode_images(image_bytes, size_hw)
-        outputs = localizer(tf.cast(images, pixels.dtype), training=False)
+        with plain_operations():
+            outputs = localizer(tf.cast(images, pixels.dtype), training=False)
         return {name: _where(is_image, rows) for name, rows in outputs.items()}
 
     @tf.function(input_signature=[pixels])
     def classify(images: Any) -> dict[str, Any]:
-        return classifier(images, training=False)
+        with plain_operations():
+            return classifier(images, training=False)
 
     @tf.function(input_signature=[pixels, asked])
     def cam(images: Any, class_ids: Any) -> dict[str, Any]:
-        return {"class_activation_maps": head(features_of(images, training=False), class_ids)}
+        with plain_operations():
+            return {"class_activation_maps": head(backbone(images, training=False), class_ids)}
 
     functions = {
         "localize": localize,
@@ -113,11 +119,27 @@ def build_signatures(
     return Signatures(localizer, functions, size_hw, _labels(localizer, labels, scores.output.shape[-1]))
 
 
-def _features(logits: Any, head: keras.layers.Layer) -> Any:
-    """What the classifier was called on to give the logits."""
-    while logits._keras_history.operation is not head:  # the layer that names the classes
-        [logits] = sources_of(logits)
-    return sources_of(logits)[0]
+@contextmanager
+def plain_operations() -> Iterator[None]:
+    """Within it, functions that are part of a model are traced as the operations they consist of.
+
+    Keras has XLA compile convolutions in groups, which no other runtime can do and TensorFlow need not.
+    """
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def features_of(localizer: keras.Model) -> Any:
+    """The KerasTensor that a localizer's classifier is called on."""
+    head = localizer.get_layer("class_activation_head")
+    tensor = localizer.get_layer("scores").input
+    while tensor._keras_history.operation is not head:  # the layer that names the classes
+        [tensor] = sources_of(tensor)
+    return sources_of(tensor)[0]
 
 
 def _image_size(own: Sequence[int | None], asked: tuple[int, int] | None) -> tuple[int | None, int | None]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
 from keras_cam.evaluation import BASELINES, Evaluation, ImageResult, main_boxes
+from keras_cam.images import DEFAULT_IMAGE_SIZE
 from keras_cam.metrics import box_ious
 from keras_cam.metrics.pointing_game import highest_point_xy, is_close
 from keras_cam.metrics.zhou2016 import THRESHOLD, heat_map, zhou2016_released
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     import keras
 
 _IOU = 0.5
-_DEFAULT_SIZE = 224  # for models that take images of any size
 
 
 def evaluate(
@@ -144,7 +144,7 @@ def _maps_function(
         maps = head(features, ops.concatenate([labels[:, None], predicted], axis=1))
         return {"logits": logits, "predicted": predicted, "maps": maps}
 
-    return (height or _DEFAULT_SIZE, width or _DEFAULT_SIZE), maps_of
+    return (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE), maps_of
 
 
 def _exported_maps(

@@ -5,19 +5,33 @@ TensorFlow itself is used here for a function that is traced once for all batche
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from keras_cam.data.image_batches import decode_error, resized_images
-from keras_cam.images import find_images, read_image
+from keras_cam.images import DEFAULT_IMAGE_SIZE, find_images, read_image
+from keras_cam.labels import labels_for, labels_of
+from keras_cam.models.registry import MODELS
 from keras_cam.records import FailedImage, Localization, localizations
 
 if TYPE_CHECKING:
     import keras
 
+    from keras_cam.exported_localizer import ExportedLocalizer
+
+# What opens models that are not Keras', by the suffixes of their files; a SavedModel is a folder.
+_EXPORTED = {
+    "folder": ("keras_cam.saved_model_localizer", "SavedModelLocalizer"),
+    ".onnx": ("keras_cam.onnx_localizer", "OnnxLocalizer"),
+    ".tflite": ("keras_cam.runtime", "LiteRTLocalizer"),
+}
+
 
 def localize_files(
-    localizer: "keras.Model",
+    localizer: "keras.Model | ExportedLocalizer",
     paths: Iterable[str | Path],
     labels: Sequence[str] | None = None,
     model_name: str = "",
@@ -30,7 +44,8 @@ def localize_files(
     others.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
+        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input; or an
+            exported one.
         paths: files, and folders, which stand for the images below them.
         labels: the names of all classes; None names them by their numbers.
         model_name: the name of the model, for the records.
@@ -62,29 +77,37 @@ def localize_files(
         readable = errors == b""
         records: Iterator[Localization] = iter(())
         if readable.any():
-            outputs = {key: value.numpy() for key, value in run(pixels[readable]).items()}
+            outputs = {key: np.asarray(value) for key, value in run(pixels[readable]).items()}
             names_read = [name for name, is_read in zip(names, readable, strict=True) if is_read]
             records = iter(localizations(outputs, names_read, sizes_wh[readable], labels, model_name))
         for name, error in zip(names, errors, strict=True):
             yield FailedImage(name, decode_error(error)) if error else next(records)
 
 
-def load_localizer(model: str | Path, top_k: int = 5, threshold: float = 0.2) -> "keras.Model":
-    """A localizer from the name of a model or from a saved model.
+def load_localizer(
+    model: str | Path, top_k: int = 5, threshold: float = 0.2
+) -> "keras.Model | ExportedLocalizer":
+    """A localizer from the name of a model, from a saved model or from an exported one.
 
     Args:
-        model: a name that `keras_cam.list_models()` knows, which is built with its ImageNet weights; or a
-            `.keras` file with a classifier, or with a localizer, which keeps its own `top_k` and `threshold`.
+        model: a name that `keras_cam.list_models()` knows, which is built with its ImageNet weights; a file
+            `.keras` with a classifier, or with a localizer; or what `keras_cam.export` wrote: the folder of a
+            SavedModel, a file `.onnx` or `.tflite`. Saved localizers keep their own `top_k` and `threshold`.
         top_k: how many classes are localized.
         threshold: the part of a map's maximum that a box has to exceed.
 
     Returns:
-        A `keras.Model` as `keras_cam.build_localizer` makes it.
+        A `keras.Model` as `keras_cam.build_localizer` makes it, or an exported localizer.
 
     Raises:
         ValueError: if the file cannot be loaded, or holds a model that has no exact class activation map or
             does not take RGB images.
+        ModuleNotFoundError: the package that runs the file is not installed.
     """
+    kind = "folder" if Path(model).is_dir() else Path(model).suffix
+    if str(model) not in MODELS and kind in _EXPORTED:
+        module, name = _EXPORTED[kind]
+        return getattr(import_module(module), name)(model)
     import keras_cam
     from keras_cam.localizer import check_localizer, gives_boxes
 
@@ -104,26 +127,42 @@ def load_classifier(model: str | Path) -> "keras.Model":
     import keras
 
     import keras_cam
-    from keras_cam.models.registry import MODELS
 
     if str(model) in MODELS:
         return keras_cam.build_model(str(model), weights="imagenet")
     return keras.models.load_model(model, compile=False)
 
 
-def class_count(localizer: "keras.Model") -> int | None:
+def class_count(localizer: Any) -> int | None:
     """How many classes the classifier in a localizer tells apart, or None if it is not one of ours."""
+    if _is_exported(localizer):
+        return localizer.classes
     with suppress(ValueError):  # no such layer
         return localizer.get_layer("scores").output.shape[-1]
     return None
 
 
-def _inference(localizer: "keras.Model") -> tuple[Any, tuple[int, int]]:
+def class_names(localizer: Any) -> Sequence[str] | None:
+    """The names of its classes that a localizer carries, else the usual ones, if it is one of ours."""
+    own = localizer.labels if _is_exported(localizer) else labels_of(localizer)
+    classes = class_count(localizer)
+    return own or (labels_for(classes) if classes else None)
+
+
+def _is_exported(localizer: Any) -> bool:
+    import keras
+
+    return not isinstance(localizer, keras.Model)
+
+
+def _inference(localizer: Any) -> tuple[Any, tuple[int, int]]:
     """A function from pixels to outputs that is traced once for all batch sizes, and its image size."""
     import tensorflow as tf
 
-    from keras_cam.localizer import DEFAULT_IMAGE_SIZE, check_localizer
+    from keras_cam.localizer import check_localizer
 
+    if _is_exported(localizer):
+        return localizer.localize, localizer.size_hw
     check_localizer(localizer)
     _, height, width, _ = localizer.inputs[0].shape
     size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)

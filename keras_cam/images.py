@@ -19,6 +19,9 @@ IMAGE_SUFFIXES = (
 MAX_PIXELS = 178_956_970
 """Larger pictures are refused by their header, undecoded: the size Pillow takes for a decompression bomb."""
 
+DEFAULT_IMAGE_SIZE = 224
+"""Height and width that photos get for a model that takes images of any size."""
+
 # Pillow also knows formats that call other programs (EPS runs Ghostscript): not for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 

@@ -9,9 +9,6 @@ import numpy as np
 from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
 from keras_cam.layers import ClassActivationHead, ClassLabels, ClassSelection, MapDetections
 
-DEFAULT_IMAGE_SIZE = 224
-"""Height and width that photos get for a localizer that takes images of any size."""
-
 
 def build_localizer(
     model: keras.Model,

@@ -39,7 +39,8 @@ def add_parser(commands: Any) -> None:
         "--model",
         action="append",
         metavar="NAME|FILE",
-        help=f"a name from `keras-cam models` or a .keras file; two are compared (default: {DEFAULT_MODEL})",
+        help="a name from `keras-cam models`, a .keras file or an exported model; two are compared "
+        f"(default: {DEFAULT_MODEL})",
     )
     parser.add_argument(
         "--method",

@@ -34,9 +34,7 @@ def add_parser(commands: Any) -> None:
     )
     described = "; ".join(f"{name}: {what}" for name, (what, _) in FORMATS.items())
     parser.add_argument("--format", required=True, choices=FORMATS, help=described)
-    parser.add_argument(
-        "--output", required=True, type=Path, metavar="PATH", help="what to write; never overwritten"
-    )
+    parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="what to write")
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
     )
@@ -64,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
             written = save(localizer, labels, args)
     except OSError as error:
         raise UsageError(f"--output {args.output}: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, ModuleNotFoundError) as error:
         raise UsageError(str(error)) from error
     print(*written, sep="\n")
     return DONE
@@ -80,7 +78,16 @@ def _save_saved_model(
     return [saved, *write_serving_files(saved.parent)]
 
 
+def _save_onnx(
+    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
+) -> Sequence[Path]:
+    from keras_cam.export import save_onnx
+
+    return [save_onnx(localizer, args.output, labels)]
+
+
 # The formats: what they are for, and the function that writes them and returns what it has written.
 FORMATS: dict[str, tuple[str, Callable[..., Sequence[Path]]]] = {
     "saved_model": ("for TensorFlow Serving and TensorFlow; PATH is the model's folder", _save_saved_model),
+    "onnx": ("for ONNX Runtime and OpenVINO; PATH is a .onnx file", _save_onnx),
 }

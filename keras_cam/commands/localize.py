@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME|FILE",
-        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
+        help="a name from `keras-cam models`, a .keras file or an exported model (default: %(default)s)",
     )
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
@@ -142,8 +142,7 @@ def _fitting_labels(
     localizer: Any, labels: Sequence[str] | None, labels_file: Path | None
 ) -> Sequence[str] | None:
     """Labels that fit the localizer's classes: those asked for, its own, or the usual ones."""
-    from keras_cam.file_localizer import class_count
-    from keras_cam.labels import labels_for, labels_of
+    from keras_cam.file_localizer import class_count, class_names
 
     classes = class_count(localizer)
     if labels is not None and classes not in (None, len(labels)):
@@ -151,7 +150,7 @@ def _fitting_labels(
             f"--labels must name the {classes} classes of the model. "
             f"Received: {labels_file} with {len(labels)} names"
         )
-    return labels or labels_of(localizer) or (labels_for(classes) if classes else None)
+    return labels or class_names(localizer)
 
 
 def _draw(record: "Localization", picture: Path) -> bool:

@@ -47,7 +47,10 @@ def check_model(model: str) -> None:
     if model in REFUSED:
         raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
     if model not in MODELS and not Path(model).exists():
-        raise UsageError(f"--model must be a .keras file or one of {', '.join(MODELS)}. Received: {model}")
+        raise UsageError(
+            f"--model must be a .keras file, an exported model or one of {', '.join(MODELS)}. "
+            f"Received: {model}"
+        )
 
 
 def read_labels(path: Path | None) -> Sequence[str] | None:

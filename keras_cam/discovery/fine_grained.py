@@ -11,7 +11,8 @@ from keras_cam.data import AnnotatedImage, AnnotatedImages, to_dataset
 from keras_cam.data.cropped_image import CroppedImage
 from keras_cam.evaluation import main_boxes
 from keras_cam.features import LinearSvm, attach, extract_features, fit_linear_svm
-from keras_cam.localizer import DEFAULT_IMAGE_SIZE, build_localizer
+from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.localizer import build_localizer
 from keras_cam.metrics import box_ious
 
 if TYPE_CHECKING:

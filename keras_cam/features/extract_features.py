@@ -12,7 +12,7 @@ import numpy as np
 from keras_cam.data import AnnotatedImages, decode_error
 from keras_cam.data.image_batches import resized_images
 from keras_cam.features.feature_table import FeatureTable, check_suffix
-from keras_cam.localizer import DEFAULT_IMAGE_SIZE
+from keras_cam.images import DEFAULT_IMAGE_SIZE
 from keras_cam.whole_file import whole_file
 
 if TYPE_CHECKING:

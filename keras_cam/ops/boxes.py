@@ -187,7 +187,8 @@ def _reach(sides: Any, facing: Any, rows: Any, columns: Any) -> Any:
     starts, ends = [], []
     for positions, length in ((rows, height), (columns, width)):
         size = ops.cast(length, "float32")
-        forward = (ops.concatenate([positions[1:, 0], (size - 0.5)[None]]) + 0.5) / size
+        # Not `(size - 0.5)[None]`, which OpenVINO reads wrongly from a SavedModel.
+        forward = (ops.concatenate([positions[1:, 0], ops.reshape(size - 0.5, (1,))]) + 0.5) / size
         backward = 1 - (ops.concatenate([ops.full((1,), -0.5), positions[:-1, 1]]) + 0.5) / size
         positions = (positions + 0.5) / size
         starts.append((1 - positions[:, 0], positions[:, 1]))

@@ -1,0 +1,75 @@
+"""Localizers in SavedModels.
+
+TensorFlow itself is used here to load them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.labels import read_labels
+
+
+class SavedModelLocalizer:
+    """A localizer in a SavedModel, as `keras_cam.exported_localizer.ExportedLocalizer` describes it.
+
+    Args:
+        path: a folder that `keras_cam.export.save_saved_model` wrote, such as `models/cam/1`; or the folder
+            of the versions, which stands for the newest.
+
+    Raises:
+        ValueError: if there is no such SavedModel.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import tensorflow as tf
+
+        rule = "`path` must be a SavedModel from `keras_cam.export.save_saved_model`."
+        version = _newest_version(Path(path))
+        try:
+            self._model = tf.saved_model.load(str(version))
+            signatures = self._model.signatures
+            self._localize, self._classify, self._cam = (
+                signatures[name] for name in ("localize", "classify", "cam")
+            )
+        except (OSError, tf.errors.OpError) as error:
+            raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
+        except KeyError as error:
+            raise ValueError(
+                f"{rule} Received: path={str(path)!r} with the signatures {sorted(signatures)}"
+            ) from error
+        images = self._localize.structured_input_signature[1]["images"]
+        self._dtype = images.dtype
+        _, height, width, _ = images.shape
+        self.size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+        self.classes = int(self._classify.structured_outputs["logits"].shape[-1])
+        labels = version / "assets" / "labels.txt"
+        self.labels = read_labels(labels) if labels.exists() else None
+
+    def localize(self, images: Any) -> dict[str, np.ndarray]:
+        """The outputs of the Keras localizer."""
+        outputs = self._localize(images=self._pixels(images))
+        return {name: values.numpy() for name, values in outputs.items()}
+
+    def classify(self, images: Any) -> np.ndarray:
+        """Logits (B, N)."""
+        return self._classify(images=self._pixels(images))["logits"].numpy()
+
+    def cam(self, images: Any, class_ids: Any) -> np.ndarray:
+        """The maps (B, K, h, w) of chosen classes (B, K)."""
+        asked = np.asarray(class_ids, np.int32)
+        return self._cam(images=self._pixels(images), class_ids=asked)["class_activation_maps"].numpy()
+
+    def _pixels(self, images: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.cast(images, self._dtype)
+
+
+def _newest_version(path: Path) -> Path:
+    if (path / "saved_model.pb").exists():
+        return path
+    versions = [entry for entry in path.glob("*/") if entry.name.isdecimal()]
+    return max(versions, key=lambda version: int(version.name), default=path)
