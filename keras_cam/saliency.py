@@ -11,9 +11,9 @@ import tensorflow as tf
 from keras import ops
 
 from keras_cam.graph.logits import find_logits
+from keras_cam.images import DEFAULT_IMAGE_SIZE
 from keras_cam.labels import labels_of
 from keras_cam.layers import ClassSelection, MapDetections
-from keras_cam.images import DEFAULT_IMAGE_SIZE
 
 
 class SaliencyLocalizer:

@@ -11,9 +11,8 @@ import numpy as np
 
 from keras_cam.data.image_batches import decode_error, resized_images
 from keras_cam.graph.classification_head import find_classification_head
-from keras_cam.images import find_images, read_image
+from keras_cam.images import DEFAULT_IMAGE_SIZE, find_images, read_image
 from keras_cam.layers import ClassActivationHead
-from keras_cam.images import DEFAULT_IMAGE_SIZE
 
 if TYPE_CHECKING:
     import keras
