@@ -186,7 +186,7 @@ def test_only_bad_files(capsys, tmp_path, model_file):
         (["--threshold", "1"], "--threshold: must be a number in [0, 1). Received: 1"),
         (["--threshold", "nan"], "--threshold: must be a number in [0, 1). Received: nan"),
         (["--batch-size", "two"], "--batch-size: must be an integer of at least 1. Received: two"),
-        (["--model", "resnet9000"], "--model must be a .keras file or one of "),
+        (["--model", "resnet9000"], "--model must be a .keras file, an exported model or one of "),
         (["--model", "convnext_tiny"], "--model convnext_tiny cannot be built: "),
         (["--model", "vgg16_gap"], "--model vgg16_gap: 'vgg16_gap' has no weights"),
         (["--model", __file__], f"--model {__file__}: "),
