@@ -39,7 +39,7 @@ class ConstantHead(ClassActivationHead):
         """The constant `(kernel, bias)`."""
         return self._kernel, self._bias
 
-    def call(self, features: Any, class_ids: Any = None) -> Any:
+    def call(self, features: Any, class_ids: Any = None, positive_weights: bool = False) -> Any:
         """Logits, or maps of chosen classes."""
         if class_ids is None:
             return super().call(features)
@@ -47,6 +47,7 @@ class ConstantHead(ClassActivationHead):
         classes = ops.shape(class_ids)[1]
         # One list of indices, which is all that LiteRT's look-up in quantized matrices takes.
         rows = tf.gather(np.ascontiguousarray(self._kernel.T), ops.reshape(class_ids, (-1,)))
+        rows = ops.relu(rows) if positive_weights else rows
         rows = ops.reshape(rows, (batch, classes, channels))
         positions = ops.reshape(features, (batch, height * width, channels))
         maps = ops.matmul(rows, ops.transpose(positions, (0, 2, 1)))
@@ -59,7 +60,9 @@ def with_constant_head(localizer: keras.Model) -> keras.Model:
     def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, ClassActivationHead):
             return ConstantHead(layer) if layer.classifier else layer
+        if not isinstance(layer, keras.layers.Layer) or layer.weights:
+            return layer
         # A copy belongs to one graph only, so that one can ask it for its input there.
-        return layer if layer.weights else type(layer).from_config(layer.get_config())
+        return type(layer).from_config(layer.get_config())
 
     return keras.models.clone_model(localizer, clone_function=copied)

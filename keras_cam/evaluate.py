@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
 from keras_cam.evaluation import BASELINES, Evaluation, ImageResult, main_boxes
+from keras_cam.graph.localizer_parts import localizer_parts
 from keras_cam.images import DEFAULT_IMAGE_SIZE
 from keras_cam.metrics import box_ious
 from keras_cam.metrics.pointing_game import highest_point_xy, is_close
@@ -40,8 +41,9 @@ def evaluate(
 
     Args:
         localizer: a model as `keras_cam.build_localizer` makes it, or an exported one as
-            `keras_cam.file_localizer.load_localizer` opens it. Of its options only the classifier counts:
-            boxes are those of the protocol.
+            `keras_cam.file_localizer.load_localizer` opens it. Of its options only the classifier and
+            `refine` count: boxes are those of the protocol, with the thresholds of refined maps if maps are
+            refined. Of an exported one maps as they are before any refinement are judged.
         annotated: the images, see `keras_cam.data.read_annotations`.
         protocol: how boxes are made, a key of `keras_cam.protocols.PROTOCOLS`. The figures of choe2020 always
             come with it.
@@ -107,7 +109,7 @@ def _results(
 ) -> Iterator[ImageResult | str]:
     """What came out for each image, or what is wrong with its file."""
     size_hw, maps_of = _maps_function(localizer, top_k)
-    boxes_of = _boxes_function(protocol)
+    boxes_of = _boxes_function(protocol, _threshold(localizer))
     for batch in to_dataset(annotated, size_hw, batch_size).as_numpy_iterator():
         found = maps_of(batch["images"], batch["labels"])
         found = {**found, **boxes_of(found, batch["images"])}
@@ -134,15 +136,15 @@ def _maps_function(
     if not isinstance(localizer, keras.Model):
         return localizer.size_hw, lambda images, labels: _exported_maps(localizer, top_k, images, labels)
     _, height, width, _ = localizer.inputs[0].shape
-    backbone, head = localizer.get_layer("backbone"), localizer.get_layer("class_activation_head")
+    front, back = localizer_parts(localizer)
 
     @tf.function(reduce_retracing=True)
     def maps_of(images: Any, labels: Any) -> dict[str, Any]:
-        features = backbone(images, training=False)
-        logits = head(features)
+        *tensors, logits = front(images, training=False)
         predicted = ops.top_k(logits, min(top_k, logits.shape[-1]))[1]
-        maps = head(features, ops.concatenate([labels[:, None], predicted], axis=1))
-        return {"logits": logits, "predicted": predicted, "maps": maps}
+        maps = back([ops.concatenate([labels[:, None], predicted], axis=1), *tensors], training=False)
+        best = maps.get("localization_maps", maps["class_activation_maps"])
+        return {"logits": logits, "predicted": predicted, "maps": best}
 
     return (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE), maps_of
 
@@ -157,7 +159,7 @@ def _exported_maps(
     return {"logits": logits, "predicted": predicted, "maps": np.asarray(maps)}
 
 
-def _boxes_function(protocol: str) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
+def _boxes_function(protocol: str, threshold: Any) -> Callable[[dict[str, Any], Any], dict[str, Any]]:
     """A function from what `_maps_function` gives and the images to boxes, yxyx in [0, 1], zeros if none:
 
     `boxes` (B, R, 4) and their `classes` (B, R), which the localization error judges; `main_boxes` (B, T, 4),
@@ -168,8 +170,8 @@ def _boxes_function(protocol: str) -> Callable[[dict[str, Any], Any], dict[str, 
     from keras_cam.layers import MapDetections
 
     rule = "tight_and_loose" if protocol == "zhou2016_test" else "one_threshold"
-    predicted_rows = MapDetections(THRESHOLD, rule=rule, boxes_first=False)
-    main_rows = MapDetections(THRESHOLD, boxes_first=False)
+    predicted_rows = MapDetections(threshold, rule=rule, boxes_first=False)
+    main_rows = MapDetections(threshold, boxes_first=False)
 
     @tf.function(reduce_retracing=True)
     def boxes_of(found: dict[str, Any], images: Any) -> dict[str, Any]:
@@ -183,6 +185,12 @@ def _boxes_function(protocol: str) -> Callable[[dict[str, Any], Any], dict[str, 
         }
 
     return boxes_of
+
+
+def _threshold(localizer: "keras.Model | Any") -> Any:
+    """The paper's; of refined maps, of which the paper knows nothing, the localizer's own."""
+    refined = "localization_maps" in getattr(localizer, "output", ())
+    return localizer.get_layer("detections").threshold if refined else THRESHOLD
 
 
 def _judge(

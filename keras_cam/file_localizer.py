@@ -15,6 +15,7 @@ from keras_cam.data.image_batches import decode_error, resized_images
 from keras_cam.images import DEFAULT_IMAGE_SIZE, find_images, read_image
 from keras_cam.labels import labels_for, labels_of
 from keras_cam.models.registry import MODELS
+from keras_cam.recipes import AFFINITY, AUTO, NONE, REFINED_IMAGE_SIZE
 from keras_cam.records import FailedImage, Localization, localizations
 
 if TYPE_CHECKING:
@@ -85,16 +86,18 @@ def localize_files(
 
 
 def load_localizer(
-    model: str | Path, top_k: int = 5, threshold: float = 0.2
+    model: str | Path, top_k: int = 5, threshold: float | None = None, refine: str = NONE
 ) -> "keras.Model | ExportedLocalizer":
     """A localizer from the name of a model, from a saved model or from an exported one.
 
     Args:
         model: a name that `keras_cam.list_models()` knows, which is built with its ImageNet weights; a file
             `.keras` with a classifier, or with a localizer; or what `keras_cam.export` wrote: the folder of a
-            SavedModel, a file `.onnx` or `.tflite`. Saved localizers keep their own `top_k` and `threshold`.
+            SavedModel, a file `.onnx` or `.tflite`. Saved localizers keep all options of their own.
         top_k: how many classes are localized.
-        threshold: the part of a map's maximum that a box has to exceed.
+        threshold: the part of a map's maximum that a box has to exceed; see `keras_cam.build_localizer`.
+        refine: see there, too; "auto" refines the maps of networks that have mid-level features. A model of a
+            name then takes images of at least 320 x 320, for which refinement was measured.
 
     Returns:
         A `keras.Model` as `keras_cam.build_localizer` makes it, or an exported localizer.
@@ -109,17 +112,32 @@ def load_localizer(
         module, name = _EXPORTED[kind]
         return getattr(import_module(module), name)(model)
     import keras_cam
+    from keras_cam.graph.taps import NoTapsError
     from keras_cam.localizer import check_localizer, gives_boxes
 
-    localizer = classifier = load_classifier(model)
-    if not gives_boxes(classifier):
-        localizer = keras_cam.build_localizer(classifier, top_k=top_k, threshold=threshold)
+    classifier = load_classifier(model, 0 if refine == NONE else REFINED_IMAGE_SIZE)
+    if gives_boxes(classifier):
+        check_localizer(classifier)
+        return classifier
+    options: Any = {"top_k": top_k, "threshold": threshold}
+    try:
+        localizer = keras_cam.build_localizer(
+            classifier, refine=AFFINITY if refine == AUTO else refine, **options
+        )
+    except NoTapsError:
+        if refine != AUTO:
+            raise
+        localizer = keras_cam.build_localizer(classifier, **options)
     check_localizer(localizer)
     return localizer
 
 
-def load_classifier(model: str | Path) -> "keras.Model":
+def load_classifier(model: str | Path, smallest_size: int = 0) -> "keras.Model":
     """A model from its name, built with its ImageNet weights, or from a `.keras` file.
+
+    Args:
+        model: the name or the file.
+        smallest_size: a model of a name takes images that are at least so many pixels high and wide.
 
     Raises:
         ValueError: if the file cannot be loaded, or there are no weights for the name.
@@ -129,7 +147,8 @@ def load_classifier(model: str | Path) -> "keras.Model":
     import keras_cam
 
     if str(model) in MODELS:
-        return keras_cam.build_model(str(model), weights="imagenet")
+        height, width = (max(size, smallest_size) for size in MODELS[str(model)].input_size)
+        return keras_cam.build_model(str(model), weights="imagenet", input_shape=(height, width, 3))
     return keras.models.load_model(model, compile=False)
 
 

@@ -19,7 +19,8 @@ class Detection:
         score: its probability.
         box_xyxy: xmin, ymin, xmax, ymax in pixels of the photo; the maxima are half-open, so `xmax - xmin`
             is the width. None if no position of the map speaks for the class.
-        activation_map: float32 (h, w), the raw class activation map. Not a part of `to_dict()`.
+        activation_map: float32 (h, w), the map that the box was cut out of: the raw class activation map, or
+            the refined one. Not a part of `to_dict()`.
     """
 
     class_id: int
@@ -146,6 +147,7 @@ def _detections(
 ) -> tuple[Detection, ...]:
     """The detections of one image, from the outputs of that image alone."""
     scale = np.array([height, width, height, width], np.float64)
+    maps = outputs.get("localization_maps", outputs["class_activation_maps"])
     boxes_yxyx = np.clip(outputs["detection_boxes"], 0.0, 1.0) * scale
     detections = []
     for row, class_id in enumerate(int(value) for value in outputs["detection_classes"]):
@@ -156,7 +158,7 @@ def _detections(
                 label=_label(class_id, labels),
                 score=float(outputs["detection_scores"][row]),
                 box_xyxy=(xmin, ymin, xmax, ymax) if row < outputs["num_detections"] else None,
-                activation_map=np.asarray(outputs["class_activation_maps"][row], np.float32),
+                activation_map=np.asarray(maps[row], np.float32),
             )
         )
     # The localizer puts the rows that hold a box first; a reader wants the likeliest class first.

@@ -14,12 +14,16 @@ from keras_cam.commands.usage import (
     METHODS_HELP,
     SOME_FAILED,
     UsageError,
+    add_refine,
     check_model,
+    load_model,
+    load_saliency,
     positive,
 )
 from keras_cam.console import complain, print_table, progress
 from keras_cam.protocols import PROTOCOLS
 from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.recipes import NONE
 
 if TYPE_CHECKING:
     from keras_cam.data import AnnotatedImages
@@ -60,6 +64,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="K", help="predictions that count (default: %(default)s)"
     )
+    add_refine(parser, NONE)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="a broken annotation is an error")
@@ -80,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     models, methods = args.model or [DEFAULT_MODEL], args.method or ["cam"]
     judged = [(model, method) for model in models for method in methods]
     if len(judged) > 2:
-        names = ", ".join(map(_name, judged))
+        names = ", ".join(_name(*one) for one in judged)
         raise UsageError(f"--model or --method may be given once or twice. Received: {names}")
     for model in models:
         check_model(model)
@@ -88,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         annotated = _read_data(args)
-        localizers = [(_name(one), METHODS[one[1]](one[0])) for one in judged]
+        localizers = [(_name(*one), _load(*one, args.refine)) for one in judged]
         return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -96,8 +101,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--output {args.output}: {error.strerror or error}") from error
 
 
-def _name(judged: tuple[str, str]) -> str:
-    model, method = judged
+def _load(model: str, method: str, refine: str) -> Any:
+    return load_saliency(model) if method == "backprop" else load_model(model, refine=refine)
+
+
+def _name(model: str, method: str) -> str:
     return model if method == "cam" else f"{model} ({method})"
 
 

@@ -9,14 +9,16 @@ from keras_cam.commands.usage import (
     DEFAULT_MODEL,
     DONE,
     UsageError,
+    add_refine,
+    add_threshold,
     check_model,
-    fraction,
     load_model,
     positive,
     read_labels,
 )
 from keras_cam.console import working
 from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.recipes import NONE
 
 if TYPE_CHECKING:
     import keras
@@ -38,13 +40,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
     )
-    parser.add_argument(
-        "--threshold",
-        type=fraction,
-        default=0.2,
-        metavar="T",
-        help="the part of a map's maximum that a box has to exceed (default: %(default)s)",
-    )
+    add_refine(parser, NONE)
+    add_threshold(parser)
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
 
 
@@ -56,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
 
     _, save = FORMATS[args.format]
     with working(f"Loading {args.model}"):
-        localizer = load_model(args.model, args.top_k, args.threshold)
+        localizer = load_model(args.model, args.top_k, args.threshold, args.refine)
     try:
         with working(f"Writing {args.output}"):
             written = save(localizer, labels, args)

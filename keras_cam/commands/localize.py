@@ -13,14 +13,16 @@ from keras_cam.commands.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_refine,
+    add_threshold,
     check_model,
-    fraction,
     load_model,
     positive,
     read_labels,
 )
 from keras_cam.console import complain, picture_paths, print_localizations, progress
 from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.recipes import AUTO
 
 if TYPE_CHECKING:
     from keras_cam.records import Localization
@@ -42,13 +44,8 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
     )
-    parser.add_argument(
-        "--threshold",
-        type=fraction,
-        default=0.2,
-        metavar="T",
-        help="the part of a map's maximum that a box has to exceed (default: %(default)s)",
-    )
+    add_refine(parser, AUTO)
+    add_threshold(parser)
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
     parser.add_argument(
         "--batch-size", type=positive, default=8, metavar="N", help="photos at once (default: %(default)s)"
@@ -70,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
         model=args.model,
         top_k=args.top_k,
         threshold=args.threshold,
+        refine=args.refine,
         labels_file=args.labels,
         batch_size=args.batch_size,
         as_json=args.json,
@@ -82,7 +80,8 @@ def localize_photos(
     *,
     model: str = DEFAULT_MODEL,
     top_k: int = 5,
-    threshold: float = 0.2,
+    threshold: float | None = None,
+    refine: str = AUTO,
     labels_file: Path | None = None,
     batch_size: int = 8,
     as_json: bool = False,
@@ -98,7 +97,7 @@ def localize_photos(
 
     from keras_cam.file_localizer import FailedImage, localize_files
 
-    localizer = load_model(model, top_k, threshold)
+    localizer = load_model(model, top_k, threshold, refine)
     names = _fitting_labels(localizer, labels, labels_file)
     results = localize_files(localizer, files, names, model, batch_size)
     done = []

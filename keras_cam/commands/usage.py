@@ -8,6 +8,8 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from keras_cam.recipes import AUTO, NONE, REFINE_HELP, REFINED_THRESHOLDS, REFINEMENTS, THRESHOLD
+
 if TYPE_CHECKING:
     import keras
 
@@ -20,6 +22,29 @@ DEFAULT_OUTPUT = Path("keras-cam-output")
 
 class UsageError(Exception):
     """What the user asked for cannot be done; the message says why, in one line."""
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Adds `--threshold`."""
+    parser.add_argument(
+        "--threshold",
+        type=fraction,
+        metavar="T",
+        help="the part of a map's maximum that a box has to exceed (default: "
+        f"{THRESHOLD}; of refined maps the mean of the boxes at {', '.join(map(str, REFINED_THRESHOLDS))})",
+    )
+
+
+def add_refine(parser: argparse.ArgumentParser, default: str) -> None:
+    """Adds `--refine`."""
+    choices = (AUTO, *REFINEMENTS) if default == AUTO else REFINEMENTS
+    auto = "auto: affinity where the network has mid-level features; " * (default == AUTO)
+    parser.add_argument(
+        "--refine",
+        choices=choices,
+        default=default,
+        help=f"what boxes are cut out of. {auto}{REFINE_HELP} (default: %(default)s)",
+    )
 
 
 def positive(text: str) -> int:
@@ -63,21 +88,23 @@ def read_labels(path: Path | None) -> Sequence[str] | None:
         raise UsageError(f"--labels: {error}") from error
 
 
-def load_model(model: str, top_k: int = 5, threshold: float = 0.2) -> "keras.Model":
+def load_model(
+    model: str, top_k: int = 5, threshold: float | None = None, refine: str = NONE
+) -> "keras.Model":
     """The localizer of a model's name or file; what goes wrong is an error of usage."""
     from keras_cam.file_localizer import load_localizer
 
     with _loading(model):
-        return load_localizer(model, top_k, threshold)
+        return load_localizer(model, top_k, threshold, refine)
 
 
-def load_saliency(model: str, top_k: int = 5, threshold: float = 0.2) -> "SaliencyLocalizer":
+def load_saliency(model: str) -> "SaliencyLocalizer":
     """The localizer by backpropagation of a model's name or file; what goes wrong is an error of usage."""
     from keras_cam.file_localizer import load_classifier
     from keras_cam.saliency import SaliencyLocalizer
 
     with _loading(model):
-        return SaliencyLocalizer(load_classifier(model), top_k, threshold)
+        return SaliencyLocalizer(load_classifier(model))
 
 
 def load_classifier(model: str) -> "keras.Model":
@@ -107,7 +134,7 @@ def _loading(model: str) -> Iterator[None]:
         raise UsageError(f"--model {model}: {shorten(str(error), 600)}") from error
 
 
-METHODS = {"cam": load_model, "backprop": load_saliency}
-"""How maps are made, as `--method` names it, and what loads a localizer that makes them so."""
+METHODS = ("cam", "backprop")
+"""How maps are made, as `--method` names it."""
 
 METHODS_HELP = "class activation maps, or gradients (backpropagation, Simonyan et al. 2013; any classifier)"

@@ -25,7 +25,9 @@ class ClassActivationHead(keras.layers.Layer):
             logits.
 
     Input shape:
-        features: (B, h, w, C). class_ids (optional): integers (B, K).
+        features: (B, h, w, C). class_ids (optional): integers (B, K). With positive_weights=True the negative
+        weights of the folded classifier are left out: such maps show only what speaks for a class, and do not
+        add up to its logit.
 
     Output shape:
         Logits float32 (B, N), or maps float32 (B, K, h, w).
@@ -49,8 +51,10 @@ class ClassActivationHead(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.classifier = list(classifier)
 
-    def call(self, features: Any, class_ids: Any = None) -> Any:
+    def call(self, features: Any, class_ids: Any = None, positive_weights: bool = False) -> Any:
         kernel, bias = self.affine()
+        if positive_weights and kernel is not None:
+            kernel = ops.relu(kernel)
         if class_ids is None:
             pooled = ops.mean(features, axis=(1, 2))
             return pooled if kernel is None else ops.matmul(pooled, kernel) + bias

@@ -1,5 +1,6 @@
 """From the maps of chosen classes to the localizer's rows of boxes, classes, scores and maps."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -26,7 +27,8 @@ class MapDetections(keras.layers.Layer):
     A row whose map has no box keeps its class, score and map, and has an all-zero box.
 
     Args:
-        threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed.
+        threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed; or several, whose
+            boxes are averaged.
         max_boxes: int, the rows of each class, for its largest components.
         rule: "one_threshold", every class alike; or "tight_and_loose", the paper's five boxes: a tight
             and a loose one for each of the first two classes and a loose one for the third.
@@ -35,12 +37,14 @@ class MapDetections(keras.layers.Layer):
 
     Input shape:
         maps (B, K, h, w), class_ids (B, K), probabilities (B, N), images (B, H, W, C), of which only the
-        size matters: boxes are those of the maps resized to it.
+        size matters: boxes are those of the maps resized to it. Optionally localization_maps (B, K, H', W'),
+        from which boxes are made instead, such as `AffinityRefinement` gives.
 
     Output shape:
         A dict of `detection_boxes` (B, R, 4) as ymin, xmin, ymax, xmax in [0, 1], `detection_classes` (B, R)
         int32, `detection_scores` (B, R), `num_detections` (B,) int32 and `class_activation_maps`
-        (B, R, h, w), with R = K * max_boxes, or 5 * max_boxes for "tight_and_loose".
+        (B, R, h, w), with R = K * max_boxes, or 5 * max_boxes for "tight_and_loose"; and
+        `localization_maps` (B, R, H', W') if there are any.
 
     Reference:
         Zhou et al., CVPR 2016, section 3.2.
@@ -57,65 +61,88 @@ class MapDetections(keras.layers.Layer):
 
     def __init__(
         self,
-        threshold: float = 0.2,
+        threshold: float | Sequence[float] = 0.2,
         max_boxes: int = 1,
         rule: str = "one_threshold",
         boxes_first: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        if not 0 <= threshold < 1:
+        thresholds = [threshold] if isinstance(threshold, float | int) else list(threshold)
+        if not thresholds or not all(0 <= one < 1 for one in thresholds):
             raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold}")
         if max_boxes < 1:
             raise ValueError(f"`max_boxes` must be at least 1. Received: max_boxes={max_boxes}")
         if rule not in RULES:
             raise ValueError(f"`rule` must be one of {RULES}. Received: rule={rule!r}")
-        self.threshold = threshold
+        if len(thresholds) > 1 and (max_boxes > 1 or rule != "one_threshold"):
+            raise ValueError(
+                'Several thresholds are for one box a class and rule="one_threshold". '
+                f"Received: threshold={threshold}, max_boxes={max_boxes}, rule={rule!r}"
+            )
+        self.threshold = thresholds if len(thresholds) > 1 else thresholds[0]
         self.max_boxes = max_boxes
         self.rule = rule
         self.boxes_first = boxes_first
 
-    def call(self, maps: Any, class_ids: Any, probabilities: Any, images: Any) -> dict[str, Any]:
-        class_ids = ops.cast(class_ids, "int32")
+    def call(
+        self, maps: Any, class_ids: Any, probabilities: Any, images: Any, localization_maps: Any = None
+    ) -> dict[str, Any]:
+        rows = {"class_activation_maps": maps, "detection_classes": ops.cast(class_ids, "int32")}
+        if localization_maps is not None:
+            rows["localization_maps"] = localization_maps
         thresholds: Any = self.threshold
         if self.rule == "tight_and_loose":
-            rows = [row for row, rank in enumerate(_RANKS) if rank < maps.shape[1]]
-            ranks = [_RANKS[row] for row in rows]
-            maps, class_ids = ops.take(maps, ranks, axis=1), ops.take(class_ids, ranks, axis=1)
-            thresholds = [TIGHT_THRESHOLD if _TIGHT[row] else self.threshold for row in rows]
-        boxes, found = boxes_from_maps(maps, thresholds, self.max_boxes, ops.shape(images)[1:3])
-        batch, classes = ops.shape(maps)[:2]
-        rows = classes * self.max_boxes
+            taken = [row for row, rank in enumerate(_RANKS) if rank < maps.shape[1]]
+            ranks = [_RANKS[row] for row in taken]
+            rows = {name: ops.take(tensor, ranks, axis=1) for name, tensor in rows.items()}
+            thresholds = [TIGHT_THRESHOLD if _TIGHT[row] else self.threshold for row in taken]
+        cut = rows.get("localization_maps", rows["class_activation_maps"])
+        boxes, found = self._boxes(cut, thresholds, ops.shape(images)[1:3])
         if self.max_boxes > 1:
-            maps, class_ids = (ops.repeat(x, self.max_boxes, axis=1) for x in (maps, class_ids))
-        boxes, found = ops.reshape(boxes, (batch, rows, 4)), ops.reshape(found, (batch, rows))
-        detections = {
-            "detection_boxes": boxes,
-            "detection_classes": class_ids,
-            "detection_scores": gather_rows(probabilities, class_ids),
-            "class_activation_maps": maps,
-        }
+            rows = {name: ops.repeat(tensor, self.max_boxes, axis=1) for name, tensor in rows.items()}
+        rows["detection_boxes"] = boxes
+        rows["detection_scores"] = gather_rows(probabilities, rows["detection_classes"])
         if self.boxes_first:
             # All ranks differ: rows with a box, then the others, each in the order they had.
-            rank = ops.arange(rows, dtype="int32") + ops.where(found, 0, rows)
+            count = ops.shape(found)[1]
+            rank = ops.arange(count, dtype="int32") + ops.where(found, 0, count)
             order = ops.argsort(rank, axis=-1)
-            detections = {name: gather_rows(tensor, order) for name, tensor in detections.items()}
-        return {**detections, "num_detections": ops.sum(ops.cast(found, "int32"), axis=1)}
+            rows = {name: gather_rows(tensor, order) for name, tensor in rows.items()}
+        return {**rows, "num_detections": ops.sum(ops.cast(found, "int32"), axis=1)}
+
+    def _boxes(self, maps: Any, thresholds: Any, image_size: Any) -> tuple[Any, Any]:
+        """Boxes (B, R, 4), and which rows have one (B, R)."""
+        batch, classes = ops.shape(maps)[:2]
+        averaged = isinstance(self.threshold, list)
+        if averaged:
+            # One search for all thresholds.
+            maps = ops.repeat(maps, len(thresholds), axis=1)
+            thresholds = ops.tile(ops.convert_to_tensor(thresholds, "float32"), (classes,))
+        boxes, found = boxes_from_maps(maps, thresholds, self.max_boxes, image_size)
+        if averaged:
+            boxes = ops.mean(ops.reshape(boxes, (batch, classes, -1, 4)), axis=2)
+            return boxes, ops.all(ops.reshape(found, (batch, classes, -1)), axis=2)
+        rows = classes * self.max_boxes
+        return ops.reshape(boxes, (batch, rows, 4)), ops.reshape(found, (batch, rows))
 
     def compute_output_spec(
-        self, maps: Any, class_ids: Any, probabilities: Any, images: Any
+        self, maps: Any, class_ids: Any, probabilities: Any, images: Any, localization_maps: Any = None
     ) -> dict[str, Any]:
-        batch, classes, height, width = maps.shape
+        batch, classes, *size_hw = maps.shape
         if self.rule == "tight_and_loose":
             classes = sum(rank < classes for rank in _RANKS)
         rows = None if classes is None else classes * self.max_boxes
-        return {
+        spec = {
             "detection_boxes": keras.KerasTensor((batch, rows, 4)),
             "detection_classes": keras.KerasTensor((batch, rows), dtype="int32"),
             "detection_scores": keras.KerasTensor((batch, rows)),
             "num_detections": keras.KerasTensor((batch,), dtype="int32"),
-            "class_activation_maps": keras.KerasTensor((batch, rows, height, width)),
+            "class_activation_maps": keras.KerasTensor((batch, rows, *size_hw)),
         }
+        if localization_maps is not None:
+            spec["localization_maps"] = keras.KerasTensor((batch, rows, *localization_maps.shape[2:]))
+        return spec
 
     def get_config(self) -> dict[str, Any]:
         config = {

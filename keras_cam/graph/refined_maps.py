@@ -1,0 +1,89 @@
+"""The graph that refines maps: from the images and the classes to maps in [0, 1]."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_cam.graph.classification_head import ClassificationHead
+from keras_cam.graph.flat_graph import flat_graph
+from keras_cam.graph.taps import find_bottleneck, find_taps, halving_phase
+from keras_cam.layers import AffinityRefinement, ClassActivationHead, HalfSteps, InterleavedMaps
+
+
+@dataclass(frozen=True)
+class View:
+    """What the backbone gives for one view of the images: as they are, or mirrored.
+
+    Attributes:
+        features: KerasTensor (B, h, w, C), what the classifier takes.
+        taps: mid-level features.
+        half_steps: the features at the positions in between (3 * B, h, w, C), and what was moved to get
+            them; None if maps stay as coarse as they are.
+    """
+
+    features: Any
+    taps: list[Any]
+    half_steps: tuple[Any, Any] | None
+
+
+class RefinedMaps:
+    """Builds the refined maps of a localizer.
+
+    Args:
+        head: where the classifier's maps come from.
+        taps: names of the layers with mid-level features; None chooses them, see `find_taps`.
+        dense: whether maps are made twice as fine, where the backbone has a tensor to do so at.
+        classifier: gives the maps that are refined.
+        positive_weights: whether it does so with its positive weights only.
+    """
+
+    def __init__(
+        self,
+        head: ClassificationHead,
+        taps: Sequence[str] | None,
+        dense: bool,
+        classifier: ClassActivationHead,
+        positive_weights: bool,
+    ) -> None:
+        graph = flat_graph(keras.Model(head.inputs, head.features, name="backbone"))
+        found = find_taps(graph, taps)
+        tensors = [tap.tensor for tap in found]
+        bottleneck = find_bottleneck(graph) if dense else None
+        if bottleneck is None:
+            self._backbone = keras.Model(graph.inputs, [*tensors, graph.outputs[0]], name="backbone")
+            self._rest = None
+        else:
+            self._backbone = keras.Model(graph.inputs, [*tensors, bottleneck.tensor], name="backbone")
+            self._rest = keras.Model(bottleneck.tensor, graph.outputs[0], name="rest")
+            phase = halving_phase(self._rest)
+            self._half_steps = HalfSteps(phase, name="half_steps")
+            self._interleaved = InterleavedMaps(phase, name="interleaved_maps")
+        self._refinement = AffinityRefinement(found[-1].pooling, name="affinity_refinement")
+        self._classifier, self._positive_weights = classifier, positive_weights
+
+    def view(self, images: Any) -> View:
+        """Run the backbone."""
+        # Without `training=False`, layers that augment images would do so whenever the localizer is called.
+        *taps, last = self._backbone(images, training=False)
+        if self._rest is None:
+            return View(last, taps, None)
+        between = self._rest(self._half_steps(last), training=False)
+        return View(self._rest(last, training=False), taps, (between, last))
+
+    def __call__(self, view: View, chosen: Any) -> Any:
+        """The refined maps of chosen classes (B, K): (B, K, h, w), in [0, 1]."""
+        maps = self._seeds(view.features, chosen)
+        if view.half_steps is not None:
+            between, moved = view.half_steps
+            maps = self._interleaved(maps, self._seeds(between, ops.tile(chosen, (3, 1))), moved)
+        return self._refinement(maps, view.taps)
+
+    def _seeds(self, features: Any, chosen: Any) -> Any:
+        return self._classifier(features, chosen, positive_weights=self._positive_weights)
+
+    def mirrored(self, images: Any, chosen: Any) -> Any:
+        """The same from the mirrored images, mirrored back."""
+        return ops.flip(self(self.view(ops.flip(images, axis=2)), chosen), axis=3)

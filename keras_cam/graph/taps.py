@@ -1,0 +1,176 @@
+"""Mid-level features of a backbone: where they are."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_cam.graph.cursor import sources_of
+
+# By how much these change the size of what they are given; others that have `strides` divide it.
+_ENLARGING = (keras.layers.Conv2DTranspose, keras.layers.UpSampling2D)
+_LEARNED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
+
+# Coarser features decide about classes, and no longer about what belongs together.
+_COARSEST = 16
+
+
+@dataclass(frozen=True)
+class Tap:
+    """A tensor inside a backbone.
+
+    Attributes:
+        tensor: KerasTensor (B, h, w, C).
+        stride: how many pixels of the image one of its positions stood for when the network was trained.
+        pooling: how many times finer it is since strides were taken out (see `keras_cam.graph.dilation`).
+        is_bottleneck: whether all that the features know of the image has passed through this tensor.
+    """
+
+    tensor: Any
+    stride: int
+    pooling: int
+    is_bottleneck: bool
+
+    @property
+    def name(self) -> str:
+        """The name of the layer or operation that made it."""
+        return self.tensor._keras_history.operation.name
+
+
+class NoTapsError(ValueError):
+    """A network has no mid-level features."""
+
+
+def find_taps(backbone: keras.Model, names: Sequence[str] | None = None) -> list[Tap]:
+    """The mid-level features whose affinity refines maps, finest first.
+
+    They are tensors through which everything passes on its way to the features. Of each stride: in a network
+    of residual blocks the last of its narrowest sums, which is where the first stage of that stride ends; in
+    others the last tensor. Of the strides: the two coarsest up to 16, in most networks 8 and 16. The features
+    themselves are none, for they know classes, not objects. In a network whose branches never meet in one
+    tensor (NASNet), whatever adds or concatenates takes the place of such tensors.
+
+    Args:
+        backbone: a functional model without nested ones, from images to features; see `flat_graph`.
+        names: choose the layers instead, finest first.
+
+    Returns:
+        At least one tap.
+
+    Raises:
+        NoTapsError: a `ValueError`, there is no such tensor.
+        ValueError: there is no layer of a name.
+
+    Example:
+
+    >>> backbone = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3))
+    >>> [(tap.name, tap.stride, tap.tensor.shape[-1]) for tap in find_taps(backbone)]
+    [('block_5_add', 8, 32), ('block_9_add', 16, 64)]
+    """
+    taps = [tap for tap in _all_taps(backbone) if tap.tensor is not backbone.outputs[0]]
+    if names is not None:
+        return _named(taps, names)
+    taps = [tap for tap in taps if tap.stride <= _COARSEST]
+    bottlenecks = [tap for tap in taps if tap.is_bottleneck]
+    merged = [tap for tap in taps if len(sources_of(tap.tensor)) > 1]
+    # Of a network like NASNet only the stem is a bottleneck.
+    candidates = max(bottlenecks, merged, key=lambda some: max((tap.stride for tap in some), default=0))
+    strides = sorted({tap.stride for tap in candidates})[-2:]
+    if strides:
+        return [_block_output([tap for tap in candidates if tap.stride == stride]) for stride in strides]
+    raise NoTapsError(
+        'refine="affinity" needs mid-level features: at least one layer between the first convolution and '
+        "the features, of a stride up to 16, or the names of layers in `taps`. "
+        f"Received: a backbone with the layers {[layer.name for layer in backbone.layers]}"
+    )
+
+
+def find_bottleneck(backbone: keras.Model) -> Tap | None:
+    """The last tensor of half the features' stride that everything passes through, if there is one."""
+    *taps, features = _all_taps(backbone)
+    halves = [tap for tap in taps if tap.is_bottleneck and 2 * tap.stride == features.stride]
+    return halves[-1] if halves and features.pooling == 1 else None
+
+
+def halving_phase(tail: keras.Model) -> int:
+    """Which position of each pair a network that halves its input once is centred on: 0 or 1.
+
+    Args:
+        tail: a functional model without nested ones. An input of unknown size is taken to be even.
+    """
+    for operation in tail.operations:
+        window = getattr(operation, "kernel_size", getattr(operation, "pool_size", (1, 1)))[0]
+        if _step(operation) == 2 and window > 1:
+            source = operation._inbound_nodes[-1].input_tensors[0]
+            size = source.shape[1] or 0
+            maker = source._keras_history.operation
+            if operation.padding == "same":
+                before = max(window - 2 + size % 2, 0) // 2
+            elif isinstance(maker, keras.layers.ZeroPadding2D):
+                before = maker.padding[0][0]
+            else:
+                before = 0
+            return ((window - 1) // 2 - before) % 2
+    return 0
+
+
+def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
+    """All tensors that convolutions have made and that have positions, in the order of the graph."""
+    # Of each tensor: its stride, by how much later layers are dilated for lost strides, whether learned.
+    state = {id(tensor): (1.0, 1, False) for tensor in backbone.inputs}
+    nodes = [node for _, level in sorted(backbone._nodes_by_depth.items(), reverse=True) for node in level]
+    uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    uses[id(backbone.outputs[0])] += 1
+    pending = {id(tensor) for tensor in backbone.inputs}
+    for node in nodes:
+        if node.is_input:
+            continue
+        operation = node.operation
+        sources = [state[id(tensor)] for tensor in node.input_tensors]
+        stride = max((source[0] for source in sources), default=1.0) * _step(operation)
+        dilation = max([_dilation(operation), *(source[1] for source in sources)])
+        learned = isinstance(operation, _LEARNED) or any(source[2] for source in sources)
+        for tensor in node.input_tensors:
+            uses[id(tensor)] -= 1
+            if not uses[id(tensor)]:
+                pending.discard(id(tensor))
+        for tensor in node.outputs:
+            state[id(tensor)] = (stride, dilation, learned)
+            if uses[id(tensor)]:
+                pending.add(id(tensor))
+            has_positions = len(tensor.shape) == 4 and learned and stride >= 1
+            if has_positions and not isinstance(operation, keras.layers.ZeroPadding2D):
+                is_bottleneck = pending == {id(tensor)}
+                yield Tap(tensor, int(stride) * dilation, dilation, is_bottleneck)
+
+
+def _step(operation: Any) -> float:
+    """By how much an operation makes what it is given smaller."""
+    if isinstance(operation, keras.layers.UpSampling2D):
+        return 1 / operation.size[0]
+    strides = getattr(operation, "strides", 1)
+    step = strides[0] if isinstance(strides, tuple | list) else strides
+    return 1 / step if isinstance(operation, _ENLARGING) else step
+
+
+def _dilation(operation: Any) -> int:
+    rate = getattr(operation, "dilation_rate", 1)
+    return rate[0] if isinstance(rate, tuple | list) else rate
+
+
+def _block_output(taps: Sequence[Tap]) -> Tap:
+    sums = [tap for tap in taps if isinstance(tap.tensor._keras_history.operation, keras.layers.Add)]
+    narrowest = min((tap.tensor.shape[-1] for tap in sums), default=0)
+    return [tap for tap in sums or taps if not sums or tap.tensor.shape[-1] == narrowest][-1]
+
+
+def _named(taps: Sequence[Tap], names: Sequence[str]) -> list[Tap]:
+    by_name = {tap.name: tap for tap in taps}
+    if not names or not by_name.keys() >= set(names):
+        raise ValueError(
+            f"`taps` must name layers between the first convolution and the features, of {list(by_name)}. "
+            f"Received: taps={names!r}"
+        )
+    return [by_name[name] for name in names]

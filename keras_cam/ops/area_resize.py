@@ -1,0 +1,41 @@
+"""Resizing by areas, as products of small matrices."""
+
+from typing import Any
+
+from keras import ops
+
+
+def area_resize(images: Any, size_hw: tuple[Any, Any]) -> Any:
+    """Resize so that every new position is the mean of the area it covers.
+
+    The whole image is covered whatever the sizes, so means over it stay as they are. Smaller by an integer
+    factor this is average pooling, larger by one it is repetition.
+
+    Args:
+        images: float tensor (B, h, w, C).
+        size_hw: the new height and width, each an int or a scalar integer tensor.
+
+    Returns:
+        Tensor (B, height, width, C).
+
+    Example:
+
+    >>> import numpy as np
+    >>> row = np.array([1.0, 2.0, 7.0, 6.0, 5.0, 0.0], "float32").reshape(1, 1, 6, 1)
+    >>> area_resize(row, (1, 4)).numpy().ravel().tolist()  # of 1.5 each: 1 and half of 2, the rest and 7 …
+    [1.3333333730697632, 5.333333492279053, 5.666666507720947, 1.6666667461395264]
+    """
+    batch, height, width, channels = ops.shape(images)
+    new_height, new_width = size_hw
+    down = ops.matmul(_shares(height, new_height), ops.reshape(images, (batch, height, width * channels)))
+    rows = ops.reshape(down, (batch * new_height, width, channels))
+    across = ops.matmul(_shares(width, new_width), rows)
+    return ops.reshape(across, (batch, new_height, new_width, channels))
+
+
+def _shares(length: Any, new_length: Any) -> Any:
+    """Which part of each new position every old one makes up: (new_length, length), rows that sum to 1."""
+    step = ops.cast(length, "float32") / ops.cast(new_length, "float32")
+    old = ops.arange(length, dtype="float32")
+    start = ops.arange(new_length, dtype="float32")[:, None] * step
+    return ops.relu(ops.minimum(old + 1, start + step) - ops.maximum(old, start)) / step

@@ -1,0 +1,47 @@
+"""How maps are refined, by name. Reading it needs no Keras."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is spread over the affinity of an image, see `keras_cam.layers.AffinityRefinement`.
+
+    Attributes:
+        summary: one line for people.
+        dense: whether the map to be spread is twice as fine as the network makes it.
+        mirrored: whether the mirrored image is localized too, and the mean of both taken.
+    """
+
+    summary: str
+    dense: bool = False
+    mirrored: bool = False
+
+
+RECIPES = {
+    "B32": Recipe("the network's own map"),
+    "B": Recipe("a map twice as fine; about 1.6 times the time", dense=True),
+    "C": Recipe("the same, with the mirrored image; about 3 times", dense=True, mirrored=True),
+}
+
+NONE, AFFINITY, AUTO = "none", "affinity", "auto"
+REFINEMENTS = (NONE, AFFINITY, *RECIPES)
+"""What `refine` may be: the paper's rule; the recipe that gives most for its cost; or a recipe."""
+
+DEFAULT_RECIPE = "B32"
+
+_SUMMARIES = [f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()]
+REFINE_HELP = "; ".join(["none: the paper's rule", f"affinity: {DEFAULT_RECIPE}", *_SUMMARIES])
+"""What they mean, for the command line."""
+
+THRESHOLD = 0.2
+"""The paper's: the part of a class activation map's maximum that a box's pixels exceed."""
+
+REFINED_THRESHOLDS = (0.3, 0.4, 0.5)
+"""Those of a refined map, whose boxes are averaged."""
+
+POSITIVE_WEIGHTS_UP_TO = 100
+"""Classes. With more, maps to be refined take the negative weights of the classifier too."""
+
+REFINED_IMAGE_SIZE = 320
+"""Height and width of the images at which recipes were measured."""

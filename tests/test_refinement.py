@@ -1,0 +1,193 @@
+"""Refined maps: by hand, in every family of networks, saved, in half precision, and on real photos."""
+
+import json
+import os
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+import keras_cam
+from keras_cam import cli
+from keras_cam.export import save_litert, save_saved_model
+from keras_cam.file_localizer import load_localizer
+from keras_cam.graph.flat_graph import flat_graph
+from keras_cam.graph.taps import NoTapsError, find_taps
+from keras_cam.layers import AffinityRefinement, HalfSteps, InterleavedMaps, MapDetections, UnitRange
+from keras_cam.ops.area_resize import area_resize
+from keras_cam.recipes import RECIPES
+
+SMALL = {"classes": 3, "input_shape": (128, 128, 3)}
+FAMILIES = (
+    "alexnet_gap", "vgg16_gap", "googlenet_gap", "nin_gap", "efficientnet_lite0", "resnet50", "resnet50_v2",
+    "densenet121", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "efficientnet_v2_b0",
+    "inception_v3", "xception", "nasnet_mobile",
+)  # fmt: skip
+
+
+def by_hand(maps, features):
+    """The formula of `AffinityRefinement` for features of the size of the map, position by position."""
+    seed = np.maximum(maps, 0) / np.maximum(maps, 0).max()
+    vectors = []
+    for kind in features:
+        flat = kind.reshape(-1, kind.shape[-1])
+        flat = flat - flat.mean(axis=0)
+        vectors.append(flat / np.linalg.norm(flat, axis=1, keepdims=True))
+    refined = np.zeros(seed.size)
+    for i in range(seed.size):
+        weights = [max(np.mean([kind[i] @ kind[j] for kind in vectors]), 0) ** 2 for j in range(seed.size)]
+        refined[i] = np.dot(weights, seed.ravel()) / np.sum(weights)
+    return refined.reshape(maps.shape)
+
+
+def test_maps_are_spread_as_the_formula_says():
+    rng = np.random.default_rng(0)
+    maps = rng.normal(size=(3, 4)).astype("float32")
+    features = [rng.normal(size=(3, 4, channels)).astype("float32") for channels in (5, 2)]
+    refined = AffinityRefinement()(maps[None, None], [kind[None] for kind in features])
+    np.testing.assert_allclose(refined[0, 0], by_hand(maps, features), rtol=1e-4, atol=1e-6)
+
+
+def test_areas_keep_the_mean_whatever_the_sizes():
+    images = np.random.default_rng(0).random((2, 5, 7, 3)).astype("float32")
+    resized = area_resize(images, (3, 4))
+    np.testing.assert_allclose(np.mean(resized, axis=(1, 2)), images.mean(axis=(1, 2)), rtol=1e-5)
+    pooled = keras.layers.AveragePooling2D(2)(images[:, :4, :6])
+    np.testing.assert_allclose(area_resize(images[:, :4, :6], (2, 3)), pooled, rtol=1e-5)
+
+
+@pytest.mark.parametrize("phase", [0, 1])
+def test_half_steps_interleave_to_what_a_dense_network_gives(phase):
+    """Taking every other position halves the input: the map at all positions is the input itself."""
+    fine = np.arange(24, dtype="float32").reshape(1, 4, 6, 1)
+    halved, steps = (x[:, phase::2, phase::2] for x in (fine, np.asarray(HalfSteps(phase)(fine))))
+    maps, between = (np.transpose(x, (0, 3, 1, 2)) for x in (halved, steps))
+    np.testing.assert_array_equal(InterleavedMaps(phase)(maps, between, fine)[0, 0], fine[0, :, :, 0])
+
+
+def test_several_thresholds_give_the_mean_of_their_boxes():
+    maps = np.random.default_rng(0).random((2, 3, 6, 6)).astype("float32")
+    arguments = (np.zeros((2, 3), "int32"), np.full((2, 1), 0.5, "float32"), np.zeros((2, 48, 48, 3)))
+    each = [MapDetections(one, boxes_first=False)(maps, *arguments)["detection_boxes"] for one in (0.3, 0.5)]
+    both = MapDetections([0.3, 0.5], boxes_first=False)(maps, *arguments)
+    np.testing.assert_allclose(both["detection_boxes"], np.mean(each, axis=0), atol=1e-6)
+    with pytest.raises(ValueError, match="Several thresholds are for one box a class"):
+        MapDetections([0.3, 0.5], max_boxes=2)
+
+
+def test_a_constant_map_has_no_refined_box():
+    flat = UnitRange()([np.full((1, 2, 3, 3), 0.25, "float32")])
+    assert np.max(flat) == 0
+    refined = AffinityRefinement()(np.full((1, 1, 3, 3), -1.0, "float32"), [np.ones((1, 3, 3, 2), "float32")])
+    assert np.isfinite(refined).all()
+    assert np.max(refined) == 0
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_can_be_refined(name, randomize, photos):
+    model = randomize(keras_cam.build_model(name, **SMALL))
+    images = photos(2, 128, 128)
+    plain = keras_cam.build_localizer(model, class_ids=[2, 0, 1])(images)
+    localizer = keras_cam.build_localizer(model, class_ids=[2, 0, 1], refine="affinity")
+    first, second = localizer(images), localizer(images)
+    for key, values in first.items():
+        assert np.isfinite(values).all(), key
+        np.testing.assert_array_equal(values, second[key], err_msg=key)
+        assert values.shape == (2, *localizer.output[key].shape[1:]), key
+    for key in ("detection_scores", "class_activation_maps"):  # refinement leaves the classifier alone
+        np.testing.assert_allclose(first[key], plain[key], rtol=1e-3, atol=1e-3, err_msg=key)
+    refined = np.asarray(first["localization_maps"])
+    assert refined.min() >= 0
+    assert refined.max() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipes_save_and_take_other_classes_and_half_precision(recipe, randomize, photos, tmp_path):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    model = randomize(keras_cam.build_model("mobilenet_v2", classes=4, input_shape=(64, 96, 3)))
+    localizer = keras_cam.build_localizer(model, refine=recipe, class_ids="input")
+    inputs = {"images": photos(2, 64, 96), "class_ids": np.array([[3], [1]], "int32")}
+    expected = localizer(inputs)
+    assert expected["localization_maps"].shape == (2, 1, 4, 6)
+    assert expected["localization_maps"].dtype == "float32"
+    localizer.save(tmp_path / "localizer.keras")
+    again = keras.models.load_model(tmp_path / "localizer.keras")(inputs)
+    for key, values in expected.items():
+        np.testing.assert_array_equal(again[key], values, err_msg=key)
+
+
+def test_taps_are_found_in_nested_backbones_and_can_be_named(randomize):
+    inside = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3))
+    model = keras.Sequential(
+        [keras.Input((64, 64, 3)), keras.layers.Rescaling(1 / 255), inside]
+        + [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    )
+    head = keras_cam.find_classification_head(model)
+    graph = flat_graph(keras.Model(head.inputs, head.features))
+    assert [(tap.name, tap.stride) for tap in find_taps(graph)] == [("block_5_add", 8), ("block_9_add", 16)]
+    named = keras_cam.build_localizer(model, refine="affinity", taps=["block_3_expand_relu"])
+    assert named.output["localization_maps"].shape[2:] == (16, 16)
+    with pytest.raises(ValueError, match=r"`taps` must name layers .*Received: taps=\['nothing'\]"):
+        keras_cam.build_localizer(model, refine="affinity", taps=["nothing"])
+
+
+def test_what_cannot_be_refined_is_refused_and_the_command_falls_back(tmp_path, capsys):
+    images = keras.Input((32, 32, 3))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.AveragePooling2D(4)(images))
+    model = keras.Model(images, keras.layers.Dense(2)(pooled))
+    with pytest.raises(NoTapsError, match='refine="affinity" needs mid-level features'):
+        keras_cam.build_localizer(model, refine="affinity")
+    with pytest.raises(ValueError, match=r"`refine` must be one of .*'B32'.*Received: refine='more'"):
+        keras_cam.build_localizer(model, refine="more")
+    with pytest.raises(ValueError, match=r"`taps` and `positive_weights` are for refined maps"):
+        keras_cam.build_localizer(model, taps=["a"])
+    model.save(tmp_path / "plain.keras")
+    keras.utils.save_img(tmp_path / "photo.png", np.eye(32)[..., None] * [255, 0, 0])
+    arguments = ["localize", str(tmp_path / "photo.png"), "--model", str(tmp_path / "plain.keras"), "--json"]
+    assert cli.main(arguments) == 0
+    assert cli.main([*arguments, "--refine", "B32"]) == 2
+    assert "needs mid-level features" in capsys.readouterr().err
+
+
+def test_small_heads_are_refined_by_what_speaks_for_a_class(randomize, photos):
+    small = randomize(keras_cam.build_model("mobilenet_v2", **SMALL))
+    large = randomize(keras_cam.build_model("mobilenet_v2", **{**SMALL, "classes": 101}))
+    images = photos(1, 128, 128)
+
+    def maps(model, positive):
+        localizer = keras_cam.build_localizer(model, class_ids=[0], refine="B32", positive_weights=positive)
+        return np.asarray(localizer(images)["localization_maps"])
+
+    np.testing.assert_array_equal(maps(small, None), maps(small, True))
+    np.testing.assert_array_equal(maps(large, None), maps(large, False))
+    assert np.abs(maps(small, True) - maps(small, False)).max() > 0.01
+
+
+@pytest.mark.skipif("KERAS_CAM_DATA" not in os.environ, reason="needs KERAS_CAM_DATA")
+def test_refinement_beats_plain_maps_on_photos(capsys):
+    data = Path(os.environ["KERAS_CAM_DATA"]) / "ilsvrc_val_dev"
+    figures = {}
+    for refine in ("none", "B32"):
+        assert (
+            cli.main(["evaluate", "--data", str(data), "--limit", "128", "--refine", refine, "--json"]) == 0
+        )
+        figures[refine] = json.loads(capsys.readouterr().out)["gt_known_accuracy"]
+    assert figures["B32"] > figures["none"] + 0.03
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_refined_localizers_are_exported_as_they_are(recipe, randomize, photos, tmp_path):
+    model = randomize(keras_cam.build_model("mobilenet_v2", classes=4, input_shape=(64, 64, 3)))
+    localizer = keras_cam.build_localizer(model, top_k=2, refine=recipe)
+    images = photos(2, 64, 64)
+    expected = localizer(images)
+    save_saved_model(localizer, tmp_path / "cam" / "1")
+    exported = [
+        load_localizer(tmp_path / "cam"),
+        load_localizer(save_litert(localizer, tmp_path / "cam.tflite")),
+    ]
+    for outputs in (one.localize(images) for one in exported):
+        assert set(outputs) == set(expected)
+        for key, values in expected.items():
+            np.testing.assert_allclose(outputs[key], values, rtol=1e-3, atol=1e-3, err_msg=key)
