@@ -40,15 +40,12 @@ class NumberedSeeds(keras.random.SeedGenerator):
 
 
 def image_layers(augmentation: Augmentation) -> list[keras.layers.Layer]:
-    """The layers that change each image on its own, in order.
+    """The layers that change the pixels of each image on its own; crops and mirroring come with reading.
 
     References:
-        Krizhevsky et al., NIPS 2012, section 4.1 (mirroring); Howard, 2013, arXiv:1312.5402 (colours);
-        `keras_cam.training.hide_and_seek`.
+        Howard, 2013, arXiv:1312.5402 (colours); `keras_cam.training.hide_and_seek`.
     """
     layers: list[keras.layers.Layer] = []
-    if augmentation.flip:
-        layers.append(keras.layers.RandomFlip("horizontal"))
     if augmentation.color:
         layers.append(keras.layers.RandomBrightness(augmentation.color / 2))
         layers.append(keras.layers.RandomContrast(augmentation.color))
@@ -73,13 +70,16 @@ def batch_layer(augmentation: Augmentation) -> keras.layers.Layer | None:
     return keras.layers.CutMix(augmentation.cutmix) if augmentation.cutmix else None
 
 
-def augment_image(layers: Sequence[keras.layers.Layer], image: Any, number: Any) -> Any:
-    """One image (H, W, 3), float32 in 0..255, changed by the layers as its number wants it."""
-    seeds = NumberedSeeds(number)
-    images = image[None]
-    for layer in layers:
-        images = layer.transform_images(images, layer.get_random_transformation(images, seed=seeds))
-    return images[0]
+def augment_images(layers: Sequence[keras.layers.Layer], images: Any, numbers: Any) -> Any:
+    """Images (B, H, W, 3), float32 in 0..255, each changed by the layers as its number (B,) wants it."""
+
+    def augment(one: tuple[Any, Any]) -> Any:
+        image, seeds = one[0][None], NumberedSeeds(one[1])
+        for layer in layers:
+            image = layer.transform_images(image, layer.get_random_transformation(image, seed=seeds))
+        return image[0]
+
+    return tf.map_fn(augment, (images, numbers), fn_output_signature=images.dtype)
 
 
 def mix_batch(layer: keras.layers.Layer, images: Any, labels: Any, number: Any) -> tuple[Any, Any]:

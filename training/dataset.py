@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_cam.data import AnnotatedImages, AnnotationError, to_dataset
 from keras_cam.images import ImageError
-from keras_cam.training.augmentation import augment_image, batch_layer, image_layers, mix_batch
+from keras_cam.training.augmentation import augment_images, batch_layer, image_layers, mix_batch
 from keras_cam.training.config import Augmentation
 from keras_cam.training.image_crop import ImageCrops
 from keras_cam.training.image_order import ImageOrder
@@ -30,6 +30,9 @@ class TrainingImages:
         keep: whether decoded images stay in memory.
 
     Attributes:
+        annotated: the images.
+        size_hw: height and width that they get.
+        order: which one comes when.
         failures: for each image that could not be read, what is wrong. The next readable image of the data
             set stands in for it.
     """
@@ -48,7 +51,7 @@ class TrainingImages:
         self.annotated = annotated
         self.order = ImageOrder(len(annotated), batch_size, seed)
         self.failures: dict[str, str] = {}
-        self._size_hw = size_hw
+        self.size_hw = size_hw
         self._labels = one_hot_labels(annotated, multi_label)
         weights = np.ones(len(annotated.class_names)) if class_weights is None else class_weights
         self._weights = weights.astype(np.float32)[annotated.labels]
@@ -81,54 +84,56 @@ class TrainingImages:
             (B, classes) and float32 (B,).
         """
         share = self.order.batch_size // workers
+        size = share // devices
         layers, mixing = image_layers(augmentation), batch_layer(augmentation)
 
-        def read(place: Any) -> tuple[np.ndarray, np.ndarray, np.float32, np.int32]:
-            step, place = divmod(int(place), share)
-            return self._read(step * self.order.batch_size + worker * share + place, augmentation)
+        def read(first: Any) -> tuple[np.ndarray, ...]:
+            step, place = divmod(int(first), share)
+            return self._read(step * self.order.batch_size + worker * share + place, size, augmentation)
 
         @tf.autograph.experimental.do_not_convert
-        def load(place: Any) -> tuple[Any, ...]:
+        def load(first: Any) -> tuple[Any, ...]:
             types = (tf.uint8, tf.float32, tf.float32, tf.int32)
-            pixels, labels, weight, number = tf.numpy_function(read, [place], types, stateful=False)
-            pixels.set_shape((*self._size_hw, 3))
-            labels.set_shape((len(self.annotated.class_names),))
-            weight.set_shape(())
-            number.set_shape(())
-            image = tf.cast(pixels, tf.float32)
-            return augment_image(layers, image, number) if layers else image, labels, weight, number
-
-        @tf.autograph.experimental.do_not_convert
-        def mix(images: Any, labels: Any, weights: Any, numbers: Any) -> tuple[Any, ...]:
+            pixels, labels, weights, numbers = tf.numpy_function(read, [first], types, stateful=False)
+            pixels.set_shape((size, *self.size_hw, 3))
+            labels.set_shape((size, self._labels.shape[1]))
+            weights.set_shape((size,))
+            numbers.set_shape((size,))
+            images = tf.cast(pixels, tf.float32)
+            if layers:
+                images = augment_images(layers, images, numbers)
             if mixing is not None:
                 images, labels = mix_batch(mixing, images, labels, numbers[0])
             return images, labels, weights
 
-        places = tf.data.Dataset.range(first_step * share, last_step * share)
-        images = places.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        batches = images.batch(share // devices, drop_remainder=True)
-        return batches.map(mix, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(
-            tf.data.AUTOTUNE
-        )
+        # A call reads a batch: the time of calling Python is that of decoding a small image.
+        firsts = tf.data.Dataset.range(first_step * share, last_step * share, size)
+        batches = firsts.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return batches.prefetch(tf.data.AUTOTUNE)
 
-    def _read(
-        self, position: int, augmentation: Augmentation
-    ) -> tuple[np.ndarray, np.ndarray, np.float32, np.int32]:
-        """The image at a position of the order, or the next one that can be read."""
-        epoch, index = self.order.at(position)
-        rng = np.random.default_rng((self.order.seed, epoch, index))
-        number = np.int32(rng.integers(2**31))
+    def _read(self, position: int, count: int, augmentation: Augmentation) -> tuple[np.ndarray, ...]:
+        """The images from a position of the order on: pixels, labels, weights, and the number of each."""
+        pixels = np.empty((count, *self.size_hw, 3), np.uint8)
+        numbers = np.empty(count, np.int32)
+        chosen = np.empty(count, np.int64)
+        for row in range(count):
+            epoch, index = self.order.at(position + row)
+            rng = np.random.default_rng((self.order.seed, epoch, index))
+            numbers[row] = rng.integers(2**31)
+            chosen[row] = self._read_one(index, augmentation, rng, pixels[row])
+        return pixels, self._labels[chosen], self._weights[chosen], numbers
+
+    def _read_one(
+        self, index: int, augmentation: Augmentation, rng: np.random.Generator, pixels: np.ndarray
+    ) -> int:
+        """Reads an image, or else the next one that can be read, and tells which one it was."""
         for candidate in range(index, index + len(self.annotated)):
             image = self.annotated[candidate % len(self.annotated)]
             try:
-                pixels = self._crops.read(
-                    image, self._size_hw, rng, augmentation.crop_scale, augmentation.crop_ratio
-                )
+                pixels[:] = self._crops.read(image, self.size_hw, augmentation, rng)
+                return candidate % len(self.annotated)
             except ImageError as error:
                 self.failures[image.name] = str(error)
-                continue
-            label = candidate % len(self.annotated)
-            return pixels, self._labels[label], self._weights[label], number
         raise ValueError("no readable image")  # `check_readable` says it better
 
     def check_readable(self) -> None:
@@ -149,15 +154,15 @@ class TrainingImages:
         def read(index: Any) -> tuple[np.ndarray, np.float32]:
             try:
                 image = self.annotated[int(index)]
-                return self._crops.read(image, self._size_hw, np.random.default_rng(0), None), np.float32(1)
+                return self._crops.read(image, self.size_hw), np.float32(1)
             except ImageError as error:
                 self.failures[image.name] = str(error)
-                return np.zeros((*self._size_hw, 3), np.uint8), np.float32(0)
+                return np.zeros((*self.size_hw, 3), np.uint8), np.float32(0)
 
         @tf.autograph.experimental.do_not_convert
         def load(index: Any, labels: Any, weight: Any) -> tuple[Any, ...]:
             pixels, readable = tf.numpy_function(read, [index], (tf.uint8, tf.float32), stateful=False)
-            pixels.set_shape((*self._size_hw, 3))
+            pixels.set_shape((*self.size_hw, 3))
             readable.set_shape(())
             return tf.cast(pixels, tf.float32), labels, weight * readable
 

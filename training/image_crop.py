@@ -13,11 +13,13 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cam.data import AnnotatedImage
+from keras_cam.training.config import Augmentation
 
 # ymin, xmin, height, width in pixels.
 Window = tuple[int, int, int, int]
 
 _ATTEMPTS = 10
+_UNCHANGED = Augmentation()
 
 
 def random_window(
@@ -57,35 +59,36 @@ def random_window(
     return (height - h) // 2, (width - w) // 2, h, w
 
 
-def jpeg_size(encoded: bytes) -> tuple[int, int] | None:
-    """Height and width of a whole, upright JPEG file; None for any other, which Pillow has to look at.
+def is_plain_jpeg(encoded: bytes) -> bool:
+    """Whether bytes look like a whole, upright JPEG file; Pillow has to look at any other.
 
     Example:
-        >>> jpeg_size(b"no photo") is None
-        True
+        >>> is_plain_jpeg(b"no photo")
+        False
     """
-    if not encoded.startswith(b"\xff\xd8") or not encoded.rstrip(b"\0").endswith(b"\xff\xd9"):
-        return None
+    if not encoded.startswith(b"\xff\xd8") or not encoded.endswith(b"\xff\xd9"):
+        return False
+    if b"Exif\0" not in encoded[:65536]:
+        return True
     with suppress(Exception):  # a decoder raises nearly anything on bytes it does not expect
-        if b"Exif\0" in encoded[:65536] and Image.open(io.BytesIO(encoded)).getexif().get(0x0112, 1) != 1:
-            return None
-        height, width, _ = tf.io.extract_jpeg_shape(encoded).numpy().tolist()
-        return height, width
-    return None
+        return Image.open(io.BytesIO(encoded)).getexif().get(0x0112, 1) == 1
+    return False
 
 
-def decode_window(encoded: bytes, window: Window) -> np.ndarray | None:
-    """A part of a JPEG file, uint8 (height, width, 3); None if it cannot be decoded."""
-    with suppress(tf.errors.InvalidArgumentError):
-        return tf.io.decode_and_crop_jpeg(encoded, window, channels=3).numpy()
-    return None
+def decode_window(encoded: bytes, window: Window) -> np.ndarray:
+    """A part of a JPEG file, uint8 (height, width, 3).
+
+    Raises:
+        tf.errors.InvalidArgumentError: if it cannot be decoded, or is smaller.
+    """
+    return tf.io.decode_and_crop_jpeg(encoded, window, channels=3).numpy()
 
 
 def resize(pixels: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Resizes uint8 pixels: down by the mean over areas, so that no pixel is left out; up bicubically."""
+    """Resizes uint8 pixels: down by the mean over areas, so that no pixel is left out; up bilinearly."""
     height, width = size_hw
     shrinks = pixels.shape[0] >= height and pixels.shape[1] >= width
-    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC)
+    return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 class ImageCrops:
@@ -102,27 +105,43 @@ class ImageCrops:
         self,
         image: AnnotatedImage,
         size_hw: tuple[int, int],
-        rng: np.random.Generator,
-        scale: tuple[float, float] | None,
-        ratio: tuple[float, float] = (3 / 4, 4 / 3),
+        augmentation: Augmentation = _UNCHANGED,
+        rng: np.random.Generator | None = None,
     ) -> np.ndarray:
-        """A random part of an image, or with `scale=None` all of it, resized: uint8 (height, width, 3).
+        """An image, or a random part of it if there is an augmentation that wants one, resized.
+
+        Args:
+            image: the image.
+            size_hw: height and width that it gets.
+            augmentation: of which only crops and mirroring happen here.
+            rng: where chance comes from.
+
+        Returns:
+            uint8 (height, width, 3), RGB.
 
         Raises:
             ImageError: if the image cannot be read.
         """
-        encoded = None if self._kept is not None else image.encoded()
-        photo_hw = None if encoded is None else jpeg_size(encoded)
-        if encoded is not None and photo_hw is not None:
-            window = (0, 0, *photo_hw) if scale is None else random_window(rng, photo_hw, scale, ratio)
-            part = decode_window(encoded, window)
-            if part is not None:
-                return resize(part, size_hw)
+        draw = np.random.default_rng(0) if rng is None else rng
+        mirrored = augmentation.flip and draw.random() < 0.5
+        part = self._part(image, augmentation, draw)
+        return resize(part[:, ::-1] if mirrored else part, size_hw)
+
+    def _part(
+        self, image: AnnotatedImage, augmentation: Augmentation, rng: np.random.Generator
+    ) -> np.ndarray:
+        scale, ratio = augmentation.crop_scale, augmentation.crop_ratio
+        encoded = image.encoded() if self._kept is None else None
+        if encoded is not None and is_plain_jpeg(encoded):
+            with suppress(tf.errors.InvalidArgumentError):
+                height, width = image.size_wh[::-1] if image.size_wh else _jpeg_size(encoded)
+                window = random_window(rng, (height, width), scale, ratio) if scale else (0, 0, height, width)
+                return decode_window(encoded, window)
         photo = self._photo(image)
         if scale is None:
-            return resize(photo, size_hw)
+            return photo
         y, x, height, width = random_window(rng, photo.shape[:2], scale, ratio)
-        return resize(photo[y : y + height, x : x + width], size_hw)
+        return photo[y : y + height, x : x + width]
 
     def _photo(self, image: AnnotatedImage) -> np.ndarray:
         if self._kept is None:
@@ -130,3 +149,8 @@ class ImageCrops:
         if image.name not in self._kept:
             self._kept[image.name] = image.read()
         return self._kept[image.name]
+
+
+def _jpeg_size(encoded: bytes) -> tuple[int, int]:
+    height, width, _ = tf.io.extract_jpeg_shape(encoded).numpy().tolist()
+    return height, width

@@ -81,8 +81,8 @@ def compiles(session: Session) -> bool:
         return not several and bool(tf.config.list_logical_devices("GPU"))
     if session.config.jit_compile and several:
         raise ConfigError(
-            '`jit_compile` must be False or "auto" on several devices, which exchange gradients in the '
-            "middle of a step. Received: jit_compile=True"
+            '`jit_compile` must be False or "auto" on several devices, whose gradients meet inside a step. '
+            "Received: jit_compile=True"
         )
     return session.config.jit_compile
 
