@@ -1,0 +1,83 @@
+"""What refining maps costs: a localizer with `refine="affinity"` against the same without, in one run.
+
+    python benchmarks/refinement_cost.py [--models efficientnet_lite0 ...] [--batch-sizes 1 8] [--size 320]
+
+Both take images of the same size and run inside `tf.function`, and as LiteRT files on one thread, by turns.
+Two ratios are printed: of the median times, and of the shortest, which other work disturbs least.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+
+from keras_cam.quiet_tensorflow import import_quietly
+
+import_quietly()
+
+import numpy as np  # noqa: E402
+import tensorflow as tf  # noqa: E402
+from skimage import data  # noqa: E402
+
+import keras_cam  # noqa: E402
+from keras_cam.export import save_litert  # noqa: E402
+from keras_cam.runtime import LiteRTLocalizer  # noqa: E402
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--models", nargs="+", default=("efficientnet_lite0", "resnet50"))
+    parser.add_argument("--batch-sizes", nargs="+", type=int, default=(1, 8))
+    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--seconds", type=float, default=20.0, help="for each line")
+    arguments = parser.parse_args()
+    print(
+        f"{'model':<20} {'runs in':<12} {'batch':>5} {'plain':>12} {'refined':>12} {'medians':>8} {'best':>6}"
+    )
+    for name in arguments.models:
+        pretrained = "imagenet" if name.startswith("efficientnet_lite") else None
+        shape = (arguments.size, arguments.size, 3)
+        model = keras_cam.build_model(name, weights=pretrained, input_shape=shape)
+        localizers = [keras_cam.build_localizer(model, refine=refine) for refine in ("none", "affinity")]
+        for batch_size in arguments.batch_sizes:
+            images = tf.repeat(tf.image.resize(data.chelsea(), shape[:2])[None], batch_size, axis=0)
+            calls = {
+                "tf.function": [tf.function(one) for one in localizers],
+                "LiteRT": [litert(one, batch_size) for one in localizers],
+            }
+            for kind, pair in calls.items():
+                report(f"{name:<20} {kind:<12} {batch_size:>5}", measure(pair, images, arguments.seconds))
+
+
+def litert(localizer, batch_size: int) -> Callable:
+    with tempfile.TemporaryDirectory() as folder:
+        file = save_litert(localizer, f"{folder}/cam.tflite", batch_size=batch_size)
+        return LiteRTLocalizer(file, threads=1).localize
+
+
+def measure(calls: list[Callable], images: tf.Tensor, seconds: float) -> list[list[float]]:
+    """Seconds of each call, plain and refined."""
+    times: list[list[float]] = [[], []]
+    for call in calls:
+        call(images)
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end or len(times[0]) < 10:
+        for call, kept in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            tf.nest.map_structure(np.asarray, call(images))
+            kept.append(time.perf_counter() - start)
+    return times
+
+
+def report(label: str, times: list[list[float]]) -> None:
+    plain, refined = (statistics.median(one) for one in times)
+    best = min(times[1]) / min(times[0])
+    print(
+        f"{label} {plain * 1e3:>9.2f} ms {refined * 1e3:>9.2f} ms {refined / plain:>8.3f} {best:>6.3f}",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    main()
