@@ -37,7 +37,11 @@ def labels_file(tmp_path_factory):
 def exported(model_file, labels_file, tmp_path_factory):
     """What the command wrote, by format."""
     folder = tmp_path_factory.mktemp("exported")
-    outputs = {"saved_model": folder / "colours", "onnx": folder / "colours.onnx"}
+    outputs = {
+        "saved_model": folder / "colours",
+        "litert": folder / "colours.tflite",
+        "onnx": folder / "colours.onnx",
+    }
     for name, output in outputs.items():
         arguments = ["--model", model_file, "--format", name, "--output", output, "--labels", labels_file]
         assert cli.main(["export", *map(str, arguments), "--top-k", "2"]) == 0
@@ -63,7 +67,7 @@ def run_json(capsys, *arguments):
     return [json.loads(line) for line in out.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["saved_model", "onnx"])
+@pytest.mark.parametrize("name", ["saved_model", "litert", "onnx"])
 def test_an_exported_model_localizes_like_the_one_it_was_made_from(
     capsys, exported, model_file, labels_file, photos, name
 ):
@@ -80,7 +84,7 @@ def test_an_exported_model_localizes_like_the_one_it_was_made_from(
             assert one["box_xyxy"] == (another["box_xyxy"] and pytest.approx(another["box_xyxy"], abs=0.02))
 
 
-@pytest.mark.parametrize("name", ["saved_model", "onnx"])
+@pytest.mark.parametrize("name", ["saved_model", "litert", "onnx"])
 def test_an_exported_model_is_evaluated_like_the_one_it_was_made_from(
     capsys, exported, model_file, photos, name
 ):
@@ -111,6 +115,9 @@ def test_each_export_is_a_new_version_with_what_a_server_needs(capsys, exported,
         (["--format", "flatbuffer", "--output", "x"], "invalid choice: 'flatbuffer' (choose from"),
         (["--format", "onnx", "--output", "x.pb"], "`path` must end in .onnx. Received: path='x.pb'"),
         (["--format", "onnx"], "the following arguments are required: --output"),
+        (["--format", "litert", "--output", "x.pb"], "`path` must end in .tflite. Received: path='x.pb'"),
+        (["--format", "litert", "--output", "x.tflite", "--quantization", "int8"], "`representative_data`"),
+        (["--format", "onnx", "--output", "x.onnx", "--quantization", "int8"], "go with --format litert"),
         (["--format", "onnx", "--output", f"{__file__}/x.onnx"], f"--output {__file__}/x.onnx: "),
         (["--format", "saved_model", "--output", f"{__file__}/x"], f"--output {__file__}/x: Not a directory"),
         (["--format", "saved_model", "--output", "1"], "`path` must be a new version"),

@@ -23,6 +23,8 @@ from keras_cam.recipes import NONE
 if TYPE_CHECKING:
     import keras
 
+QUANTIZATIONS = ("float16", "dynamic", "int8", "int8_full")
+
 
 def add_parser(commands: Any) -> None:
     """Adds the command to those of `keras-cam`."""
@@ -43,12 +45,28 @@ def add_parser(commands: Any) -> None:
     add_refine(parser, NONE)
     add_threshold(parser)
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument(
+        "--quantization",
+        choices=QUANTIZATIONS,
+        help="of litert: which numbers become smaller; help(keras_cam.export.save_litert) tells all",
+    )
+    parser.add_argument(
+        "--representative-data",
+        type=Path,
+        metavar="DIR",
+        help="for int8 and int8_full: 100 photos or so like those that the model is going to see",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Exports the model and names the files."""
     labels = read_labels(args.labels)
     check_model(args.model)
+    if args.format != "litert" and (args.quantization or args.representative_data):
+        raise UsageError(
+            "--quantization and --representative-data go with --format litert. "
+            f"Received: --format {args.format}"
+        )
     import_quietly()
 
     _, save = FORMATS[args.format]
@@ -83,8 +101,18 @@ def _save_onnx(
     return [save_onnx(localizer, args.output, labels)]
 
 
+def _save_litert(
+    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
+) -> Sequence[Path]:
+    from keras_cam.export import save_litert
+
+    quantized = {"quantization": args.quantization, "representative_data": args.representative_data}
+    return [save_litert(localizer, args.output, labels, **quantized)]
+
+
 # The formats: what they are for, and the function that writes them and returns what it has written.
 FORMATS: dict[str, tuple[str, Callable[..., Sequence[Path]]]] = {
     "saved_model": ("for TensorFlow Serving and TensorFlow; PATH is the model's folder", _save_saved_model),
+    "litert": ("for phones and Python without TensorFlow; PATH is a .tflite file", _save_litert),
     "onnx": ("for ONNX Runtime and OpenVINO; PATH is a .onnx file", _save_onnx),
 }
