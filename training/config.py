@@ -1,7 +1,6 @@
 """What a training run is told: a frozen dataclass, checked when it is made."""
 
 import dataclasses
-import importlib.util
 import json
 from ast import literal_eval
 from collections.abc import Iterable, Mapping
@@ -9,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
+from runpy import run_path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -326,17 +326,14 @@ def load_config(source: str | Path, overrides: Iterable[str] = ()) -> TrainingCo
 
 def _get_config(source: str) -> TrainingConfig:
     if source in list_configs():
-        module: Any = import_module(f"keras_cam.training.configs.{source}")
+        found = vars(import_module(f"keras_cam.training.configs.{source}"))
     elif source.endswith(".py") and Path(source).is_file():
-        spec = importlib.util.spec_from_file_location("training_config", source)
-        assert spec is not None and spec.loader is not None  # noqa: PT018
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        found = run_path(source)
     else:
         raise ConfigError(
             f"`config` must be a Python file or one of {', '.join(list_configs())}. Received: {source}"
         )
-    config = module.get_config() if hasattr(module, "get_config") else None
+    config = found["get_config"]() if "get_config" in found else None
     if not isinstance(config, TrainingConfig):
         raise ConfigError(
             f"{source} must have a function `get_config()` that returns a `TrainingConfig`. "
