@@ -19,7 +19,7 @@ def import_quietly(start_devices: bool = True) -> None:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GLOG_minloglevel", "2")
-    with _stderr_held_back():
+    with stderr_held_back():
         import keras  # noqa: F401
         import tensorflow as tf
 
@@ -29,7 +29,7 @@ def import_quietly(start_devices: bool = True) -> None:
 
 
 @contextmanager
-def _stderr_held_back() -> Iterator[None]:
+def stderr_held_back() -> Iterator[None]:
     """Keeps what is written to file descriptor 2, and shows it only if the body fails."""
     sys.stderr.flush()
     terminal = os.dup(2)

@@ -156,6 +156,7 @@ def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
     try:
         interpreter = Interpreter(str(path), num_threads=threads)
         signatures = list(interpreter.get_signature_list())
+        interpreter.allocate_tensors()  # here, and not at the first image, LiteRT has its say
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
     if not set(_SIGNATURES) <= set(signatures):

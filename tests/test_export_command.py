@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -140,3 +142,20 @@ def test_wrong_usage_is_status_2_and_one_clear_message(
     assert message in err
     assert "Traceback" not in err
     assert os.listdir(tmp_path) == ["1"]
+
+
+def test_a_litert_file_localizes_without_tensorflow_and_without_a_word(exported, photos):
+    code = """
+import sys
+from keras_cam.cli import main
+status = main(["localize", "--json", *sys.argv[1:]])
+heavy = {"tensorflow", "keras"} & set(sys.modules)
+assert (status, heavy) == (0, set()), (status, heavy)
+"""
+    arguments = [str(photos / "green"), "--model", str(exported["litert"])]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    [record] = map(json.loads, done.stdout.splitlines())
+    assert record["detections"][0]["label"] == "green"

@@ -3,7 +3,7 @@
 import argparse
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ from keras_cam.commands.usage import (
     read_labels,
 )
 from keras_cam.console import complain, picture_paths, print_localizations, progress
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_tensorflow import import_quietly, stderr_held_back
 from keras_cam.recipes import AUTO
+from keras_cam.records import Localization
 
 if TYPE_CHECKING:
-    from keras_cam.records import Localization
+    from keras_cam.records import FailedImage
 
 
 def add_parser(commands: Any) -> None:
@@ -93,17 +94,11 @@ def localize_photos(
     if output:
         _make_folder(output)
         pictures = picture_paths(files, output)
-    import_quietly()
-
-    from keras_cam.file_localizer import FailedImage, localize_files
-
-    localizer = load_model(model, top_k, threshold, refine)
-    names = _fitting_labels(localizer, labels, labels_file)
-    results = localize_files(localizer, files, names, model, batch_size)
+    results = _localize(files, model, labels, labels_file, batch_size, (top_k, threshold, refine))
     done = []
     with progress(len(files)) as advance:
         for picture, result in zip(pictures, results, strict=True):
-            if isinstance(result, FailedImage):
+            if not isinstance(result, Localization):
                 complain(result.error)
             elif picture is None or _draw(result, picture):
                 done.append(result)
@@ -115,6 +110,30 @@ def localize_photos(
         if done:
             print(f"Pictures: {output}{os.sep}")
     return DONE if len(done) == len(files) else SOME_FAILED
+
+
+def _localize(
+    files: Sequence[Path],
+    model: str,
+    labels: Sequence[str] | None,
+    labels_file: Path | None,
+    batch_size: int,
+    options: tuple[int, float | None, str],
+) -> "Iterable[Localization | FailedImage]":
+    """The result of each file, as a LiteRT file gives it without TensorFlow, or TensorFlow in batches."""
+    if model.endswith(".tflite"):
+        from keras_cam import runtime
+
+        with stderr_held_back():  # LiteRT greets
+            lite = load_model(model)
+        return runtime.localize_files(lite, files, _fitting_labels(lite, labels, labels_file), model)
+    import_quietly()
+
+    from keras_cam.file_localizer import localize_files
+
+    localizer = load_model(model, *options)
+    names = _fitting_labels(localizer, labels, labels_file)
+    return localize_files(localizer, files, names, model, batch_size)
 
 
 def _photos(path: Path, output: Path | None) -> Sequence[Path]:
