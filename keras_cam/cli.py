@@ -6,11 +6,22 @@ import sys
 from collections.abc import Sequence
 
 import keras_cam
-from keras_cam.commands import demo, evaluate, export, features, finegrained, localize, models, train, units
+from keras_cam.commands import (
+    benchmark,
+    demo,
+    evaluate,
+    export,
+    features,
+    finegrained,
+    localize,
+    models,
+    train,
+    units,
+)
 from keras_cam.commands.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.console import complain
 
-COMMANDS = (localize, demo, train, evaluate, export, models, features, finegrained, units)
+COMMANDS = (localize, demo, train, evaluate, export, models, features, benchmark, finegrained, units)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
