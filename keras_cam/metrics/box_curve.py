@@ -4,6 +4,7 @@ from functools import cached_property
 
 import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from keras_cam.metrics.level_components import FINE, LevelComponents, level_components
@@ -55,7 +56,7 @@ class BoxCurve:
                 f"Received: minimum {scores.min()}, maximum {scores.max()}"
             )
         # Truncated like the reference's uint8, with more bits kept below.
-        keys = (scores * _WHITE * (1 << FINE)).astype(np.int32)
+        keys = (scores * (_WHITE << FINE)).astype(np.int32)
         image = (keys >> FINE).astype(np.uint8)
         self._maximum = int(image.max())
         present = cv2.calcHist([image], [0], None, [_WHITE + 1], [0, _WHITE + 1]).ravel() > 0
@@ -66,8 +67,8 @@ class BoxCurve:
         self._count = int(self._number_of[-1])  # without the highest, above which there is nothing
         self._levels = np.asarray(cv2.LUT(image, self._number_of.astype(np.uint8)), np.uint8)
         keys &= (1 << FINE) - 1
-        self._keys = self._levels * np.float32(1 << FINE)
-        self._keys += keys
+        keys += self._levels.astype(np.int32) << FINE
+        self._keys = keys
 
     def largest_boxes(self, thresholds: ArrayLike) -> NDArray[np.int64]:
         """The box of the largest contour at each threshold, int64 (T, 4); zeros if there is none."""
@@ -93,8 +94,10 @@ class BoxCurve:
         found, level, candidates = self._largest
         hits = _best(found, boxes) >= wanted
         differs = (hits[:, level] != (_best(candidates, boxes) >= wanted)).any(axis=0)
-        for doubtful in np.intersect1d(level[differs], needed).tolist():
-            hits[:, doubtful] = _best(self._asked(doubtful), boxes)[0] >= wanted[:, 0]
+        doubtful = np.intersect1d(level[differs], needed).tolist()
+        if doubtful:
+            asked = np.concatenate([self._asked(level) for level in doubtful])
+            hits[:, doubtful] = _best(asked, boxes) >= wanted
         return hits[:, needed]
 
     def best_ious(self, thresholds: ArrayLike, boxes: ArrayLike) -> NDArray[np.float64]:
@@ -118,51 +121,75 @@ class BoxCurve:
 
     @cached_property
     def _components(self) -> LevelComponents:
-        """Those of the pixels above each level, with a count of squares that are inside of them."""
-        inner = cv2.erode(self._levels, np.ones((3, 3), np.uint8))
-        return level_components(self._keys, marks=np.asarray(inner[1:-1:2, 1:-1:2], np.uint8))
+        """Those of the pixels above each level."""
+        return level_components(self._keys)
+
+    @cached_property
+    def _holes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The level and the box of every line around a hole: int64 (N,) and (N, 4)."""
+        # Upside down, inside a frame that is higher than everything: what is not joined with the frame is a
+        # hole. The line around it runs over the pixels beside it; the frame has moved all pixels by one.
+        frame = self._count + 1
+        height, width = self._keys.shape
+        keys = np.full((height + 2, width + 2), frame << FINE, np.int32)
+        np.subtract((frame << FINE) - 1, self._keys, out=keys[1:-1, 1:-1])
+        holes = level_components(keys, connectivity=4)
+        hole, depth = holes.at_levels()
+        inside = holes.end[hole] < frame
+        hole, depth = hole[inside], depth[inside]
+        return frame - 2 - depth, self._boxes(holes.bounds[hole, depth] - np.array([2, 2, 0, 0], np.int16))
 
     @cached_property
     def _largest(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """The box of the component that seems largest at each level; levels at which that is open, and boxes.
 
-        A contour runs through the centres of pixels. Its area is at most that of the box around them, and at
-        least that of the squares of 3x3 pixels inside. No contour is larger than the one around it, so
-        only components come into question; and the border line of a hole stands behind the one around it in
-        OpenCV's list. Each other component that may be larger is a row of the levels (N,) and boxes (N, 4).
+        No contour is larger than the one around it, so only components come into question; and the border
+        line of a hole stands behind the one around it in OpenCV's list. At a level without holes the areas
+        are known, at others a component's is somewhere between that of its pixels and that of its box. Each
+        other component that may be larger, or as large, is a row of the levels (N,) and boxes (N, 4).
         """
-        components = self._components
-        exists, bounds = components.exists(), components.bounds
-        width, height = (bounds[:, axis] + bounds[:, axis + 2] for axis in (0, 1))
-        least = np.where(exists, 4 * components.counts, -1)
-        most = np.where(exists, np.multiply(width, height, dtype=np.int32), -1)
-        largest, every = least.argmax(axis=1), np.arange(len(least))
-        most[every, largest] = -1
-        level, other = np.nonzero(most >= least[every, largest][:, None])
-        return self._boxes(bounds[every, :, largest]), level, self._boxes(bounds[level, :, other])
+        has_holes = np.zeros(self._count, bool)
+        has_holes[self._holes[0]] = True
+        largest, component, level = _candidates(*self._components, has_holes)
+        bounds = self._components.bounds
+        found = self._boxes(bounds[largest, np.arange(self._count)])
+        return found, level, self._boxes(bounds[component, level])
 
     @cached_property
     def _all(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The level and the box of every contour: int64 (N,) and (N, 4)."""
-        components = self._components
-        level, component = np.nonzero(components.exists())
-        boxes = self._boxes(components.bounds[level, :, component])
-        # Upside down, inside a frame that is higher than everything: what is not joined with the frame is a
-        # hole. The line around it runs over the pixels beside it; the frame has moved all pixels by one.
-        frame = self._count + 1
-        height, width = self._keys.shape
-        keys = np.full((height + 2, width + 2), frame << FINE, np.float32)
-        keys[1:-1, 1:-1] = (frame << FINE) - 1 - self._keys
-        holes = level_components(keys, connectivity=4)
-        depth, hole = np.nonzero(holes.exists() & (holes.end < frame))
-        bounds = holes.bounds[depth, :, hole] - np.array([2, 2, 0, 0], np.int16)
-        return np.append(level, frame - 2 - depth), np.concatenate([boxes, self._boxes(bounds)])
+        component, level = self._components.at_levels()
+        boxes = self._boxes(self._components.bounds[component, level])
+        hole_level, hole_boxes = self._holes
+        return np.append(level, hole_level), np.concatenate([boxes, hole_boxes])
 
     def _boxes(self, bounds: NDArray[np.integer]) -> NDArray[np.int64]:
         boxes = bounds.astype(np.int64)
         last = np.array(self._levels.shape[::-1]) - 1
         boxes[:, 2:] = np.minimum(1 - boxes[:, 2:], last)
         return boxes
+
+
+@njit(cache=True)
+def _candidates(first, end, bounds, doubled_areas, has_holes):  # type: ignore[no-untyped-def]
+    """The component that seems largest at each level (T,); and others that may be, with their levels."""
+    components, levels = doubled_areas.shape
+    largest, least = np.zeros(levels, np.int64), np.full(levels, -1)
+    for component in range(components):
+        for level in range(first[component], end[component]):
+            if doubled_areas[component, level] > least[level]:
+                largest[level], least[level] = component, doubled_areas[component, level]
+    others, at = [], []
+    for component in range(components):
+        for level in range(first[component], end[component]):
+            most = doubled_areas[component, level]
+            if has_holes[level]:
+                left, top, right, bottom = bounds[component, level]
+                most = 2 * (left + right) * (top + bottom)
+            if most >= least[level] and component != largest[level]:
+                others.append(component)
+                at.append(level)
+    return largest, np.array(others, np.int64), np.array(at, np.int64)
 
 
 def contour_boxes(image: NDArray[np.uint8], level: int, largest_only: bool = False) -> NDArray[np.int64]:

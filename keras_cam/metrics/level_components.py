@@ -1,40 +1,29 @@
 """The connected components of an image at every threshold, in one pass.
 
-Searching for contours at each of 256 levels looks at every pixel 256 times. Here each is looked at once: it
-climbs to a peak, which splits the image into one basin a peak; what a basin contributes at each level is a
-cumulative minimum; and components are basins joined over their passes, highest pass first.
+Searching for contours at each of 256 levels looks at every pixel 256 times. Here each is looked at a few
+times in all: it climbs to a peak, which splits the image into one basin a peak; what a basin contributes at
+each level is a cumulative minimum; and components are basins joined over their passes, highest pass first.
 
-What is connected at every level takes the place of the pixels. Where pixels are neighbours at corners, too,
-these are blocks of 2x2: a quarter of the work, and the same components. Elsewhere they are pairs in a row.
-
-Keys are whole numbers in float32, which holds them exactly up to 2 ** 24. All work is on flat arrays whose
-rows end with a node that is connected with nothing, so that neighbours are a fixed distance apart.
+What is connected at every level climbs together. Where pixels are neighbours at corners, too, these are
+blocks of 2x2, elsewhere pairs in a row. The loops are compiled by Numba when they are first used, and kept.
 """
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
+import cv2
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 FINE = 11
 """Bits of a key below its level: they only tell which of two pixels of a level is the higher one."""
 
-_NONE = -1.0
+_NEIGHBOURS = {4: cv2.MORPH_CROSS, 8: cv2.MORPH_RECT}
 
 # Levels go up to that of a frame around 256 of them.
-_LEVEL_BITS = 9
+_LEVELS = 512
 
-# A key and the direction in which it was seen are one number: four bits for 9 directions.
-_DIRECTIONS = 16
-
-# Paths of up to 64 nodes are looked for without looking whether there are any.
-_USUAL_ROUNDS = 6
-
-_CHUNK = 16
-
-# More than any such number.
-_FORBIDDEN = 2.0**24
+_NOWHERE = np.iinfo(np.int16).max
 
 
 class LevelComponents(NamedTuple):
@@ -43,223 +32,252 @@ class LevelComponents(NamedTuple):
     Attributes:
         first: int64 (B,), the lowest level at which the component is one of its own.
         end: int64 (B,), its highest value: from this level on nothing of it is left.
-        bounds: int16 (T, 4, B), the extreme pixels `min x, min y, -max x, -max y`; meaningless outside
+        bounds: int16 (B, T, 4), the extreme pixels `min x, min y, -max x, -max y`; meaningless outside
             the levels at which the component exists.
-        counts: int32 (T, B), how many of the given marks are above the level in it.
+        doubled_areas: int32 (B, T), twice the area inside the line through the centres of its outermost
+            pixels, less that of its holes. Of `connectivity=8` only, else zeros.
     """
 
     first: NDArray[np.int64]
     end: NDArray[np.int64]
     bounds: NDArray[np.int16]
-    counts: NDArray[np.int32]
+    doubled_areas: NDArray[np.int32]
 
-    def exists(self) -> NDArray[np.bool_]:
-        """Which component is there at which level: bool (T, B)."""
-        levels = np.arange(self.counts.shape[0])[:, None]
-        return (levels >= self.first) & (levels < self.end)
-
-
-class _Nodes(NamedTuple):
-    """What is always connected, as a flat grid of `width` nodes a row, the last of them not real.
-
-    `values` (N,): the highest key of each node. `steps`: how far back the earlier neighbours are, the
-    farthest first; and `links`, for each of them (N - step,), the highest key at which a node is connected
-    with it. `columns` and `rows`: the highest key of each node in each column of pixels that it has, (N,),
-    and in each row.
-    """
-
-    width: int
-    values: NDArray[np.float32]
-    steps: tuple[int, ...]
-    links: tuple[NDArray[np.float32], ...]
-    columns: tuple[NDArray[np.float32], ...]
-    rows: tuple[NDArray[np.float32], ...]
+    def at_levels(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Each component with each level at which it exists: two int64 (N,)."""
+        spans = self.end - self.first
+        component = np.repeat(np.arange(len(spans)), spans)
+        return component, np.arange(len(component)) + np.repeat(self.first - spans.cumsum() + spans, spans)
 
 
-def level_components(
-    keys: NDArray[np.float32], connectivity: int = 8, marks: NDArray[np.uint8] | None = None
-) -> LevelComponents:
+def level_components(keys: NDArray[np.int32], connectivity: int = 8) -> LevelComponents:
     """Find the components of `keys // 2 ** FINE > t` for every level t at once.
 
     Args:
-        keys: float32 (H, W), whole numbers: the level, 0 to 256, and `FINE` more bits that may tell pixels of
-            one level apart. The more they do, the fewer basins there are, with the same result.
+        keys: int32 (H, W): the level, 0 to 256, and `FINE` more bits that may tell pixels of one level apart.
+            The more they do, the fewer basins there are, with the same result.
         connectivity: 4 or 8.
-        marks: for connectivity 8, a level at the upper left pixel of each 2x2 block to count: uint8
-            (h, w) with h <= (H + 1) // 2, w <= (W + 1) // 2, not above that of the block.
 
     Example:
 
     >>> import numpy as np
-    >>> image = np.array([[1, 1, 3, 1, 1, 2]], "float32")
-    >>> components = level_components(image * 2**FINE)
+    >>> image = np.array([[1, 1, 3, 1, 1, 2]], "int32")
+    >>> components = level_components(image << FINE)
     >>> components.first.tolist(), components.end.tolist()  # the peak of 2 stands alone at level 1
     ([0, 1], [3, 2])
-    >>> components.bounds[:, :, 0].tolist()  # levels 0, 1 and 2
+    >>> components.bounds[0].tolist()  # levels 0, 1 and 2
     [[0, 0, -5, 0], [2, 0, -2, 0], [2, 0, -2, 0]]
     """
-    nodes = _blocks(keys) if connectivity == 8 else _pairs(keys)
-    basins, end = _basins(nodes)
-    levels, count = int(end.max()), len(end)
-    bounds = _bounds(nodes, basins, count, levels)
-    counts = np.zeros((levels, count), np.int32)
-    if marks is not None:
-        cells = marks * np.int64(count) + basins.reshape(-1, nodes.width)[: len(marks), : marks.shape[1]]
-        by_level = np.bincount(cells.ravel(), minlength=_rows(levels) * count)
-        counts = _above(np.add, by_level.astype(np.int32).reshape(-1, count))[:levels]
-    first = np.zeros_like(end)
-    for lower, higher, level in _joins(nodes, basins, end):
-        first[lower] = level
-        joined = bounds[:level, :, higher]
-        np.minimum(joined, bounds[:level, :, lower], out=joined)
-        if marks is not None:
-            counts[:level, higher] += counts[:level, lower]
-    return LevelComponents(first, end, bounds, counts)
+    if keys.shape[1] % 2:  # whole pairs
+        keys = np.pad(keys, ((0, 0), (0, 1)))
+    diagonally = connectivity == 8
+    bits = keys.size.bit_length()
+    ranked = _ranked(keys, diagonally, bits)
+    highest = cv2.dilate(ranked, cv2.getStructuringElement(_NEIGHBOURS[connectivity], (3, 3)))
+    basins, peaks = _basins(ranked, highest, diagonally, bits)
+    end = peaks >> (bits + FINE)
+    levels = int(end.max())
+    bounds = _bounds(keys, basins, len(end), levels)
+    areas = np.zeros(bounds.shape[:2], np.int32)
+    if diagonally:
+        _add_doubled_areas(keys, basins, areas)
+    one, other, below = _passes(keys, basins, diagonally)
+    first = _join(one, other, below, end, bounds, areas)
+    return LevelComponents(first, end, bounds[:, 1:], areas[:, 1:])
 
 
-def _blocks(keys: NDArray[np.float32]) -> _Nodes:
-    framed = _framed(keys)
-    width = framed.shape[1] // 2
-    upper_left, upper_right, lower_left, lower_right = (
-        framed[down::2, right::2].ravel() for down in (0, 1) for right in (0, 1)
-    )
-    top, bottom = np.maximum(upper_left, upper_right), np.maximum(lower_left, lower_right)
-    left, right = np.maximum(upper_left, lower_left), np.maximum(upper_right, lower_right)
-    links = (
-        np.minimum(upper_left[width + 1 :], lower_right[: -width - 1]),
-        np.minimum(top[width:], bottom[:-width]),
-        np.minimum(upper_right[width - 1 :], lower_left[: -width + 1]),
-        np.minimum(left[1:], right[:-1]),
-    )
-    steps = (width + 1, width, width - 1, 1)
-    return _Nodes(width, np.maximum(top, bottom), steps, links, (left, right), (top, bottom))
+@njit(cache=True)
+def _ranked(keys, diagonally, bits):  # type: ignore[no-untyped-def]
+    """Each pixel's key and, in its lowest bits, its block, in one whole number that float64 holds exactly.
 
-
-def _pairs(keys: NDArray[np.float32]) -> _Nodes:
-    framed = _framed(keys)
-    width = framed.shape[1] // 2
-    left, right = (framed[:, column::2].ravel() for column in (0, 1))
-    above = [np.minimum(side[width:], side[:-width]) for side in (left, right)]
-    links = (np.maximum(*above), np.minimum(left[1:], right[:-1]))
-    values = np.maximum(left, right)
-    return _Nodes(width, values, (width, 1), links, (left, right), (values,))
-
-
-def _framed(keys: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The keys with an even number of rows and columns, and two more columns behind."""
+    Of equal keys that of the later block counts as higher, so there is always exactly one way up.
+    """
     height, width = keys.shape
-    framed = np.full((height + height % 2, width + width % 2 + 2), _NONE, np.float32)
-    framed[:height, :width] = keys
-    return framed
+    ranked = np.empty((height, width), np.float64)
+    for y in range(height):
+        block = (y // 2 if diagonally else y) * (width // 2)
+        for x in range(width):
+            ranked[y, x] = (np.int64(keys[y, x]) << bits) + block + x // 2
+    return ranked
 
 
-def _basins(nodes: _Nodes) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
-    """Which peak each node climbs to (N,), without ever going down, and the levels of the peaks.
+@njit(cache=True)
+def _basins(ranked, highest, diagonally, bits):  # type: ignore[no-untyped-def]
+    """The basin of each pair of pixels, int32 (H, W / 2), and the rank of each basin's peak, int64 (B,).
 
-    Of equal nodes the later one counts as higher, so there is always exactly one way up.
+    A block goes where the highest of its pixels sees the highest neighbour.
     """
-    values, own = nodes.values, len(nodes.steps)
-    seen = values * _DIRECTIONS
-    best = seen + own
-    for order, (step, link) in enumerate(zip(nodes.steps, nodes.links, strict=True)):
-        here, there = slice(step, None), slice(None, -step)
-        # A node is left only if its highest pixel is connected with the next.
-        for of, to, direction in ((here, there, order), (there, here, 2 * own - order)):
-            ahead = values[of] - link
-            ahead *= -_FORBIDDEN
-            ahead += seen[to]
-            ahead += direction
-            np.maximum(best[of], ahead, out=best[of])
-    ways = np.array([*(-step for step in nodes.steps), 0, *reversed(nodes.steps)], np.intp)
-    way = ways[best.astype(np.int32) & (_DIRECTIONS - 1)]
-    way[nodes.width - 1 :: nodes.width] = -1  # what is not real belongs to its neighbour
-    peaks = np.flatnonzero(way == 0)
-    way += np.arange(len(way))
-    for _ in range(_USUAL_ROUNDS):  # doubling the steps
-        way = way[way]
-    while not np.array_equal(further := way[way], way):
-        way = further
-    label = np.zeros(len(way), np.intp)
-    label[peaks] = np.arange(len(peaks))
-    return label[way], _level(values[peaks])
+    height, width = ranked.shape
+    pairs = width // 2
+    rank = np.zeros((height + 1) // 2 * pairs if diagonally else height * pairs)
+    seen = np.zeros_like(rank)
+    for y in range(height):
+        row = (y // 2 if diagonally else y) * pairs
+        for x in range(width):
+            block = row + x // 2
+            if ranked[y, x] > rank[block] or (ranked[y, x] == rank[block] and highest[y, x] > seen[block]):
+                rank[block], seen[block] = ranked[y, x], highest[y, x]
+    ahead = np.empty(rank.size, np.int64)
+    for block in range(rank.size):
+        ahead[block] = np.int64(seen[block]) & ((1 << bits) - 1)
+
+    basin = np.full(rank.size, -1, np.int32)
+    path = np.empty(rank.size, np.int64)
+    peaks = np.empty(rank.size, np.int64)
+    count = 0
+    for start in range(rank.size):
+        at, length = start, 0
+        while basin[at] < 0:
+            if ahead[at] == at:
+                basin[at] = count
+                peaks[count] = np.int64(rank[at])
+                count += 1
+            else:
+                path[length] = at
+                length += 1
+                at = ahead[at]
+        for step in range(length):
+            basin[path[step]] = basin[at]
+
+    basins = np.empty((height, pairs), np.int32)
+    for y in range(height):
+        row = (y // 2 if diagonally else y) * pairs
+        basins[y] = basin[row : row + pairs]
+    return basins, peaks[:count]
 
 
-def _bounds(nodes: _Nodes, basins: NDArray[np.intp], count: int, levels: int) -> NDArray[np.int16]:
-    """Extreme pixels (T, 4, count) of each basin's part above each level."""
-    lowest = np.full((_rows(levels), 4, count), np.iinfo(np.int16).max, np.int16)
-    flat, grid = lowest.ravel(), basins.reshape(-1, nodes.width)
-    for axis, parts in enumerate((nodes.columns, nodes.rows)):
-        turned = grid if axis else np.ascontiguousarray(grid.T)
-        # At level t a basin reaches a line if its highest value there is above t. Along a line it mostly is
-        # one run.
-        labels, length = turned.ravel(), turned.shape[1]
-        new = np.empty(labels.shape, bool)
-        np.not_equal(labels[1:], labels[:-1], out=new[1:])
-        new[::length] = True
-        starts = np.flatnonzero(new)
-        run_cells = labels[starts] + axis * count
-        run_lines = (starts // length * len(parts)).astype(np.int16)
-        for offset, part in enumerate(parts):
-            keys = part if axis else np.ascontiguousarray(part.reshape(-1, nodes.width).T).ravel()
-            highest = np.maximum.reduceat(keys, starts)
-            real = highest >= 0
-            cells = run_cells[real] + _level(highest[real]) * (4 * count)
-            lines = run_lines[real] + np.int16(offset)
-            np.minimum.at(flat, cells, lines)
-            np.minimum.at(flat, cells + 2 * count, -lines)
-    return _above(np.minimum, lowest)[:levels]
+@njit(cache=True)
+def _bounds(keys, basins, count, levels):  # type: ignore[no-untyped-def]
+    """Extreme pixels (B, 1 + T, 4) of what each basin has of each value or a higher one.
 
-
-def _level(keys: NDArray[np.float32]) -> NDArray[np.int64]:
-    return keys.astype(np.int64) >> FINE
-
-
-def _rows(levels: int) -> int:
-    """How many rows `_above` wants for that many levels."""
-    return 1 + -(-levels // _CHUNK) * _CHUNK
-
-
-def _above(combine: np.ufunc, by_value: NDArray) -> NDArray:
-    """From what has a value, (1 + T, ...), to what is above each level, (T, ...).
-
-    In chunks, because `combine.accumulate` would go through the array one number at a time.
+    A basin reaches a line as far up as its highest value there.
     """
-    above = by_value[1:].reshape(-1, _CHUNK, *by_value.shape[1:])
-    for row in range(_CHUNK - 2, -1, -1):
-        combine(above[:, row], above[:, row + 1], out=above[:, row])
-    for chunk in range(len(above) - 2, -1, -1):
-        combine(above[chunk], above[chunk + 1, 0], out=above[chunk])
-    return above.reshape(-1, *by_value.shape[1:])
+    height, pairs = basins.shape
+    bounds = np.full((count, levels + 1, 4), _NOWHERE, np.int16)
+    down = np.zeros(2 * pairs, np.int32)  # the highest key in each column since the basin changed
+    for y in range(height):
+        for x in range(2 * pairs):
+            down[x] = max(down[x], keys[y, x])
+        across = np.int32(0)
+        for pair in range(pairs):
+            basin = basins[y, pair]
+            across = max(across, keys[y, 2 * pair], keys[y, 2 * pair + 1])
+            if pair + 1 == pairs or basins[y, pair + 1] != basin:
+                value = across >> FINE
+                bounds[basin, value, 1] = min(bounds[basin, value, 1], y)
+                bounds[basin, value, 3] = min(bounds[basin, value, 3], -y)
+                across = np.int32(0)
+            if y + 1 == height or basins[y + 1, pair] != basin:
+                for x in range(2 * pair, 2 * pair + 2):
+                    value = down[x] >> FINE
+                    bounds[basin, value, 0] = min(bounds[basin, value, 0], x)
+                    bounds[basin, value, 2] = min(bounds[basin, value, 2], -x)
+                    down[x] = 0
+    for basin in range(count):
+        for value in range(levels, 0, -1):
+            for side in range(4):
+                higher = bounds[basin, value, side]
+                bounds[basin, value - 1, side] = min(bounds[basin, value - 1, side], higher)
+    return bounds
 
 
-def _joins(
-    nodes: _Nodes, basins: NDArray[np.intp], peaks: NDArray[np.int64]
-) -> Iterator[tuple[int, int, int]]:
-    """Yield `(lower, higher, level)`, highest first: two components are one below that level."""
-    count = len(peaks)
-    codes = []
-    for step, link in zip(nodes.steps, nodes.links, strict=True):
-        here, there = basins[step:], basins[:-step]
-        border = np.flatnonzero((here != there) & (link >= 0))
-        one, other = here[border], there[border]
-        pair = np.minimum(one, other) * count + np.maximum(one, other)
-        codes.append(pair << _LEVEL_BITS | _level(link[border]))
-    code = np.sort(np.concatenate(codes))
-    # Of each pair the highest link; of these the highest first.
-    code = code[np.append(np.diff(code >> _LEVEL_BITS), 1)[: len(code)] > 0]
-    level = code & ((1 << _LEVEL_BITS) - 1)
-    order = np.argsort(-level, kind="stable")
-    leader, height = list(range(count)), peaks.tolist()
-    for linked, at in zip((code[order] >> _LEVEL_BITS).tolist(), level[order].tolist(), strict=True):
-        first, second = (_leader(leader, basin) for basin in divmod(linked, count))
-        if first == second:
+@njit(cache=True)
+def _add_doubled_areas(keys, basins, areas):  # type: ignore[no-untyped-def]
+    """Count half squares between the centres of four pixels, (B, 1 + T) as `_bounds`.
+
+    Three pixels above a level span half a square, the fourth adds the other half.
+    """
+    height, width = keys.shape
+    third, fourth = np.empty(width, np.int32), np.empty(width, np.int32)
+    for y in range(height - 1):
+        for x in range(width - 1):
+            upper, lower = min(keys[y, x], keys[y, x + 1]), min(keys[y + 1, x], keys[y + 1, x + 1])
+            highest = max(keys[y, x], keys[y, x + 1]), max(keys[y + 1, x], keys[y + 1, x + 1])
+            third[x] = min(max(upper, lower), highest[0], highest[1])
+            fourth[x] = min(upper, lower)
+        for x in range(width - 1):
+            # A pixel that is one of the first three.
+            basin = basins[y, x // 2 if keys[y, x] >= third[x] else (x + 1) // 2]
+            areas[basin, third[x] >> FINE] += 1
+            areas[basin, fourth[x] >> FINE] += 1
+    for basin in range(areas.shape[0]):
+        for value in range(areas.shape[1] - 1, 0, -1):
+            areas[basin, value - 1] += areas[basin, value]
+
+
+@njit(cache=True)
+def _passes(keys, basins, diagonally):  # type: ignore[no-untyped-def]
+    """Pairs of pixels of different basins that touch: both basins, and the level below which they connect."""
+    height, pairs = basins.shape
+    one = np.empty(4 * basins.size, np.int32)
+    other, below = np.empty_like(one), np.empty_like(one)
+    count = 0
+    for y in range(height):
+        for pair in range(pairs):
+            basin, left, right = basins[y, pair], keys[y, 2 * pair], keys[y, 2 * pair + 1]
+            if pair and basins[y, pair - 1] != basin:
+                one[count], other[count] = basin, basins[y, pair - 1]
+                below[count] = min(left, keys[y, 2 * pair - 1]) >> FINE
+                count += 1
+            if y == 0:
+                continue
+            if basins[y - 1, pair] != basin:
+                above_left, above_right = keys[y - 1, 2 * pair], keys[y - 1, 2 * pair + 1]
+                one[count], other[count] = basin, basins[y - 1, pair]
+                if diagonally:
+                    below[count] = min(max(left, right), max(above_left, above_right)) >> FINE
+                else:
+                    below[count] = max(min(left, above_left), min(right, above_right)) >> FINE
+                count += 1
+            if diagonally and pair and basins[y - 1, pair - 1] != basin:
+                one[count], other[count] = basin, basins[y - 1, pair - 1]
+                below[count] = min(left, keys[y - 1, 2 * pair - 1]) >> FINE
+                count += 1
+            if diagonally and pair + 1 < pairs and basins[y - 1, pair + 1] != basin:
+                one[count], other[count] = basin, basins[y - 1, pair + 1]
+                below[count] = min(right, keys[y - 1, 2 * pair + 2]) >> FINE
+                count += 1
+    return one[:count], other[:count], below[:count]
+
+
+@njit(cache=True)
+def _join(one, other, below, end, bounds, areas):  # type: ignore[no-untyped-def]
+    """Join basins over their passes, in place; the levels (B,) below which each is part of a higher one."""
+    first = np.zeros_like(end)
+    leader = np.arange(len(end))
+    flat = bounds.reshape(len(end), -1)
+    for index in _highest_first(below):
+        lower, higher = _leader(leader, one[index]), _leader(leader, other[index])
+        if lower == higher:
             continue
-        lower, higher = (first, second) if height[first] < height[second] else (second, first)
+        if end[lower] > end[higher]:
+            lower, higher = higher, lower
         leader[lower] = higher
-        yield lower, higher, at
+        first[lower] = below[index]
+        for value in range(below[index] + 1):
+            areas[higher, value] += areas[lower, value]
+        for value in range(4 * (below[index] + 1)):
+            flat[higher, value] = min(flat[higher, value], flat[lower, value])
+    return first
 
 
-def _leader(leader: list[int], basin: int) -> int:
+@njit(cache=True)
+def _highest_first(levels):  # type: ignore[no-untyped-def]
+    """The order that sorts levels, by counting them."""
+    start = np.zeros(_LEVELS + 1, np.int64)
+    for level in levels:
+        start[_LEVELS - level] += 1
+    start = np.cumsum(start) - start
+    order = np.empty(len(levels), np.int64)
+    for index, level in enumerate(levels):
+        order[start[_LEVELS - level]] = index
+        start[_LEVELS - level] += 1
+    return order
+
+
+@njit(cache=True)
+def _leader(leader, basin):  # type: ignore[no-untyped-def]
     while leader[basin] != basin:
-        leader[basin] = basin = leader[leader[basin]]  # halves the path for the next one
+        leader[basin] = leader[leader[basin]]  # halves the path for the next one
+        basin = leader[basin]
     return basin
