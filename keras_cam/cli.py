@@ -13,6 +13,7 @@ from keras_cam.commands import (
     export,
     features,
     finegrained,
+    foreground,
     localize,
     models,
     train,
@@ -21,7 +22,19 @@ from keras_cam.commands import (
 from keras_cam.commands.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.console import complain
 
-COMMANDS = (localize, demo, train, evaluate, export, models, features, benchmark, finegrained, units)
+COMMANDS = (
+    localize,
+    demo,
+    train,
+    foreground,
+    evaluate,
+    export,
+    models,
+    features,
+    benchmark,
+    finegrained,
+    units,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,15 +8,22 @@ import keras
 import numpy as np
 
 from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
+from keras_cam.graph.foreground import foreground_of
 from keras_cam.graph.refined_maps import RefinedMaps
-from keras_cam.layers import ClassActivationHead, ClassLabels, ClassSelection, MapDetections, UnitRange
+from keras_cam.layers import (
+    ClassActivationHead,
+    ClassLabels,
+    ClassSelection,
+    ForegroundMaps,
+    MapDetections,
+    UnitRange,
+)
 from keras_cam.recipes import (
     AFFINITY,
     DEFAULT_RECIPE,
     NONE,
     POSITIVE_WEIGHTS_UP_TO,
     RECIPES,
-    REFINED_THRESHOLDS,
     REFINEMENTS,
     THRESHOLD,
     Recipe,
@@ -31,6 +38,7 @@ def build_localizer(
     refine: str = NONE,
     taps: Sequence[str] | None = None,
     positive_weights: bool | None = None,
+    foreground: keras.Model | None = None,
     threshold: float | Sequence[float] | None = None,
     components: Literal["largest", "all"] = "largest",
     max_boxes: int | None = None,
@@ -70,9 +78,11 @@ def build_localizer(
             outputs of blocks at stride 8 and 16, see `keras_cam.graph.taps.find_taps`.
         positive_weights: bool, whether refined maps come from the classifier's positive weights only. By
             default they do for up to 100 classes, which a classifier tells apart by what speaks against them.
+        foreground: what tells objects from their surroundings, see `keras_cam.training.train_foreground`:
+            refined maps are the geometric mean of what they would be without it, and its output.
         threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed; or several, whose
-            boxes are averaged. By default 0.2, the paper's; of a refined map 0.3, 0.4 and 0.5, and 0.4 for
-            components="all".
+            boxes are averaged. By default 0.2, the paper's; of refined maps those of the recipe, of which
+            components="all" takes the one in the middle.
         components: "largest", one box a class; "all", a box for each connected component, largest first.
         max_boxes: int, rows of each class with components="all"; 5 by default.
         rule: "one_threshold"; or "tight_and_loose", the paper's five boxes from three classes: a tight one
@@ -106,7 +116,7 @@ def build_localizer(
     (TensorShape([2, 3, 4]), TensorShape([2, 3, 2, 2]))
     """
     head = find_classification_head(model, output)
-    recipe = _recipe(refine, taps, positive_weights)
+    recipe = _recipe(refine, taps=taps, positive_weights=positive_weights, foreground=foreground)
     images = keras.Input(batch_shape=head.inputs.shape, dtype=head.inputs.dtype, name="images")
     classifier = ClassActivationHead(head.classifier, name="class_activation_head")
     if recipe is None:
@@ -159,6 +169,9 @@ def build_localizer(
     if recipe.mirrored:
         views.append(refined_maps.mirrored(images, chosen))
     localization_maps = UnitRange(name="localization_maps")(views)
+    if foreground is not None:
+        parts = [localization_maps, foreground_of(foreground, view.taps)]
+        localization_maps = ForegroundMaps(name="foreground_maps")(parts)
     outputs = detections(maps, chosen, scores(logits), images, localization_maps)
     return keras.Model(inputs, outputs, name=name)
 
@@ -180,15 +193,14 @@ def check_localizer(localizer: keras.Model) -> None:
         )
 
 
-def _recipe(refine: str, taps: Any, positive_weights: Any) -> Recipe | None:
+def _recipe(refine: str, **options: Any) -> Recipe | None:
     if refine not in REFINEMENTS:
         raise ValueError(f"`refine` must be one of {REFINEMENTS}. Received: refine={refine!r}")
     if refine == NONE:
-        if taps is not None or positive_weights is not None:
-            raise ValueError(
-                "`taps` and `positive_weights` are for refined maps. "
-                f"Received: refine={refine!r}, taps={taps!r}, positive_weights={positive_weights!r}"
-            )
+        given = {name: value for name, value in options.items() if value is not None}
+        if given:
+            names = " and ".join(f"`{name}`" for name in given)
+            raise ValueError(f"Only refined maps have {names}. Received: refine={refine!r}, {given}")
         return None
     return RECIPES[DEFAULT_RECIPE if refine == AFFINITY else refine]
 
@@ -205,7 +217,7 @@ def _default_threshold(recipe: Recipe | None, rows_per_class: int) -> float | Se
     if recipe is None:
         return THRESHOLD
     # Components of several thresholds are not each other's.
-    return REFINED_THRESHOLDS if rows_per_class == 1 else median(REFINED_THRESHOLDS)
+    return recipe.thresholds if rows_per_class == 1 else median(recipe.thresholds)
 
 
 def _activation(head: ClassificationHead, classes: int, activation: str | None) -> keras.layers.Layer:

@@ -11,15 +11,17 @@ class Recipe:
         summary: one line for people.
         dense: whether the map to be spread is twice as fine as the network makes it.
         mirrored: whether the mirrored image is localized too, and the mean of both taken.
+        thresholds: the parts of a map's maximum at which boxes are cut out; of several the mean box is taken.
     """
 
     summary: str
     dense: bool = False
     mirrored: bool = False
+    thresholds: tuple[float, ...] = (0.3, 0.4, 0.5)
 
 
 RECIPES = {
-    "B32": Recipe("the network's own map"),
+    "B32": Recipe("the network's own map", thresholds=(0.4,)),
     "B": Recipe("a map twice as fine; about 1.6 times the time", dense=True),
     "C": Recipe("the same, with the mirrored image; about 3 times", dense=True, mirrored=True),
 }
@@ -36,9 +38,6 @@ REFINE_HELP = "; ".join(["none: the paper's rule", f"affinity: {DEFAULT_RECIPE}"
 
 THRESHOLD = 0.2
 """The paper's: the part of a class activation map's maximum that a box's pixels exceed."""
-
-REFINED_THRESHOLDS = (0.3, 0.4, 0.5)
-"""Those of a refined map, whose boxes are averaged."""
 
 POSITIVE_WEIGHTS_UP_TO = 100
 """Classes. With more, maps to be refined take the negative weights of the classifier too."""

@@ -7,16 +7,23 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import skimage
 
 import keras_cam
-from keras_cam import cli
+from keras_cam import cli, runtime
+from keras_cam.data import read_annotations
+from keras_cam.evaluate import evaluate
 from keras_cam.export import save_litert, save_saved_model
+from keras_cam.features import attach, backbone_of, extract_features, fit_linear_svm
 from keras_cam.file_localizer import load_localizer
 from keras_cam.graph.flat_graph import flat_graph
+from keras_cam.graph.foreground import build_foreground
 from keras_cam.graph.taps import NoTapsError, find_taps
+from keras_cam.images import read_image
 from keras_cam.layers import AffinityRefinement, HalfSteps, InterleavedMaps, MapDetections, UnitRange
 from keras_cam.ops.area_resize import area_resize
 from keras_cam.recipes import RECIPES
+from keras_cam.training import train_foreground
 
 SMALL = {"classes": 3, "input_shape": (128, 128, 3)}
 FAMILIES = (
@@ -140,7 +147,7 @@ def test_what_cannot_be_refined_is_refused_and_the_command_falls_back(tmp_path, 
         keras_cam.build_localizer(model, refine="affinity")
     with pytest.raises(ValueError, match=r"`refine` must be one of .*'B32'.*Received: refine='more'"):
         keras_cam.build_localizer(model, refine="more")
-    with pytest.raises(ValueError, match=r"`taps` and `positive_weights` are for refined maps"):
+    with pytest.raises(ValueError, match=r"Only refined maps have `taps`. Received: refine='none'"):
         keras_cam.build_localizer(model, taps=["a"])
     model.save(tmp_path / "plain.keras")
     keras.utils.save_img(tmp_path / "photo.png", np.eye(32)[..., None] * [255, 0, 0])
@@ -191,3 +198,70 @@ def test_refined_localizers_are_exported_as_they_are(recipe, randomize, photos, 
         assert set(outputs) == set(expected)
         for key, values in expected.items():
             np.testing.assert_allclose(outputs[key], values, rtol=1e-3, atol=1e-3, err_msg=key)
+
+
+@pytest.fixture(scope="module")
+def lite0():
+    return keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(160, 160, 3))
+
+
+def test_a_foreground_is_learned_from_refined_maps_and_sharpens_them(lite0, tmp_path):
+    photos = [f"{skimage.data_dir}/{name}.png" for name in ("chelsea", "coffee")]
+    foreground = train_foreground(lite0, photos, epochs=40)
+    plain = keras_cam.build_localizer(lite0, top_k=1, refine="affinity")
+    localizer = keras_cam.build_localizer(lite0, top_k=1, refine="affinity", foreground=foreground)
+    images = np.stack([runtime.resize(read_image(photo), (160, 160)) for photo in photos])
+    before, after = (np.asarray(one(images)["localization_maps"])[:, 0] for one in (plain, localizer))
+    assert after.min() == 0
+    assert after.max() == 1
+    # What it was told is foreground stands out more clearly from what it was told is not.
+    assert after[before > 0.5].mean() - after[before < 0.3].mean() > 0.6
+    localizer.save(tmp_path / "localizer.keras")
+    again = keras.models.load_model(tmp_path / "localizer.keras")(images)
+    np.testing.assert_array_equal(again["localization_maps"][:, 0], after)
+    lite = runtime.LiteRTLocalizer(save_litert(localizer, tmp_path / "cam.tflite"))
+    np.testing.assert_allclose(lite.localize(images)["localization_maps"][:, 0], after, atol=1e-3)
+
+
+def test_a_foreground_of_other_features_and_of_no_images_is_refused(lite0, tmp_path):
+    with pytest.raises(ValueError, match=r"`foreground` must take the 120 channels .* mid-level features"):
+        keras_cam.build_localizer(lite0, refine="affinity", foreground=build_foreground(7))
+    with pytest.raises(ValueError, match="Only refined maps have `foreground`"):
+        keras_cam.build_localizer(lite0, foreground=build_foreground(120))
+    errors = []
+    with pytest.raises(ValueError, match=r"There must be an image with a map .* Received: 1 images"):
+        train_foreground(lite0, [tmp_path / "missing.jpg"], on_image=errors.append)
+    assert "missing.jpg" in errors[0]
+
+
+def test_the_command_writes_a_localizer_and_names_what_it_could_not_read(lite0, tmp_path, capsys):
+    (tmp_path / "broken.jpg").write_bytes(b"no photo")
+    classifier, output = tmp_path / "classifier.keras", tmp_path / "new" / "localizer.keras"
+    lite0.save(classifier)
+    photos = [f"{skimage.data_dir}/coffee.png", str(tmp_path / "broken.jpg")]
+    command = ["foreground", *photos, "--model", str(classifier), "--output", str(output), "--epochs", "2"]
+    assert cli.main(command) == 1
+    assert "broken.jpg" in capsys.readouterr().err
+    assert cli.main(["localize", photos[0], "--model", str(output), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["detections"][0]["label"] == "espresso"
+    assert cli.main([*command[:4], str(output), "--output", str(output)]) == 2
+    assert "must be a classifier" in capsys.readouterr().err
+    assert cli.main([*command[:6], str(tmp_path / "localizer.h5")]) == 2
+    assert "--output must end in .keras" in capsys.readouterr().err
+
+
+@pytest.mark.skipif("KERAS_CAM_DATA" not in os.environ, reason="needs KERAS_CAM_DATA")
+def test_a_foreground_learned_without_labels_finds_birds_better():
+    data = Path(os.environ["KERAS_CAM_DATA"]) / "cub10"
+    train, test = (read_annotations(data, split) for split in ("train", "test"))
+    model = keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(320, 320, 3))
+    backbone = backbone_of(model)
+    classifier = attach(fit_linear_svm(extract_features(backbone, train)), backbone)
+    foreground = train_foreground(classifier, [image.image for image in train])
+    before, after = (
+        evaluate(keras_cam.build_localizer(classifier, refine="affinity", foreground=one), test).to_dict()
+        for one in (None, foreground)
+    )
+    assert before["gt_known_accuracy"] >= 0.84
+    assert after["gt_known_accuracy"] >= 0.88
+    assert after["gt_known_accuracy"] > before["gt_known_accuracy"]

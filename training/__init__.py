@@ -11,6 +11,7 @@ from keras_cam.training.config import (
     list_configs,
     load_config,
 )
+from keras_cam.training.foreground import train_foreground
 from keras_cam.training.stage import DivergedError
 from keras_cam.training.strategies import STRATEGIES, WorkerLostError
 from keras_cam.training.train import TrainedModel, train
@@ -27,4 +28,5 @@ __all__ = [
     "list_configs",
     "load_config",
     "train",
+    "train_foreground",
 ]

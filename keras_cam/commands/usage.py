@@ -8,7 +8,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
-from keras_cam.recipes import AUTO, NONE, REFINE_HELP, REFINED_THRESHOLDS, REFINEMENTS, THRESHOLD
+from keras_cam.recipes import AUTO, NONE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
 
 if TYPE_CHECKING:
     import keras
@@ -26,12 +26,15 @@ class UsageError(Exception):
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
     """Adds `--threshold`."""
+    refined = ", ".join(
+        f"of {name} {' and '.join(map(str, recipe.thresholds))}" for name, recipe in RECIPES.items()
+    )
     parser.add_argument(
         "--threshold",
         type=fraction,
         metavar="T",
         help="the part of a map's maximum that a box has to exceed (default: "
-        f"{THRESHOLD}; of refined maps the mean of the boxes at {', '.join(map(str, REFINED_THRESHOLDS))})",
+        f"{THRESHOLD}; {refined}, with the mean of the boxes)",
     )
 
 
@@ -94,7 +97,7 @@ def load_model(
     """The localizer of a model's name or file; what goes wrong is an error of usage."""
     from keras_cam.file_localizer import load_localizer
 
-    with _loading(model):
+    with loading(model):
         return load_localizer(model, top_k, threshold, refine)
 
 
@@ -103,7 +106,7 @@ def load_saliency(model: str) -> "SaliencyLocalizer":
     from keras_cam.file_localizer import load_classifier
     from keras_cam.saliency import SaliencyLocalizer
 
-    with _loading(model):
+    with loading(model):
         return SaliencyLocalizer(load_classifier(model))
 
 
@@ -111,7 +114,7 @@ def load_classifier(model: str) -> "keras.Model":
     """The model of a name or file; what goes wrong is an error of usage."""
     from keras_cam.file_localizer import load_classifier as load
 
-    with _loading(model):
+    with loading(model):
         return load(model)
 
 
@@ -120,12 +123,13 @@ def load_backbone(model: str, layer: str | None = None) -> "keras.Model":
     from keras_cam.features import backbone_of
     from keras_cam.file_localizer import load_classifier
 
-    with _loading(model):
+    with loading(model):
         return backbone_of(load_classifier(model), layer)
 
 
 @contextmanager
-def _loading(model: str) -> Iterator[None]:
+def loading(model: str) -> Iterator[None]:
+    """Makes what goes wrong with loading a model an error of usage."""
     try:
         with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
             yield

@@ -10,7 +10,13 @@ from keras import ops
 from keras_cam.graph.classification_head import ClassificationHead
 from keras_cam.graph.flat_graph import flat_graph
 from keras_cam.graph.taps import find_bottleneck, find_taps, halving_phase
-from keras_cam.layers import AffinityRefinement, ClassActivationHead, HalfSteps, InterleavedMaps
+from keras_cam.layers import (
+    AffinityRefinement,
+    AlignedFeatures,
+    ClassActivationHead,
+    HalfSteps,
+    InterleavedMaps,
+)
 
 
 @dataclass(frozen=True)
@@ -19,7 +25,7 @@ class View:
 
     Attributes:
         features: KerasTensor (B, h, w, C), what the classifier takes.
-        taps: mid-level features.
+        taps: mid-level features, all on the grid of the refined maps.
         half_steps: the features at the positions in between (3 * B, h, w, C), and what was moved to get
             them; None if maps stay as coarse as they are.
     """
@@ -61,13 +67,15 @@ class RefinedMaps:
             phase = halving_phase(self._rest)
             self._half_steps = HalfSteps(phase, name="half_steps")
             self._interleaved = InterleavedMaps(phase, name="interleaved_maps")
-        self._refinement = AffinityRefinement(found[-1].pooling, name="affinity_refinement")
+        self._aligned = AlignedFeatures(found[-1].pooling, name="aligned_features")
+        self._refinement = AffinityRefinement(name="affinity_refinement")
         self._classifier, self._positive_weights = classifier, positive_weights
 
     def view(self, images: Any) -> View:
         """Run the backbone."""
         # Without `training=False`, layers that augment images would do so whenever the localizer is called.
         *taps, last = self._backbone(images, training=False)
+        taps = self._aligned(taps)
         if self._rest is None:
             return View(last, taps, None)
         between = self._rest(self._half_steps(last), training=False)

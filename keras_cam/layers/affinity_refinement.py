@@ -23,15 +23,12 @@ class AffinityRefinement(keras.layers.Layer):
     The affinity `a` is that of the image: all its classes share it. It takes `N * N` numbers an image for N
     positions. It computes in float32 whatever the precision of the features.
 
-    Args:
-        pooling: int, how many times finer the last features are, in each direction, than the refined maps.
-
     Input shape:
-        maps (B, K, h', w'), of any size; features: a list of mid-level features (B, h_n, w_n, C_n), the ones
-        of the last are no finer than others.
+        maps (B, K, h', w'), of any size; features: a list of mid-level features (B, h, w, C_n), all of the
+        same height and width, as `AlignedFeatures` makes them.
 
     Output shape:
-        float32 (B, K, h, w) in [0, 1], with h and w those of the last features, divided by `pooling`.
+        float32 (B, K, h, w) in [0, 1].
 
     Example: the left half of an image belongs together; a map that lights up one corner of it is spread.
 
@@ -44,27 +41,16 @@ class AffinityRefinement(keras.layers.Layer):
     [[0.25, 0.25, 0.0, 0.0], [0.25, 0.25, 0.0, 0.0]]
     """
 
-    def __init__(self, pooling: int = 1, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        if pooling < 1:
-            raise ValueError(f"`pooling` must be at least 1. Received: pooling={pooling}")
-        self.pooling = pooling
 
     def call(self, maps: Any, features: Sequence[Any]) -> Any:
         batch, classes, *map_hw = ops.shape(maps)
-        height, width = (-(-size // self.pooling) for size in ops.shape(features[-1])[1:3])
-        kinds = [
-            kind if kind is features[-1] and self.pooling == 1 else area_resize(kind, (height, width))
-            for kind in features
-        ]
-        vectors = [ops.reshape(kind, (batch, height * width, kind.shape[-1])) for kind in kinds]
+        height, width = ops.shape(features[0])[1:3]
+        vectors = [ops.reshape(kind, (batch, height * width, kind.shape[-1])) for kind in features]
         seeds = ops.reshape(positive_part(maps), (batch * classes, *map_hw, 1))
         seeds = ops.reshape(area_resize(seeds, (height, width)), (batch, classes, height * width))
         return ops.reshape(spread(seeds, affinity(vectors)), (batch, classes, height, width))
 
     def compute_output_shape(self, maps_shape: Any, features_shape: Any) -> tuple:
-        size_hw = [None if size is None else -(-size // self.pooling) for size in features_shape[-1][1:3]]
-        return (*maps_shape[:2], *size_hw)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "pooling": self.pooling}
+        return (*maps_shape[:2], *features_shape[0][1:3])
