@@ -1,6 +1,6 @@
 """What quantization costs in agreement with the float model, and saves in bytes.
 
-    python benchmarks/quantization.py --data ilsvrc_val_dev/annotations.json [--model efficientnet_lite0]
+    python benchmarks/quantization.py --data ilsvrc_val_dev [--model efficientnet_lite0] [--refine affinity]
 
 Every other image, up to `--images` of them, shows the quantizer what activations are like. The others are
 judged: how often the best class is the same, and the IoU of the box of the float file's best class.
@@ -16,11 +16,12 @@ import_quietly()
 
 import numpy as np  # noqa: E402
 
-import keras_cam  # noqa: E402
 from keras_cam.data import read_annotations  # noqa: E402
 from keras_cam.export import save_litert  # noqa: E402
 from keras_cam.export.quantize_litert import QUANTIZATIONS  # noqa: E402
+from keras_cam.file_localizer import load_localizer  # noqa: E402
 from keras_cam.metrics import box_ious  # noqa: E402
+from keras_cam.recipes import NONE, REFINEMENTS  # noqa: E402
 from keras_cam.runtime import LiteRTLocalizer, resize  # noqa: E402
 
 
@@ -28,12 +29,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--model", default="efficientnet_lite0")
+    parser.add_argument("--refine", default=NONE, choices=REFINEMENTS)
     parser.add_argument("--images", type=int, default=200)
     arguments = parser.parse_args()
-    model = keras_cam.build_model(arguments.model, weights="imagenet")
-    localizer = keras_cam.build_localizer(model)
+    localizer = load_localizer(arguments.model, refine=arguments.refine)
     annotated = read_annotations(arguments.data)[: 2 * arguments.images]
-    images = np.stack([resize(image.read(), model.input_shape[1:3]) for image in annotated])
+    images = np.stack([resize(image.read(), localizer.inputs[0].shape[1:3]) for image in annotated])
     seen, judged = images[::2], images[1::2]
     print(f"{len(judged)} images judged, {len(seen)} others for the ranges of activations")
     print(

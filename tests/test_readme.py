@@ -82,17 +82,3 @@ def test_every_make_command_exists():
     commands = set(re.findall(r"\bmake ([a-z-]+)    #", README))
     assert commands == {"demo", "test"}
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
-
-
-def test_the_example_about_evaluation_runs(capsys):
-    text = (REPOSITORY / "docs" / "evaluation.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    exec(compile(example, "evaluation.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("1.0 (0.2")
-
-
-def test_the_example_about_refinement_runs(capsys):
-    text = (REPOSITORY / "docs" / "localization.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    exec(compile(example, "localization.md", "exec"), {})
-    assert capsys.readouterr().out == "(None, 5, 20, 20)\n"

@@ -1,0 +1,47 @@
+"""The Python examples in the documentation run, page by page, and print what they say."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import skimage
+
+DOCS = Path(__file__).parent.parent / "docs"
+NEEDS_A_CLUSTER = {"distributed"}  # an example of a Ray job
+PRINTED = {
+    "evaluation": r"1\.0 \(0\.2.*\)\n",
+    "localization": r"\(None, 5, 20, 20\)\n",
+    "training": r"64\n",
+}
+
+
+def examples(page):
+    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+
+
+PAGES = {page.stem: page for page in sorted(DOCS.glob("*.md")) if examples(page)}
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder with `photos`, and `birds` of two classes for training."""
+    photos = {
+        "photos": ("chelsea", "coffee"),
+        "birds/train/one": ("chelsea",),
+        "birds/train/two": ("coffee",),
+    }
+    for folder, names in photos.items():
+        (tmp_path / folder).mkdir(parents=True)
+        for name in names:
+            for copy in range(3):
+                shutil.copy(f"{skimage.data_dir}/{name}.png", tmp_path / folder / f"{name}{copy}.png")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - NEEDS_A_CLUSTER))
+def test_the_examples_of_a_page_run(page, place, capsys):
+    namespace = {}
+    for example in examples(PAGES[page]):
+        exec(compile(example, PAGES[page].name, "exec"), namespace)
+    assert re.fullmatch(PRINTED.get(page, ""), capsys.readouterr().out)
