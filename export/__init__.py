@@ -2,6 +2,7 @@
 
 from keras_cam.export.litert_metadata import ModelCard
 from keras_cam.export.save_litert import save_litert
+from keras_cam.export.save_mediapipe import save_mediapipe
 from keras_cam.export.save_onnx import save_onnx
 from keras_cam.export.save_saved_model import next_version, save_saved_model
 from keras_cam.export.serving_files import write_serving_files
@@ -13,6 +14,7 @@ __all__ = [
     "build_signatures",
     "next_version",
     "save_litert",
+    "save_mediapipe",
     "save_onnx",
     "save_saved_model",
     "write_serving_files",

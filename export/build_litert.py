@@ -8,7 +8,7 @@ import keras
 
 from keras_cam.export.constant_head import with_constant_head
 from keras_cam.export.convert_to_litert import convert_to_litert
-from keras_cam.export.litert_file import finished_file
+from keras_cam.export.litert_file import finished_file, without_loops
 from keras_cam.export.litert_metadata import ModelCard, litert_metadata
 from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS, quantize_litert
 from keras_cam.export.representative_images import representative_images
@@ -41,6 +41,7 @@ def build_litert(
     quantization: str | None = None,
     representative_data: Any = None,
     card: ModelCard | None = None,
+    loop_rounds: int | None = None,
 ) -> bytes:
     """Make the content of a LiteRT file.
 
@@ -51,6 +52,7 @@ def build_litert(
         quantization: a key of `QUANTIZATIONS`, or None for 32-bit floats.
         representative_data: see `representative_images`; for a quantization in `CALIBRATED`.
         card: what the metadata say about the model.
+        loop_rounds: write loops out as so many rounds, see `without_loops`. By default they stay loops.
 
     Returns:
         The bytes of the file.
@@ -69,6 +71,8 @@ def build_litert(
     model = convert_to_litert(functions, signatures.localizer.variables)
     if quantization is not None:
         model = quantize_litert(model, quantization, images)
+    if loop_rounds is not None:
+        model = without_loops(model, loop_rounds)
     metadata = litert_metadata(card or ModelCard(), signatures.size_hw, outputs)
     return finished_file(model, next(iter(functions)), outputs, metadata, signatures.labels)
 

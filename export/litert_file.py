@@ -6,6 +6,7 @@ TensorFlow itself is used here for the classes of the file's format.
 import io
 import zipfile
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 import flatbuffers
@@ -53,6 +54,58 @@ def _takes_rows(model: Any, subgraph: Any, operator: Any) -> bool:
         and model.buffers[matrix.buffer].data is not None
         and (len(matrix.shape), len(rows.shape)) == (2, 1)
     )
+
+
+def without_loops(model: bytes, rounds: int) -> bytes:
+    """A model whose loops are written out, each as a number of rounds.
+
+    Args:
+        model: a LiteRT model in which another round changes nothing once a loop could end.
+        rounds: how often the body of each loop runs.
+
+    Returns:
+        A model of only as many subgraphs as there are signatures.
+    """
+    tables = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
+    kept = {one.subgraphIndex: place for place, one in enumerate(tables.signatureDefs)}
+    for index in kept:
+        subgraph = tables.subgraphs[index]
+        operators, subgraph.operators = subgraph.operators, []
+        results: dict[int, int] = {}  # of loops, and the tensors that they have become
+        for operator in operators:
+            operator.inputs = [results.get(tensor, tensor) for tensor in operator.inputs]
+            if flatbuffer_utils.opcode_to_name(tables, operator.opcodeIndex) == "WHILE":
+                body = tables.subgraphs[operator.builtinOptions.bodySubgraphIndex]
+                results |= zip(operator.outputs, _write_out(subgraph, operator, body, rounds), strict=True)
+            else:
+                subgraph.operators.append(operator)
+        subgraph.outputs = [results.get(tensor, tensor) for tensor in subgraph.outputs]
+        for signature in tables.signatureDefs:
+            if signature.subgraphIndex == index:
+                for output in signature.outputs:
+                    output.tensorIndex = results.get(output.tensorIndex, output.tensorIndex)
+    tables.subgraphs = [tables.subgraphs[index] for index in kept]
+    for signature in tables.signatureDefs:
+        signature.subgraphIndex = kept[signature.subgraphIndex]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tables))
+
+
+def _write_out(subgraph: Any, loop: Any, body: Any, rounds: int) -> list[int]:
+    """Add copies of a loop's body to a subgraph; the tensors with its results."""
+    values = list(loop.inputs)
+    for _ in range(rounds):
+        place = dict(zip(body.inputs, values, strict=True))
+        for index, tensor in enumerate(body.tensors):
+            if index not in place:
+                place[index] = len(subgraph.tensors)
+                subgraph.tensors.append(tensor)
+        for operator in body.operators:
+            copied = copy(operator)
+            copied.inputs = [place.get(index, -1) for index in operator.inputs]  # -1: left out
+            copied.outputs = [place[index] for index in operator.outputs]
+            subgraph.operators.append(copied)
+        values = [place[index] for index in body.outputs]
+    return values
 
 
 def finished_file(

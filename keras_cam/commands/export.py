@@ -23,6 +23,7 @@ from keras_cam.recipes import NONE
 if TYPE_CHECKING:
     import keras
 
+QUANTIZED = ("litert", "mediapipe")
 QUANTIZATIONS = ("float16", "dynamic", "int8", "int8_full")
 
 
@@ -48,7 +49,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--quantization",
         choices=QUANTIZATIONS,
-        help="of litert: which numbers become smaller; help(keras_cam.export.save_litert) tells all",
+        help="which numbers become smaller, of litert and mediapipe; see help(keras_cam.export.save_litert)",
     )
     parser.add_argument(
         "--representative-data",
@@ -62,9 +63,9 @@ def run(args: argparse.Namespace) -> int:
     """Exports the model and names the files."""
     labels = read_labels(args.labels)
     check_model(args.model)
-    if args.format != "litert" and (args.quantization or args.representative_data):
+    if args.format not in QUANTIZED and (args.quantization or args.representative_data):
         raise UsageError(
-            "--quantization and --representative-data go with --format litert. "
+            f"--quantization and --representative-data go with --format {' or '.join(QUANTIZED)}. "
             f"Received: --format {args.format}"
         )
     import_quietly()
@@ -106,13 +107,25 @@ def _save_litert(
 ) -> Sequence[Path]:
     from keras_cam.export import save_litert
 
-    quantized = {"quantization": args.quantization, "representative_data": args.representative_data}
-    return [save_litert(localizer, args.output, labels, **quantized)]
+    return [save_litert(localizer, args.output, labels, **_quantized(args))]
+
+
+def _save_mediapipe(
+    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
+) -> Sequence[Path]:
+    from keras_cam.export import save_mediapipe
+
+    return [save_mediapipe(localizer, args.output, labels, **_quantized(args))]
+
+
+def _quantized(args: argparse.Namespace) -> dict[str, Any]:
+    return {"quantization": args.quantization, "representative_data": args.representative_data}
 
 
 # The formats: what they are for, and the function that writes them and returns what it has written.
 FORMATS: dict[str, tuple[str, Callable[..., Sequence[Path]]]] = {
     "saved_model": ("for TensorFlow Serving and TensorFlow; PATH is the model's folder", _save_saved_model),
     "litert": ("for phones and Python without TensorFlow; PATH is a .tflite file", _save_litert),
+    "mediapipe": ("for MediaPipe's ObjectDetector; PATH is a .tflite file", _save_mediapipe),
     "onnx": ("for ONNX Runtime and OpenVINO; PATH is a .onnx file", _save_onnx),
 }
