@@ -8,7 +8,7 @@ import pytest
 import skimage
 
 DOCS = Path(__file__).parent.parent / "docs"
-NEEDS_A_CLUSTER = {"distributed"}  # an example of a Ray job
+NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
 PRINTED = {
     "evaluation": r"1\.0 \(0\.2.*\)\n",
     "localization": r"\(None, 5, 20, 20\)\n",
@@ -39,7 +39,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("page", sorted(PAGES.keys() - NEEDS_A_CLUSTER))
+@pytest.mark.parametrize("page", sorted(PAGES.keys() - NEED_OTHERS))
 def test_the_examples_of_a_page_run(page, place, capsys):
     namespace = {}
     for example in examples(PAGES[page]):

@@ -1,11 +1,12 @@
 """A SavedModel gives what the localizer gives, whatever it is asked."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import keras_cam
-from keras_cam.export import next_version, save_saved_model
+from keras_cam.export import next_version, save_litert, save_mediapipe, save_onnx, save_saved_model
 
 CLASSES = 6
 
@@ -104,3 +105,35 @@ def test_versions_are_never_overwritten(saved, localizer):
         save_saved_model(localizer, saved)
     assert {file: file.read_bytes() for file in saved.rglob("*") if file.is_file()} == before
     assert next_version(saved.parent).name == "2"
+
+
+def test_a_broken_image_disturbs_no_other_of_its_batch(signatures, photos):
+    images = photos(2, 64, 64)
+    first, last = (tf.io.encode_png(image.astype("uint8")).numpy() for image in images)
+    whole = signatures["localize_bytes"](image_bytes=tf.constant([first, last]))
+    mixed = signatures["localize_bytes"](image_bytes=tf.constant([first, b"no photo", b"", last, last[:90]]))
+    for name, values in mixed.items():
+        np.testing.assert_array_equal(np.asarray(values)[[0, 3]], whole[name], err_msg=name)
+        assert not np.any(np.asarray(values)[[1, 2, 4]]), name
+
+
+def test_a_failed_export_leaves_nothing(localizer, tmp_path, monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("keras_cam.export.save_saved_model.write_warm_up", fail)
+    with pytest.raises(OSError, match="No space left"):
+        save_saved_model(localizer, tmp_path / "cam" / "1")
+    assert list((tmp_path / "cam").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("save", "name"),
+    [(save_saved_model, "1"), (save_litert, "x.tflite"), (save_mediapipe, "x.tflite"), (save_onnx, "x.onnx")],
+)
+def test_what_is_no_localizer_is_refused(save, name, model, tmp_path):
+    unbuilt = keras.Sequential([keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)])
+    for one in (model, unbuilt):
+        with pytest.raises(ValueError, match=r"`localizer` must be a model from `keras_cam.build_localizer`"):
+            save(one, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
