@@ -20,6 +20,7 @@ setup(
     ],
     package_data={
         "keras_cam": ["py.typed", "results_page.html"],
+        "keras_cam.export": ["web/*"],
         "keras_cam.metrics": ["__init__.pyi"],
         "keras_cam.models": ["imagenet_labels.txt"],
     },

@@ -16,6 +16,7 @@ INSTALLED_AS = {"keras_cam": "keras_cam", "training": "keras_cam/training", "exp
 DATA = {
     "keras_cam/py.typed",
     "keras_cam/results_page.html",
+    *(f"keras_cam/export/web/{file.name}" for file in (REPOSITORY / "export" / "web").iterdir()),
     "keras_cam/metrics/__init__.pyi",
     "keras_cam/models/imagenet_labels.txt",
 }

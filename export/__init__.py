@@ -5,6 +5,7 @@ from keras_cam.export.save_litert import save_litert
 from keras_cam.export.save_mediapipe import save_mediapipe
 from keras_cam.export.save_onnx import save_onnx
 from keras_cam.export.save_saved_model import next_version, save_saved_model
+from keras_cam.export.save_web import save_web
 from keras_cam.export.serving import ServingClient, ServingError
 from keras_cam.export.serving_files import write_serving_files
 from keras_cam.export.signatures import Signatures, build_signatures
@@ -20,5 +21,6 @@ __all__ = [
     "save_mediapipe",
     "save_onnx",
     "save_saved_model",
+    "save_web",
     "write_serving_files",
 ]

@@ -46,14 +46,17 @@ def test_every_folder_with_modules_is_a_package():
 
 
 def test_setup_lists_every_file_that_is_no_module(setup_arguments):
-    found = {
-        package: names
-        for package, folder in folders()
-        if (
-            names := sorted(file.name for file in folder.iterdir() if file.is_file() and file.suffix != ".py")
-        )
+    packages = dict(folders())
+    listed = {
+        file
+        for package, patterns in setup_arguments["package_data"].items()
+        for pattern in patterns
+        for file in packages[package].glob(pattern)
     }
-    assert setup_arguments["package_data"] == found
+    files = {
+        file for source in SOURCES.values() for file in (REPOSITORY / source).rglob("*.*") if file.is_file()
+    }
+    assert listed == {file for file in files if file.suffix != ".py" and file.parent.name != "__pycache__"}
 
 
 def test_the_installed_metadata_is_that_of_the_project():

@@ -1,7 +1,9 @@
 """`keras-cam export`: a model as one file, or one folder, for where it is to run."""
 
 import argparse
+import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +25,7 @@ from keras_cam.recipes import NONE
 if TYPE_CHECKING:
     import keras
 
-QUANTIZED = ("litert", "mediapipe")
+QUANTIZED = ("litert", "mediapipe", "web")
 QUANTIZATIONS = ("float16", "dynamic", "int8", "int8_full")
 
 
@@ -49,7 +51,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--quantization",
         choices=QUANTIZATIONS,
-        help="which numbers become smaller, of litert and mediapipe; see help(keras_cam.export.save_litert)",
+        help="which numbers become smaller in LiteRT models; see help(keras_cam.export.save_litert)",
     )
     parser.add_argument(
         "--representative-data",
@@ -118,6 +120,15 @@ def _save_mediapipe(
     return [save_mediapipe(localizer, args.output, labels, **_quantized(args))]
 
 
+def _save_web(
+    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
+) -> Sequence[Path]:
+    from keras_cam.export import save_web
+
+    with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout
+        return [save_web(localizer, args.output, labels, **_quantized(args))]
+
+
 def _quantized(args: argparse.Namespace) -> dict[str, Any]:
     return {"quantization": args.quantization, "representative_data": args.representative_data}
 
@@ -127,5 +138,6 @@ FORMATS: dict[str, tuple[str, Callable[..., Sequence[Path]]]] = {
     "saved_model": ("for TensorFlow Serving and TensorFlow; PATH is the model's folder", _save_saved_model),
     "litert": ("for phones and Python without TensorFlow; PATH is a .tflite file", _save_litert),
     "mediapipe": ("for MediaPipe's ObjectDetector; PATH is a .tflite file", _save_mediapipe),
+    "web": ("a page that runs the model in the browser; PATH is a new folder", _save_web),
     "onnx": ("for ONNX Runtime and OpenVINO; PATH is a .onnx file", _save_onnx),
 }
