@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import keras_cam
 from keras_cam.commands import (
     benchmark,
+    concept,
     demo,
     evaluate,
     export,
@@ -32,6 +33,7 @@ COMMANDS = (
     models,
     features,
     benchmark,
+    concept,
     finegrained,
     units,
 )

@@ -9,6 +9,7 @@ from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError
 from keras_cam.data.coco_json import read_coco_json
 from keras_cam.data.csv_table import read_csv_table
 from keras_cam.data.image_folders import read_image_folders
+from keras_cam.data.street_view_text import has_street_view_text, read_street_view_text
 from keras_cam.data.tf_records import read_tf_records, tf_record_files
 
 _TFDS = "tfds:"
@@ -34,6 +35,8 @@ def read_annotations(
     - TFRecord: a `.tfrecord` file, or a folder of them, whose names begin with `split`.
     - CUB-200-2011: its folder, with `images.txt`, `image_class_labels.txt`, `classes.txt` and `images/`;
       `split` is "train", "test" or None for both.
+    - Street View Text: a folder with `train.xml` or `test.xml`, which is also the `split`. The only class is
+      `text`, with a box for each word.
     - wsolevaluation: a folder with `image_ids.txt`, `class_labels.txt`, `image_sizes.txt` and
       `localization.txt`; `split` is a folder above it.
     - Image folders: a folder of images for each class; `split` is a folder above them. Boxes are in PASCAL
@@ -103,6 +106,9 @@ def read_annotations(
     if _has(source, cub200.MARKERS):
         _refuse("CUB-200-2011", class_names=class_names, data_dir=data_dir)
         return cub200.read_cub200(source, split, images, strict)
+    if has_street_view_text(source):
+        _refuse("Street View Text", images_dir=images_dir, class_names=class_names, data_dir=data_dir)
+        return read_street_view_text(source, split, strict)
     folder = _split_folder(source, split)
     if _has(folder, wsol_metadata.MARKERS):
         _refuse("wsolevaluation metadata", class_names=class_names, data_dir=data_dir)

@@ -1,0 +1,73 @@
+"""Photos with text in Street View Text's layout.
+
+Reference:
+    Wang, Babenko and Belongie, "End-to-End Scene Text Recognition", ICCV 2011.
+"""
+
+import os
+import xml.etree.ElementTree as ElementTree
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.image_index import ImageIndex, RawBox
+
+CLASS_NAME = "text"
+
+_SPLITS = ("train", "test")
+
+
+def has_street_view_text(folder: str) -> bool:
+    """Whether a folder has the layout: `train.xml` or `test.xml` with a `tagset`."""
+    return any(_is_tagset(os.path.join(folder, f"{split}.xml")) for split in _SPLITS)
+
+
+def read_street_view_text(folder: str, split: str | None = None, strict: bool = False) -> AnnotatedImages:
+    """Reads `train.xml` and `test.xml`, with the words of each photo and where they are.
+
+    Every photo has the one class `text`, and a box for each word.
+
+    Args:
+        folder: with the XML files, to which the names of the photos in them are relative.
+        split: "train", "test", or None for both.
+        strict: whether any problem in the annotations is an error.
+
+    Returns:
+        The data set, in the order of the files.
+
+    Raises:
+        ValueError: another split.
+        AnnotationError: if a file cannot be read, nothing is usable, or `strict` finds a problem.
+    """
+    if split not in (None, *_SPLITS):
+        raise ValueError(f"`split` must be one of {_SPLITS} or None. Received: split={split!r}")
+    index = ImageIndex(folder)
+    for name in (split,) if split else _SPLITS:
+        file = os.path.join(folder, f"{name}.xml")
+        if split is None and not os.path.isfile(file):
+            continue
+        try:
+            root = ElementTree.parse(file).getroot()
+        except (OSError, ElementTree.ParseError) as error:
+            raise AnnotationError(f"{file} cannot be read: {error}") from error
+        for image in root.iter("image"):
+            _add(index, image, folder, file)
+    return index.finish([CLASS_NAME], strict)
+
+
+def _add(index: ImageIndex, image: ElementTree.Element, folder: str, file: str) -> None:
+    name = (image.findtext("imageName") or "").strip()
+    boxes = []
+    for number, rectangle in enumerate(image.iter("taggedRectangle")):
+        try:
+            x, y, width, height = (float(rectangle.attrib[key]) for key in ("x", "y", "width", "height"))
+        except (KeyError, ValueError) as error:
+            index.report(ProblemKind.UNREADABLE_ANNOTATION, file, f"image {name}, word {number}", str(error))
+            continue
+        boxes.append(RawBox(f"word {number}", (x, y, x + width, y + height), 0))
+    index.add(name, os.path.join(folder, name), file, 0, boxes)
+
+
+def _is_tagset(file: str) -> bool:
+    try:
+        return ElementTree.parse(file).getroot().tag == "tagset"
+    except (OSError, ElementTree.ParseError):
+        return False

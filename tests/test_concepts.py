@@ -1,0 +1,130 @@
+"""Concepts from folders and captions; and a text detector, judged on words, fonts and photos it never saw."""
+
+import runpy
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_cam
+from keras_cam import cli
+from keras_cam.data import AnnotatedImage, AnnotatedImages, AnnotationError, read_annotations
+from keras_cam.discovery.concepts import images_in, learn_concept, ranked, read_captions
+from keras_cam.features import backbone_of
+from keras_cam.labels import labels_of
+from keras_cam.metrics import box_ious
+from keras_cam.metrics.pointing_game import highest_point_xy
+
+RENDER = Path(__file__).parent.parent / "examples" / "rendered_text.py"
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("text")
+    runpy.run_path(str(RENDER))["main"](str(folder))
+    return folder
+
+
+def test_a_text_detector_points_at_text_it_never_saw(photos, tmp_path, capsys):
+    detector, train = tmp_path / "text.keras", photos / "train"
+    examples = ["--positives", str(train / "with"), "--negatives", str(train / "without"), "--name", "text"]
+    test = ["--photos", str(photos / "test"), "--gallery", str(tmp_path / "best.png"), "--top", "4"]
+    command = ["concept", *examples, "--layer", "block10_add", "--output", str(detector), *test]
+    assert cli.main(command) == 0
+    assert "Detector: " in capsys.readouterr().out
+    with Image.open(tmp_path / "best.png") as gallery:
+        assert gallery.size == (996, 756)
+
+    classifier = keras.models.load_model(detector)
+    assert labels_of(classifier) == ("not text", "text")
+    truth = {image.image: image.boxes_xyxy[0] for image in read_annotations(photos / "test", "test")}
+    records, failures = ranked(classifier, photos / "test")
+    assert failures == []
+    assert len(records) == 2 * len(truth)
+    best = [record.image in truth for record in records[: len(truth)]]
+    assert np.mean(best) >= 0.75
+    pointed, ious = [], []
+    for record in records:
+        if record.image in truth:
+            [detection] = record.detections
+            x, y = highest_point_xy(detection.activation_map, (record.width, record.height))
+            left, top, right, bottom = truth[record.image]
+            pointed.append(left <= x <= right and top <= y <= bottom)
+            ious.append(float(np.asarray(box_ious([detection.box_xyxy], truth[record.image][None]))[0, 0]))
+    assert np.mean(pointed) >= 0.9
+    assert np.mean(ious) >= 0.5
+
+
+def squares(folder, colours):
+    folder.mkdir()
+    for number, colour in enumerate(colours):
+        picture = Image.new("RGB", (64, 64), "grey")
+        picture.paste(colour, (8, 8, 40, 40))
+        picture.save(folder / f"{number}.png")
+    return images_in(folder)
+
+
+def test_negatives_that_are_hard_are_added_until_none_is_left(tmp_path):
+    backbone = backbone_of(
+        keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(64, 64, 3))
+    )
+    reds = squares(tmp_path / "red", [(200 + 5 * i, 20, 20) for i in range(6)])
+    others = squares(
+        tmp_path / "other", ["blue", "green", "white", "black", (180, 90, 20), (150, 20, 90)] * 5
+    )
+    concept = learn_concept(backbone, reds, others, "red", seed=1)
+    assert concept.negatives[0] == len(reds)
+    assert list(concept.negatives) == sorted(concept.negatives)
+    assert concept.negatives[-1] <= len(others)
+    (tmp_path / "new").mkdir()
+    squares(tmp_path / "new" / "a", [(215, 30, 25)])
+    squares(tmp_path / "new" / "b", ["navy", "olive"])
+    records, _ = ranked(concept.classifier, tmp_path / "new")
+    assert "/a/" in records[0].image
+    with pytest.raises(ValueError, match=r"at least two readable positives\. Received: 1"):
+        learn_concept(backbone, AnnotatedImages("one", ("image",), reds.images[:1]), others)
+    missing = AnnotatedImage("x", str(tmp_path / "x.png"), 0, (0,))
+    some = AnnotatedImages("some", ("image",), (*reds.images, missing))
+    assert "x.png" in learn_concept(backbone, some, others, cost=1e-3).failures[0]
+
+
+def test_captions_make_positives_by_whole_words(tmp_path):
+    rows = ["image,caption", "a.jpg,A RED-car parks", "b.jpg,red carpet", "c.jpg,no car", "c.jpg,my red car!"]
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    positives, negatives = read_captions(tmp_path / "captions.csv", "red car")
+    assert [image.name for image in positives] == ["a.jpg", "c.jpg"]
+    assert [image.name for image in negatives] == ["b.jpg"]
+    with pytest.raises(AnnotationError, match=r"There must be an image in .*with the phrase"):
+        read_captions(tmp_path / "captions.csv", "blue")
+    (tmp_path / "wrong.csv").write_text("file,text\na.jpg,x\n")
+    with pytest.raises(AnnotationError, match="must be CSV with the columns image and caption"):
+        read_captions(tmp_path / "wrong.csv", "x")
+
+
+def test_what_does_not_go_together_is_refused(tmp_path, capsys):
+    output = ["--output", str(tmp_path / "x.keras")]
+    assert cli.main(["concept", "--positives", "a", *output]) == 2
+    assert "Either --positives and --negatives, or --captions and --phrase" in capsys.readouterr().err
+    both = ["--positives", "a", "--negatives", "b"]
+    assert cli.main(["concept", *both, *output, "--gallery", "x.png"]) == 2
+    assert "--photos and --gallery go together" in capsys.readouterr().err
+    assert cli.main(["concept", *both, "--output", "x.h5"]) == 2
+    assert "--output must end in .keras" in capsys.readouterr().err
+
+
+def test_street_view_text_is_read(tmp_path):
+    Image.new("RGB", (100, 50)).save(tmp_path / "shop.jpg")
+    word = '<taggedRectangle height="10" width="30" x="20" y="5"><tag>SHOP</tag></taggedRectangle>'
+    broken = '<taggedRectangle height="10" width="x" x="20" y="5"/>'
+    image = f"<imageName>shop.jpg</imageName><taggedRectangles>{word}{broken}</taggedRectangles>"
+    (tmp_path / "test.xml").write_text(f"<tagset><image>{image}</image></tagset>")
+    [shop] = annotated = read_annotations(tmp_path, "test")
+    assert annotated.class_names == ("text",)
+    assert shop.boxes_xyxy.tolist() == [[20, 5, 50, 15]]
+    assert len(annotated.problems) == 1
+    with pytest.raises(ValueError, match="`split` must be one of"):
+        read_annotations(tmp_path, "val")
+    with pytest.raises(AnnotationError, match=r"train.xml cannot be read"):
+        read_annotations(tmp_path, "train")
