@@ -17,6 +17,7 @@ from keras_cam.commands import (
     foreground,
     localize,
     models,
+    objects,
     train,
     units,
 )
@@ -34,6 +35,7 @@ COMMANDS = (
     features,
     benchmark,
     concept,
+    objects,
     finegrained,
     units,
 )

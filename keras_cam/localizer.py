@@ -77,7 +77,7 @@ def build_localizer(
         taps: the names of the layers that give the mid-level features, finest first; by default the last
             outputs of blocks at stride 8 and 16, see `keras_cam.graph.taps.find_taps`.
         positive_weights: bool, whether refined maps come from the classifier's positive weights only. By
-            default they do for up to 100 classes, which a classifier tells apart by what speaks against them.
+            default they do for 2 to 100 classes, which a classifier tells apart by what speaks against them.
         foreground: what tells objects from their surroundings, see `keras_cam.training.train_foreground`:
             refined maps are the geometric mean of what they would be without it, and its output.
         threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed; or several, whose
@@ -210,7 +210,8 @@ def _takes_positive_weights(classifier: ClassActivationHead, asked: bool | None)
     if asked is not None:
         return asked
     kernel, _ = classifier.affine()
-    return kernel is not None and kernel.shape[-1] <= POSITIVE_WEIGHTS_UP_TO
+    # One class alone has no others that its negative weights could speak for.
+    return kernel is not None and 1 < kernel.shape[-1] <= POSITIVE_WEIGHTS_UP_TO
 
 
 def _default_threshold(recipe: Recipe | None, rows_per_class: int) -> float | Sequence[float]:

@@ -1,5 +1,6 @@
 """Concepts from folders and captions; and a text detector, judged on words, fonts and photos it never saw."""
 
+import json
 import runpy
 from pathlib import Path
 
@@ -37,8 +38,15 @@ def test_a_text_detector_points_at_text_it_never_saw(photos, tmp_path, capsys):
     with Image.open(tmp_path / "best.png") as gallery:
         assert gallery.size == (996, 756)
 
+    judge = ["evaluate", "--model", str(detector), "--data", str(photos / "test"), "--split", "test"]
+    capsys.readouterr()
+    assert cli.main([*judge, "--refine", "affinity", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["pointing_game"] >= 0.9
+    assert figures["mean_iou"] >= 0.5
+
     classifier = keras.models.load_model(detector)
-    assert labels_of(classifier) == ("not text", "text")
+    assert labels_of(classifier) == ("text",)
     truth = {image.image: image.boxes_xyxy[0] for image in read_annotations(photos / "test", "test")}
     records, failures = ranked(classifier, photos / "test")
     assert failures == []

@@ -160,6 +160,7 @@ def test_what_cannot_be_refined_is_refused_and_the_command_falls_back(tmp_path, 
 def test_small_heads_are_refined_by_what_speaks_for_a_class(randomize, photos):
     small = randomize(keras_cam.build_model("mobilenet_v2", **SMALL))
     large = randomize(keras_cam.build_model("mobilenet_v2", **{**SMALL, "classes": 101}))
+    alone = randomize(keras_cam.build_model("mobilenet_v2", **{**SMALL, "classes": 1}))
     images = photos(1, 128, 128)
 
     def maps(model, positive):
@@ -168,6 +169,7 @@ def test_small_heads_are_refined_by_what_speaks_for_a_class(randomize, photos):
 
     np.testing.assert_array_equal(maps(small, None), maps(small, True))
     np.testing.assert_array_equal(maps(large, None), maps(large, False))
+    np.testing.assert_array_equal(maps(alone, None), maps(alone, False))
     assert np.abs(maps(small, True) - maps(small, False)).max() > 0.01
 
 

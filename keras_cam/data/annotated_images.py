@@ -75,6 +75,10 @@ def _no_box_labels() -> np.ndarray:
     return np.zeros(0, np.int64)
 
 
+Polygons = tuple[np.ndarray, ...]
+"""What outlines one object: float32 (n, 2) each, the corners as x and y in pixels, n at least 3."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedImage:
     """What is known about one image.
@@ -88,6 +92,8 @@ class AnnotatedImage:
             so `xmax - xmin` is the width. (0, 4) without boxes.
         box_labels: int64 (n,), the class of each box.
         size_wh: width and height of the image, for which the boxes hold; None if nothing says it.
+        outlines: for each box the polygons that outline its object, none where only the box is known; or
+            empty, if no object has any.
     """
 
     name: str
@@ -97,6 +103,7 @@ class AnnotatedImage:
     boxes_xyxy: np.ndarray = field(default_factory=_no_boxes)
     box_labels: np.ndarray = field(default_factory=_no_box_labels)
     size_wh: tuple[int, int] | None = None
+    outlines: tuple[Polygons, ...] = ()
 
     def read(self) -> np.ndarray:
         """The pixels.

@@ -5,7 +5,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+import numpy as np
+
+from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, Polygons, ProblemKind
 from keras_cam.data.image_index import ImageIndex, RawBox
 
 _UNREADABLE = ProblemKind.UNREADABLE_ANNOTATION
@@ -16,7 +18,8 @@ def read_coco_json(path: str, images_dir: str | None = None, strict: bool = Fals
 
     A class index is the position of the category when they are sorted by id: ids from 0 without gaps stay as
     they are. `bbox` is x, y, width, height in pixels from 0. An annotation without `bbox`, and a crowd
-    (`iscrowd`), whose box is not that of an object, give the image a label only.
+    (`iscrowd`), whose box is not that of an object, give the image a label only. Polygons in `segmentation`
+    outline the object in the box; run-length codes do not count.
 
     Args:
         path: the JSON file.
@@ -103,7 +106,8 @@ def _boxes(
             index.report(ProblemKind.UNKNOWN_CATEGORY, path, item, detail)
         else:
             xyxy = _xyxy(entry, index, path, item)
-            boxes[image_id].append(RawBox(item, xyxy, classes[category]))
+            outline = _outline(entry.get("segmentation"), index, path, item)
+            boxes[image_id].append(RawBox(item, xyxy, classes[category], outline))
     return boxes
 
 
@@ -119,6 +123,20 @@ def _xyxy(
         index.report(_UNREADABLE, path, item, f"`bbox` must be four numbers, not {bbox!r}")
         return None
     return x, y, x + width, y + height
+
+
+def _outline(segmentation: Any, index: ImageIndex, path: str, item: str) -> Polygons:
+    if not isinstance(segmentation, list):  # a dict has a run-length code
+        return ()
+    try:
+        polygons = tuple(np.array(polygon, np.float32).reshape(-1, 2) for polygon in segmentation)
+        if any(len(polygon) < 3 or not np.isfinite(polygon).all() for polygon in polygons):
+            raise ValueError
+    except (TypeError, ValueError):
+        detail = "`segmentation` must be lists of at least three corners x, y; only the box is taken"
+        index.report(_UNREADABLE, path, item, detail)
+        return ()
+    return polygons
 
 
 def _size_wh(entry: Mapping[str, Any]) -> tuple[int, int] | None:

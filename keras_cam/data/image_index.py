@@ -14,6 +14,7 @@ from keras_cam.data.annotated_images import (
     AnnotationError,
     AnnotationProblem,
     LazyImage,
+    Polygons,
     ProblemKind,
     describe_problems,
 )
@@ -30,11 +31,13 @@ class RawBox:
         item: its id or line in the annotations, for the report.
         xyxy: xmin, ymin, xmax, ymax in pixels, half-open maxima; or None: a label without a box.
         label: its class, counted from 0.
+        outline: the polygons that outline its object, if they are known.
     """
 
     item: str
     xyxy: tuple[float, float, float, float] | None
     label: int
+    outline: Polygons = ()
 
 
 class ImageIndex:
@@ -102,6 +105,7 @@ class ImageIndex:
             np.array([xyxy for _, xyxy in kept], np.float32).reshape(-1, 4),
             np.array([box.label for box, _ in kept], np.int64),
             size_wh,
+            tuple(box.outline for box, _ in kept) if any(box.outline for box, _ in kept) else (),
         )
 
     def finish(self, class_names: Iterable[str], strict: bool) -> AnnotatedImages:

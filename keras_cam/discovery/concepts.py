@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages, AnnotationError
-from keras_cam.features import FeatureTable, attach, extract_features, fit_linear_svm
+from keras_cam.features import FeatureTable, LinearSvm, attach, extract_features, fit_linear_svm
 from keras_cam.file_localizer import localize_files
 from keras_cam.images import find_images
 from keras_cam.labels import labels_of
@@ -29,7 +29,7 @@ class Concept:
     """A linear detector of a concept.
 
     Attributes:
-        classifier: a `keras.Model` of two classes, `not NAME` and `NAME`, for `build_localizer`.
+        classifier: a `keras.Model` of the one class NAME, whose logit is the margin, for `build_localizer`.
         negatives: how many negatives each round trained on; the last number is what it took.
         failures: what is wrong with images that could not be read.
     """
@@ -74,7 +74,7 @@ def learn_concept(
         ModuleNotFoundError: scikit-learn is not installed.
 
     Reference:
-        Zhou et al., CVPR 2016, section 4.3. Zhou, Jagadeesh and Piramuthu, "ConceptLearner: Discovering
+        Zhou et al., CVPR 2016, section 4. Zhou, Jagadeesh and Piramuthu, "ConceptLearner: Discovering
         Visual Concepts from Weakly Labeled Image Collections", CVPR 2015.
     """
     names = (f"not {name}", name)
@@ -98,7 +98,8 @@ def learn_concept(
             break
         chosen = np.concatenate([chosen, hard])
     failures = (*pool.failures, *present.failures)
-    return Concept(attach(svm, backbone), tuple(sizes), failures)
+    detector = LinearSvm(svm.kernel[:, 1:], svm.bias[1:], (name,), svm.cost)
+    return Concept(attach(detector, backbone), tuple(sizes), failures)
 
 
 def _together(negatives: FeatureTable, positives: FeatureTable, names: tuple[str, str]) -> FeatureTable:
@@ -178,8 +179,7 @@ def ranked(
     """
     from keras_cam.localizer import build_localizer
 
-    # What speaks against a concept counts: of two classes one is everything else.
-    localizer = build_localizer(classifier, class_ids=[1], refine=AFFINITY, positive_weights=False)
+    localizer = build_localizer(classifier, refine=AFFINITY)
     records, failures = [], []
     for record in localize_files(localizer, [photos], labels_of(classifier)):
         on_image()
