@@ -48,7 +48,7 @@ def test_a_text_detector_points_at_text_it_never_saw(photos, tmp_path, capsys):
     classifier = keras.models.load_model(detector)
     assert labels_of(classifier) == ("text",)
     truth = {image.image: image.boxes_xyxy[0] for image in read_annotations(photos / "test", "test")}
-    records, failures = ranked(classifier, photos / "test")
+    records, failures = ranked(classifier, [photos / "test"])
     assert failures == []
     assert len(records) == 2 * len(truth)
     best = [record.image in truth for record in records[: len(truth)]]
@@ -89,7 +89,7 @@ def test_negatives_that_are_hard_are_added_until_none_is_left(tmp_path):
     (tmp_path / "new").mkdir()
     squares(tmp_path / "new" / "a", [(215, 30, 25)])
     squares(tmp_path / "new" / "b", ["navy", "olive"])
-    records, _ = ranked(concept.classifier, tmp_path / "new")
+    records, _ = ranked(concept.classifier, [tmp_path / "new"])
     assert "/a/" in records[0].image
     with pytest.raises(ValueError, match=r"at least two readable positives\. Received: 1"):
         learn_concept(backbone, AnnotatedImages("one", ("image",), reds.images[:1]), others)
@@ -107,8 +107,49 @@ def test_captions_make_positives_by_whole_words(tmp_path):
     with pytest.raises(AnnotationError, match=r"There must be an image in .*with the phrase"):
         read_captions(tmp_path / "captions.csv", "blue")
     (tmp_path / "wrong.csv").write_text("file,text\na.jpg,x\n")
-    with pytest.raises(AnnotationError, match="must be CSV with the columns image and caption"):
+    with pytest.raises(
+        AnnotationError, match="must be CSV, TSV or JSON lines with the columns image and caption"
+    ):
         read_captions(tmp_path / "wrong.csv", "x")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        ("csv", '\ufeffimage,caption\na.jpg,"a red, car"\nb.jpg,\n'),
+        ("tsv", "image\tcaption\na.jpg\ta red, car\nb.jpg\tred carpet\n"),
+        ("jsonl", '{"image": "a.jpg", "caption": "Red car"}\n\n{"image": "b.jpg", "caption": null}\n'),
+    ],
+)
+def test_captions_come_as_tables_or_lines(tmp_path, suffix, text):
+    (tmp_path / f"captions.{suffix}").write_text(text, encoding="utf-8")
+    positives, negatives = read_captions(tmp_path / f"captions.{suffix}", "red car")
+    assert [image.image for image in (*positives, *negatives)] == [
+        str(tmp_path / "a.jpg"),
+        str(tmp_path / "b.jpg"),
+    ]
+    with pytest.raises(ValueError, match=r"must have a word. Received: phrase=' \?'"):
+        read_captions(tmp_path / f"captions.{suffix}", " ?")
+    (tmp_path / f"wrong.{suffix}").write_text("[1]\n[2]\n")
+    with pytest.raises(AnnotationError, match="with the columns image and caption"):
+        read_captions(tmp_path / f"wrong.{suffix}", "red car")
+
+
+def test_only_the_split_of_annotated_positives_is_learned(tmp_path, capsys):
+    squares(tmp_path / "img", ["red", (220, 10, 10), (240, 30, 30), "blue"])
+    squares(tmp_path / "others", ["blue", "navy", "teal", "green"])
+    for split, numbers in (("train", (0, 1, 2)), ("test", (3,))):
+        images = "".join(f"<image><imageName>img/{n}.png</imageName></image>" for n in numbers)
+        (tmp_path / f"{split}.xml").write_text(f"<tagset>{images}</tagset>")
+    command = ["concept", "--positives", str(tmp_path), "--split", "train", "--name", "red"]
+    command += ["--negatives", str(tmp_path / "others"), "--output", str(tmp_path / "red.keras")]
+    (tmp_path / "img" / "3.png").write_bytes(b"broken, but of the test")
+    assert cli.main(command) == 0
+    assert cli.main([argument for argument in command if argument not in ("--split", "train")]) == 1
+    assert "3.png" in capsys.readouterr().err
+    both = ["--captions", "a.csv", "--phrase", "x", "--split", "train", "--output", "x.keras"]
+    assert cli.main(["concept", *both]) == 2
+    assert "--split goes with --positives" in capsys.readouterr().err
 
 
 def test_what_does_not_go_together_is_refused(tmp_path, capsys):

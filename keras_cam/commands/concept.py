@@ -31,9 +31,14 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("--positives", type=Path, metavar="DIR", help="photos that are said to show it")
+    parser.add_argument(
+        "--split",
+        help="which part of the positives, if they are annotated as `keras-cam evaluate` takes them, such as "
+        "Street View Text's train (default: all images below the folder)",
+    )
     parser.add_argument("--negatives", type=Path, metavar="DIR", help="photos that are not")
     parser.add_argument(
-        "--captions", type=Path, metavar="FILE", help="instead: CSV with the columns image and caption"
+        "--captions", type=Path, metavar="FILE", help="instead: CSV, TSV or JSON lines with image and caption"
     )
     parser.add_argument("--phrase", metavar="WORDS", help="what captions of positives say")
     parser.add_argument("--name", help="the name of the concept (default: the phrase, or the folder's name)")
@@ -49,7 +54,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, metavar="FILE", help="the detector to write, a .keras file"
     )
-    parser.add_argument("--photos", type=Path, metavar="DIR", help="other photos, to be ranked")
+    parser.add_argument("--photos", nargs="+", type=Path, metavar="DIR", help="other photos, to be ranked")
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="a picture (.png) of the best of them")
     parser.add_argument(
         "--top", type=positive, default=12, metavar="N", help="how many (default: %(default)s)"
@@ -61,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     folders, captions = (args.positives, args.negatives), (args.captions, args.phrase)
     if all(folders) == all(captions) or any(folders) == any(captions):
         raise UsageError("Either --positives and --negatives, or --captions and --phrase must be given.")
+    if args.split and not args.positives:
+        raise UsageError(f"--split goes with --positives. Received: --split {args.split}")
     if bool(args.photos) != bool(args.gallery):
         raise UsageError("--photos and --gallery go together.")
     for option, path, suffix in (("output", args.output, ".keras"), ("gallery", args.gallery, ".png")):
@@ -91,11 +98,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _examples(args: argparse.Namespace) -> "tuple[AnnotatedImages, AnnotatedImages]":
+    from keras_cam.data import describe_problems, read_annotations
     from keras_cam.discovery.concepts import images_in, read_captions
 
     if args.captions:
         return read_captions(args.captions, args.phrase)
-    return images_in(args.positives), images_in(args.negatives)
+    if args.split is None:
+        return images_in(args.positives), images_in(args.negatives)
+    positives = read_annotations(args.positives, args.split)
+    if positives.problems:
+        complain(describe_problems(positives.problems))
+    return positives, images_in(args.negatives)
 
 
 def _learn(
@@ -107,13 +120,13 @@ def _learn(
         return learn_concept(backbone, positives, negatives, name, on_image=advance)
 
 
-def _draw(concept: "Concept", photos: Path, file: Path, count: int) -> list[str]:
+def _draw(concept: "Concept", photos: list[Path], file: Path, count: int) -> list[str]:
     """Writes the gallery; returns what is wrong with photos that could not be read."""
     from keras_cam.discovery.concepts import ranked
     from keras_cam.images import find_images, write_png
     from keras_cam.visualization import draw_localization, gallery
 
-    with progress(len(find_images([photos])), "Ranking photos") as advance:
+    with progress(len(find_images(photos)), "Ranking photos") as advance:
         best, failures = ranked(concept.classifier, photos, advance)
     with working(f"Writing {file}"):
         write_png(file, gallery([draw_localization(record.image, record) for record in best[:count]]))

@@ -1,11 +1,12 @@
 """A detector of something that photos were only said to show: a phrase in their captions, or a folder."""
 
 import csv
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # A negative is hard if it is on the wrong side of the margin.
 _MARGIN = -1.0
+
+_BETWEEN_WORDS = r"\W+"
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +115,16 @@ def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, Annot
     """Images whose captions have a phrase, and those whose captions do not.
 
     Args:
-        file: CSV with the columns `image`, a path relative to the file, and `caption`. An image may be in
-            several rows: any caption with the phrase counts.
-        phrase: words that follow each other; upper and lower case are the same.
+        file: a table with the columns `image`, a path relative to the file, and `caption`: `.csv`, or `.tsv`
+            with tabs; or `.jsonl` with such an object in each line. An image may be in several rows: any
+            caption with the phrase counts.
+        phrase: whole words that follow each other; upper and lower case are the same.
 
     Returns:
         `(positives, negatives)`.
 
     Raises:
+        ValueError: the phrase has no word.
         AnnotationError: the file cannot be read, lacks a column, or one of the two has no image.
 
     Example:
@@ -131,22 +136,31 @@ def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, Annot
     >>> [image.name for image in positives], [image.name for image in negatives]
     (['a.jpg'], ['b.jpg'])
     """
-    path = Path(file)
-    try:
-        with open(path, encoding="utf-8", newline="") as lines:
-            rows = [(row["image"], row["caption"]) for row in csv.DictReader(lines)]
-    except (OSError, KeyError, UnicodeDecodeError) as error:
-        rule = f"{path} must be CSV with the columns image and caption"
-        raise AnnotationError(f"{rule}. Received: {error!r}") from error
-    words = r"\W+".join(map(re.escape, phrase.split()))
-    pattern = re.compile(rf"\b{words}\b", re.IGNORECASE)
+    path, words = Path(file), re.findall(r"\w+", phrase)
+    if not words:
+        raise ValueError(f"`phrase` must have a word. Received: phrase={phrase!r}")
+    pattern = re.compile(rf"\b{_BETWEEN_WORDS.join(words)}\b", re.IGNORECASE)
     has_phrase: dict[str, bool] = {}
-    for image, caption in rows:
-        has_phrase[image] = has_phrase.get(image, False) or bool(pattern.search(caption or ""))
+    for image, caption in _captions(path):
+        has_phrase[image] = has_phrase.get(image, False) or bool(pattern.search(caption))
     return tuple(  # type: ignore[return-value]
         _images(f"{path}, {kind}", [image for image, found in has_phrase.items() if found == wanted], path)
         for kind, wanted in (("with the phrase", True), ("without it", False))
     )
+
+
+def _captions(path: Path) -> list[tuple[str, str]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as lines:
+            rows: Iterable[Any]
+            if path.suffix == ".jsonl":
+                rows = [json.loads(line) for line in lines if line.strip()]
+            else:
+                rows = csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ",")
+            return [(str(row["image"]), str(row["caption"] or "")) for row in rows]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        rule = f"{path} must be CSV, TSV or JSON lines with the columns image and caption"
+        raise AnnotationError(f"{rule}. Received: {error!r}") from error
 
 
 def _images(source: str, names: list[str], file: Path) -> AnnotatedImages:
@@ -164,13 +178,13 @@ def images_in(source: str | Path) -> AnnotatedImages:
 
 
 def ranked(
-    classifier: "keras.Model", photos: str | Path, on_image: Callable[[], None] = lambda: None
+    classifier: "keras.Model", photos: Iterable[str | Path], on_image: Callable[[], None] = lambda: None
 ) -> tuple[list[Localization], list[str]]:
     """Photos with the concept first, and where it is in each.
 
     Args:
         classifier: that of a `Concept`.
-        photos: a folder.
+        photos: files, and folders, which stand for the images below them.
         on_image: called for each photo.
 
     Returns:
@@ -181,7 +195,7 @@ def ranked(
 
     localizer = build_localizer(classifier, refine=AFFINITY)
     records, failures = [], []
-    for record in localize_files(localizer, [photos], labels_of(classifier)):
+    for record in localize_files(localizer, photos, labels_of(classifier)):
         on_image()
         if isinstance(record, FailedImage):
             failures.append(record.error)
