@@ -235,7 +235,8 @@ def draw_informative_objects(scenes: Mapping[str, SceneObjects], class_names: Se
     blank = np.full((3, 4, 3), 255, np.uint8)
     pictures: list[np.ndarray] = []
     for name, scene in scenes.items():
-        row = [_picture(image, name, scene.ranked(), class_names) for image in scene.best]
+        telling = [category for category in scene.ranked() if scene.gain(category) > 0]
+        row = [_picture(image, name, telling, class_names) for image in scene.best]
         pictures += row + [blank] * (columns - len(row))
     return gallery(pictures, columns, cell_wh=(360, 270))
 
