@@ -5,10 +5,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.commands.usage import (
-    DEFAULT_MODEL,
     DONE,
     SOME_FAILED,
     UsageError,
+    add_model,
     check_model,
     load_backbone,
     positive,
@@ -40,12 +40,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("name", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--data", required=True, metavar="DIR", help="where the data set was unpacked")
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
-    )
+    add_model(parser)
     parser.add_argument("--layer", help="take the output of this layer (default: what the model pools)")
     parser.add_argument(
         "--train-per-class",

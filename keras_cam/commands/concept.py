@@ -10,8 +10,11 @@ from keras_cam.commands.usage import (
     SOME_FAILED,
     UsageError,
     check_model,
-    loading,
+    check_suffix,
+    load_backbone,
     positive,
+    read_data,
+    save_model,
 )
 from keras_cam.console import complain, progress, working
 from keras_cam.quiet_tensorflow import import_quietly
@@ -70,21 +73,16 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--split goes with --positives. Received: --split {args.split}")
     if bool(args.photos) != bool(args.gallery):
         raise UsageError("--photos and --gallery go together.")
-    for option, path, suffix in (("output", args.output, ".keras"), ("gallery", args.gallery, ".png")):
-        if path and path.suffix != suffix:
-            raise UsageError(f"--{option} must end in {suffix}. Received: {path}")
+    check_suffix("output", args.output, ".keras")
+    check_suffix("gallery", args.gallery, ".png")
     check_model(args.model)
     import_quietly()
-    from keras_cam.features import backbone_of
-    from keras_cam.file_localizer import load_classifier
-    from keras_cam.whole_file import whole_file
 
-    with loading(args.model):
-        backbone = backbone_of(load_classifier(args.model, REFINED_IMAGE_SIZE), args.layer)
+    backbone = load_backbone(args.model, args.layer, REFINED_IMAGE_SIZE)
     try:
         concept = _learn(backbone, *_examples(args), args.name or args.phrase or args.positives.name)
-        with working(f"Writing {args.output}"), whole_file(args.output) as unfinished:
-            concept.classifier.save(unfinished)
+        with working(f"Writing {args.output}"):
+            save_model(concept.classifier, args.output)
     except (ModuleNotFoundError, OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     rounds, negatives = len(concept.negatives), concept.negatives[-1]
@@ -98,16 +96,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _examples(args: argparse.Namespace) -> "tuple[AnnotatedImages, AnnotatedImages]":
-    from keras_cam.data import describe_problems, read_annotations
     from keras_cam.discovery.concepts import images_in, read_captions
 
     if args.captions:
         return read_captions(args.captions, args.phrase)
-    if args.split is None:
-        return images_in(args.positives), images_in(args.negatives)
-    positives = read_annotations(args.positives, args.split)
-    if positives.problems:
-        complain(describe_problems(positives.problems))
+    positives = read_data(args.positives, args.split) if args.split else images_in(args.positives)
     return positives, images_in(args.negatives)
 
 
@@ -126,8 +119,9 @@ def _draw(concept: "Concept", photos: list[Path], file: Path, count: int) -> lis
     from keras_cam.images import find_images, write_png
     from keras_cam.visualization import draw_localization, gallery
 
-    with progress(len(find_images(photos)), "Ranking photos") as advance:
-        best, failures = ranked(concept.classifier, photos, advance)
+    files = find_images(photos)
+    with progress(len(files), "Ranking photos") as advance:
+        best, failures = ranked(concept.classifier, files, advance)
     with working(f"Writing {file}"):
         write_png(file, gallery([draw_localization(record.image, record) for record in best[:count]]))
     print(f"Gallery: {file}")

@@ -19,6 +19,7 @@ from keras_cam.commands.usage import (
     load_model,
     load_saliency,
     positive,
+    read_data,
 )
 from keras_cam.console import complain, print_table, progress
 from keras_cam.protocols import PROTOCOLS
@@ -92,7 +93,8 @@ def run(args: argparse.Namespace) -> int:
     import_quietly()
 
     try:
-        annotated = _read_data(args)
+        annotated = read_data(args.data, args.split, args.strict)
+        annotated = annotated[: args.limit] if args.limit else annotated
         localizers = [(_name(*one), _load(*one, args.refine)) for one in judged]
         return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
     except ValueError as error:
@@ -107,20 +109,6 @@ def _load(model: str, method: str, refine: str) -> Any:
 
 def _name(model: str, method: str) -> str:
     return model if method == "cam" else f"{model} ({method})"
-
-
-def _read_data(args: argparse.Namespace) -> "AnnotatedImages":
-    """The images to judge; what is wrong with their annotations goes to stderr.
-
-    Raises:
-        ValueError: there is nothing that could be judged.
-    """
-    from keras_cam.data import describe_problems, read_annotations
-
-    annotated = read_annotations(args.data, args.split, strict=args.strict)
-    if annotated.problems:
-        complain(describe_problems(annotated.problems))
-    return annotated[: args.limit] if args.limit else annotated
 
 
 def _evaluate_models(

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.commands.usage import (
-    DEFAULT_MODEL,
     DONE,
     UsageError,
+    add_model,
     add_refine,
     add_threshold,
     check_model,
@@ -33,12 +33,7 @@ def add_parser(commands: Any) -> None:
     """Adds the command to those of `keras-cam`."""
     parser = commands.add_parser("export", help="make a model ready to run elsewhere")
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
-    )
+    add_model(parser)
     described = "; ".join(f"{name}: {what}" for name, (what, _) in FORMATS.items())
     parser.add_argument("--format", required=True, choices=FORMATS, help=described)
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="what to write")

@@ -5,13 +5,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.commands.usage import (
-    DEFAULT_MODEL,
     DONE,
     SOME_FAILED,
     UsageError,
+    add_model,
     check_model,
+    check_suffix,
     load_backbone,
     positive,
+    read_data,
+    save_model,
 )
 from keras_cam.console import complain, print_table, progress, working
 from keras_cam.quiet_tensorflow import import_quietly
@@ -31,12 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
     parser.add_argument("--split", help="which part of the data, such as train")
     parser.add_argument("--test-split", metavar="SPLIT", help="another part, on which the SVM is measured")
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
-    )
+    add_model(parser)
     parser.add_argument("--layer", help="take the output of this layer (default: what the model pools)")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the features to this .npz or .parquet file"
@@ -54,8 +52,7 @@ def run(args: argparse.Namespace) -> int:
     """Extracts the features, and trains and measures a classifier if asked to."""
     if not (args.output or args.classifier or args.test_split):
         raise UsageError("One of --output, --classifier and --test-split must be given.")
-    if args.classifier and args.classifier.suffix != ".keras":
-        raise UsageError(f"--classifier must end in .keras. Received: {args.classifier}")
+    check_suffix("classifier", args.classifier, ".keras")
     check_model(args.model)
     import_quietly()
 
@@ -74,12 +71,9 @@ def _extract(
     backbone: "keras.Model", args: argparse.Namespace, split: str | None, output: Path | None = None
 ) -> "FeatureTable":
     """The features of one part of the data; what cannot be read goes to stderr."""
-    from keras_cam.data import describe_problems, read_annotations
     from keras_cam.features import extract_features
 
-    annotated = read_annotations(args.data, split)
-    if annotated.problems:
-        complain(describe_problems(annotated.problems))
+    annotated = read_data(args.data, split)
     with progress(len(annotated), "Extracting features") as advance:
         table = extract_features(backbone, annotated, output, args.batch_size, advance)
     for failure in table.failures:
@@ -98,7 +92,7 @@ def _classify(backbone: "keras.Model", table: "FeatureTable", args: argparse.Nam
     tested = _extract(backbone, args, args.test_split) if args.test_split else None
     _print_accuracies(svm, tested)
     if args.classifier:
-        attach(svm, backbone).save(args.classifier)
+        save_model(attach(svm, backbone), args.classifier)
         print(f"Classifier: {args.classifier}")
     return tested.failures if tested else ()
 

@@ -5,8 +5,16 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.commands.usage import DEFAULT_MODEL, DONE, UsageError, check_model, load_backbone, positive
-from keras_cam.console import complain, print_table, progress
+from keras_cam.commands.usage import (
+    DONE,
+    UsageError,
+    add_model,
+    check_model,
+    load_backbone,
+    positive,
+    read_data,
+)
+from keras_cam.console import print_table, progress
 from keras_cam.quiet_tensorflow import import_quietly
 
 if TYPE_CHECKING:
@@ -24,12 +32,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--split", action="append", help="a part of the data, such as train; several are put together"
     )
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
-    )
+    add_model(parser)
     parser.add_argument(
         "--locator", metavar="NAME|FILE", help="another model that gives the boxes (default: the same)"
     )
@@ -78,13 +81,11 @@ def _compare(args: argparse.Namespace) -> "FineGrainedComparison":
 
 def _read(args: argparse.Namespace) -> "AnnotatedImages":
     """The images of all splits, as one data set."""
-    from keras_cam.data import AnnotatedImages, describe_problems, read_annotations
+    from keras_cam.data import AnnotatedImages
 
-    parts = [read_annotations(args.data, split) for split in args.split or [None]]
+    parts = [read_data(args.data, split) for split in args.split or [None]]
     images = []
     for number, part in enumerate(parts):
-        if part.problems:
-            complain(describe_problems(part.problems))
         images += [replace(image, name=f"{number}/{image.name}") for image in part[: args.limit]]
     return AnnotatedImages(str(args.data), parts[0].class_names, tuple(images))
 

@@ -10,8 +10,10 @@ from keras_cam.commands.usage import (
     SOME_FAILED,
     UsageError,
     check_model,
-    loading,
+    check_suffix,
+    load_classifier,
     positive,
+    save_model,
 )
 from keras_cam.console import complain, progress, working
 from keras_cam.quiet_tensorflow import import_quietly
@@ -51,20 +53,16 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains the foreground and writes the localizer."""
-    if args.output.suffix != ".keras":
-        raise UsageError(f"--output must end in .keras. Received: {args.output}")
+    check_suffix("output", args.output, ".keras")
     check_model(args.model)
     import_quietly()
     import keras_cam
-    from keras_cam.file_localizer import load_classifier
     from keras_cam.images import find_images
     from keras_cam.localizer import gives_boxes
     from keras_cam.training import train_foreground
-    from keras_cam.whole_file import whole_file
 
     files = find_images(args.photos)
-    with loading(args.model):
-        classifier = load_classifier(args.model, REFINED_IMAGE_SIZE)
+    classifier = load_classifier(args.model, REFINED_IMAGE_SIZE)
     if gives_boxes(classifier):
         raise UsageError(f"--model must be a classifier. Received: {args.model}, which is a localizer")
     failures = []
@@ -84,9 +82,7 @@ def run(args: argparse.Namespace) -> int:
             localizer = keras_cam.build_localizer(
                 classifier, args.top_k, refine=args.refine, foreground=foreground
             )
-            args.output.parent.mkdir(parents=True, exist_ok=True)
-            with whole_file(args.output) as unfinished:
-                localizer.save(unfinished)
+            save_model(localizer, args.output)
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     for failure in failures:

@@ -14,6 +14,7 @@ from keras_cam.commands.usage import (
     fraction,
     load_classifier,
     positive,
+    read_data,
 )
 from keras_cam.console import complain, print_table, progress
 from keras_cam.quiet_tensorflow import import_quietly
@@ -75,14 +76,11 @@ def run(args: argparse.Namespace) -> int:
     check_model(args.model)
     import_quietly()
 
-    from keras_cam.data import describe_problems, read_annotations
     from keras_cam.discovery.informative_objects import draw_informative_objects
     from keras_cam.images import write_png
 
     try:
-        annotated = read_annotations(args.data, args.split)
-        if annotated.problems:
-            complain(describe_problems(annotated.problems))
+        annotated = read_data(args.data, args.split)
         annotated = annotated[: args.limit] if args.limit else annotated
         found = _find(load_classifier(args.model), annotated, args)
     except ValueError as error:

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.commands.usage import (
-    DEFAULT_MODEL,
     DEFAULT_OUTPUT,
     DONE,
     SOME_FAILED,
     UsageError,
+    add_model,
     check_model,
     load_classifier,
     positive,
@@ -43,12 +43,7 @@ def add_parser(commands: Any) -> None:
         metavar="NAME|NUMBER",
         help="a class of the model; may be given several times",
     )
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
-    )
+    add_model(parser)
     parser.add_argument(
         "--units", type=positive, default=5, metavar="N", help="units a class (default: %(default)s)"
     )

@@ -8,11 +8,13 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from keras_cam.console import complain
 from keras_cam.recipes import AUTO, NONE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
 
 if TYPE_CHECKING:
     import keras
 
+    from keras_cam.data import AnnotatedImages
     from keras_cam.saliency import SaliencyLocalizer
 
 DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -22,6 +24,16 @@ DEFAULT_OUTPUT = Path("keras-cam-output")
 
 class UsageError(Exception):
     """What the user asked for cannot be done; the message says why, in one line."""
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds `--model`, for a command that takes models of Keras only."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
+    )
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
@@ -97,7 +109,7 @@ def load_model(
     """The localizer of a model's name or file; what goes wrong is an error of usage."""
     from keras_cam.file_localizer import load_localizer
 
-    with loading(model):
+    with _loading(model):
         return load_localizer(model, top_k, threshold, refine)
 
 
@@ -106,30 +118,58 @@ def load_saliency(model: str) -> "SaliencyLocalizer":
     from keras_cam.file_localizer import load_classifier
     from keras_cam.saliency import SaliencyLocalizer
 
-    with loading(model):
+    with _loading(model):
         return SaliencyLocalizer(load_classifier(model))
 
 
-def load_classifier(model: str) -> "keras.Model":
+def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":
     """The model of a name or file; what goes wrong is an error of usage."""
     from keras_cam.file_localizer import load_classifier as load
 
-    with loading(model):
-        return load(model)
+    with _loading(model):
+        return load(model, smallest_size)
 
 
-def load_backbone(model: str, layer: str | None = None) -> "keras.Model":
+def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) -> "keras.Model":
     """The part of a model up to its features, or up to a layer; what goes wrong is an error of usage."""
     from keras_cam.features import backbone_of
     from keras_cam.file_localizer import load_classifier
 
-    with loading(model):
-        return backbone_of(load_classifier(model), layer)
+    with _loading(model):
+        return backbone_of(load_classifier(model, smallest_size), layer)
+
+
+def read_data(source: str | Path, split: str | None = None, strict: bool = False) -> "AnnotatedImages":
+    """Annotated images; what is wrong with their annotations goes to stderr.
+
+    Raises:
+        ValueError: there is nothing that could be used.
+    """
+    from keras_cam.data import describe_problems, read_annotations
+
+    annotated = read_annotations(source, split, strict=strict)
+    if annotated.problems:
+        complain(describe_problems(annotated.problems))
+    return annotated
+
+
+def check_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """Says that a file must have another ending."""
+    if path and path.suffix != suffix:
+        raise UsageError(f"--{option} must end in {suffix}. Received: {path}")
+
+
+def save_model(model: "keras.Model", path: Path) -> None:
+    """Writes a `.keras` file whole or not at all."""
+    from keras_cam.whole_file import whole_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as unfinished:
+        model.save(unfinished)
 
 
 @contextmanager
-def loading(model: str) -> Iterator[None]:
-    """Makes what goes wrong with loading a model an error of usage."""
+def _loading(model: str) -> Iterator[None]:
     try:
         with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
             yield
