@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from keras_cam.export.decode_images import decode_images
 from keras_cam.graph.cursor import sources_of
-from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.images import input_size_hw
 from keras_cam.labels import labels_for, labels_of
 from keras_cam.localizer import check_localizer
 
@@ -82,7 +82,7 @@ def build_signatures(
     classifier = keras.Model(images, {"logits": scores.input, "probabilities": scores.output})
     backbone = keras.Model(images, features_of(localizer))
     height, width = _image_size(images.shape[1:3], image_size)
-    size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+    size_hw = input_size_hw((None, height, width, 3))
 
     pixels = tf.TensorSpec((batch_size, height, width, 3), images.dtype, name="images")
     encoded = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")

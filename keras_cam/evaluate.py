@@ -12,7 +12,7 @@ import numpy as np
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
 from keras_cam.evaluation import BASELINES, Evaluation, ImageResult, main_boxes
 from keras_cam.graph.localizer_parts import localizer_parts
-from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.images import input_size_hw
 from keras_cam.metrics import box_ious
 from keras_cam.metrics.pointing_game import highest_point_xy, is_close
 from keras_cam.metrics.zhou2016 import THRESHOLD, heat_map, zhou2016_released
@@ -135,7 +135,6 @@ def _maps_function(
 
     if not isinstance(localizer, keras.Model):
         return localizer.size_hw, lambda images, labels: _exported_maps(localizer, top_k, images, labels)
-    _, height, width, _ = localizer.inputs[0].shape
     front, back = localizer_parts(localizer)
 
     @tf.function(reduce_retracing=True)
@@ -146,7 +145,7 @@ def _maps_function(
         best = maps.get("localization_maps", maps["class_activation_maps"])
         return {"logits": logits, "predicted": predicted, "maps": best}
 
-    return (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE), maps_of
+    return input_size_hw(localizer.inputs[0].shape), maps_of
 
 
 def _exported_maps(

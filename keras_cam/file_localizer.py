@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_cam.data.image_batches import decode_error, resized_images
-from keras_cam.images import DEFAULT_IMAGE_SIZE, find_images, read_image
+from keras_cam.images import find_images, input_size_hw, read_image
 from keras_cam.labels import labels_for, labels_of
 from keras_cam.models.registry import MODELS
 from keras_cam.recipes import AFFINITY, AUTO, NONE, REFINED_IMAGE_SIZE
@@ -182,8 +182,7 @@ def _inference(localizer: Any) -> tuple[Any, tuple[int, int]]:
     if _is_exported(localizer):
         return localizer.localize, localizer.size_hw
     check_localizer(localizer)
-    _, height, width, _ = localizer.inputs[0].shape
-    size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+    size_hw = input_size_hw(localizer.inputs[0].shape)
     signature = [tf.TensorSpec((None, *size_hw, 3), localizer.inputs[0].dtype)]
 
     @tf.function(input_signature=signature)

@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -22,6 +22,7 @@ MAX_PIXELS = 178_956_970
 DEFAULT_IMAGE_SIZE = 224
 """Height and width that photos get for a model that takes images of any size."""
 
+
 # Pillow also knows formats that call other programs (EPS runs Ghostscript): not for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
@@ -34,6 +35,21 @@ class ImageError(ValueError):
 
     def __init__(self, path: str | Path, reason: str):
         super().__init__(f"Cannot read {path}: {' '.join(reason.split())}")
+
+
+def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE) -> tuple[int, int]:
+    """The height and width that images get for a model.
+
+    Args:
+        shape: that of the model's input, (B, H, W, C); None stands for any size.
+        default: the height or width where any will do.
+
+    Example:
+        >>> input_size_hw((None, 240, None, 3))
+        (240, 224)
+    """
+    _, height, width, _ = shape
+    return height or default, width or default
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_cam.graph.logits import find_logits
-from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.images import input_size_hw
 from keras_cam.labels import labels_of
 from keras_cam.layers import ClassSelection, MapDetections
 
@@ -57,8 +57,7 @@ class SaliencyLocalizer:
         self, model: keras.Model, top_k: int = 5, threshold: float = 0.2, cell_size: int = 16
     ) -> None:
         images, logits, activation = find_logits(model)
-        _, height, width, _ = images.shape
-        self.size_hw: tuple[int, int] = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+        self.size_hw = input_size_hw(images.shape)
         if not 1 <= cell_size <= min(self.size_hw):
             raise ValueError(
                 f"`cell_size` must be at least 1 and at most {min(self.size_hw)}, the size of the images. "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.images import input_size_hw
 from keras_cam.labels import read_labels
 
 
@@ -42,8 +42,7 @@ class SavedModelLocalizer:
             ) from error
         images = self._localize.structured_input_signature[1]["images"]
         self._dtype = images.dtype
-        _, height, width, _ = images.shape
-        self.size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+        self.size_hw = input_size_hw(images.shape)
         self.classes = int(self._classify.structured_outputs["logits"].shape[-1])
         labels = version / "assets" / "labels.txt"
         self.labels = read_labels(labels) if labels.exists() else None

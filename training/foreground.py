@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_cam.data.image_batches import decode_error, resized_images
 from keras_cam.graph.foreground import build_foreground
-from keras_cam.images import find_images, read_image
+from keras_cam.images import find_images, input_size_hw, read_image
 from keras_cam.localizer import build_localizer
 from keras_cam.recipes import AFFINITY, REFINED_IMAGE_SIZE
 
@@ -81,8 +81,7 @@ def _features_and_maps(
     localizer: keras.Model, files: list[str], on_image: Callable[[str | None], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mid-level features (N, h, w, C) and refined maps (N, h, w) of all images with a map."""
-    _, height, width, _ = localizer.inputs[0].shape
-    size_hw = (height or REFINED_IMAGE_SIZE, width or REFINED_IMAGE_SIZE)
+    size_hw = input_size_hw(localizer.inputs[0].shape, REFINED_IMAGE_SIZE)
     taps = localizer.get_layer("aligned_features").output
     extractor = keras.Model(localizer.inputs[0], [*taps, localizer.output["localization_maps"]])
     features, maps = [], []

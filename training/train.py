@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cam.images import write_png
+from keras_cam.images import input_size_hw, write_png
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import build_classifier, compile_classifier
 from keras_cam.training.config import ConfigError, TrainingConfig, load_config
@@ -25,7 +25,7 @@ from keras_cam.training.stage import train_stage
 from keras_cam.training.strategies import agree, is_chief, make_strategy, noticing_lost_workers
 from keras_cam.training.tensorboard_log import TensorBoardLog
 from keras_cam.training.training_data import TrainingData, read_training_data
-from keras_cam.training.validation import Validator, image_size
+from keras_cam.training.validation import Validator
 from keras_cam.whole_file import whole_file
 
 _BEST = {"accuracy": "val_accuracy", "gt_known": "val_gt_known_accuracy"}
@@ -149,7 +149,7 @@ def _begin(
     compile_classifier(published, config)
     images = TrainingImages(
         data.train,
-        image_size(published),
+        input_size_hw(published.inputs[0].shape),
         multi_label=config.multi_label,
         class_weights=balanced_weights(data.train) if config.class_weights else None,
         batch_size=config.batch_size,

@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages
 from keras_cam.evaluate import evaluate
-from keras_cam.images import ImageError
+from keras_cam.images import ImageError, input_size_hw
 from keras_cam.localizer import build_localizer
 from keras_cam.models.registry import MODELS
 from keras_cam.records import localizations
@@ -40,7 +40,7 @@ class Validator:
         self._model = model
         self._annotated = annotated
         self._config = config
-        self._size_hw = image_size(model)
+        self._size_hw = input_size_hw(model.inputs[0].shape)
         self._localizer = build_localizer(model) if has_maps(config) else None
         self._has_boxes = any(len(image.boxes_xyxy) for image in annotated)
 
@@ -84,12 +84,6 @@ class Validator:
         size_wh = (photo.shape[1], photo.shape[0])
         [record] = localizations(outputs, [image.name], [size_wh], self._annotated.class_names)
         return draw_localization(display_size(photo), record)
-
-
-def image_size(model: keras.Model) -> tuple[int, int]:
-    """Height and width of the images that a model takes; 224 x 224 if it takes any."""
-    _, height, width, _ = model.inputs[0].shape
-    return height or 224, width or 224
 
 
 def has_maps(config: TrainingConfig) -> bool:

@@ -11,7 +11,7 @@ from keras_cam.data import AnnotatedImage, AnnotatedImages, to_dataset
 from keras_cam.data.cropped_image import CroppedImage
 from keras_cam.evaluation import main_boxes
 from keras_cam.features import LinearSvm, attach, extract_features, fit_linear_svm
-from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.images import input_size_hw
 from keras_cam.localizer import build_localizer
 from keras_cam.metrics import box_ious
 
@@ -140,8 +140,7 @@ def boxes_of_classes(
     Returns:
         (N, 4) float, xyxy in pixels with half-open maxima.
     """
-    _, height, width, _ = localizer.input["images"].shape
-    size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+    size_hw = input_size_hw(localizer.input["images"].shape)
     boxes = []
     for batch in to_dataset(annotated, size_hw, batch_size).as_numpy_iterator():
         asked = class_ids[batch["index"], None].astype(np.int32)

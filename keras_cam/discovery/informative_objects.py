@@ -11,7 +11,7 @@ import numpy as np
 from skimage.draw import polygon as draw_polygon
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
-from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.images import input_size_hw
 from keras_cam.labels import labels_for, labels_of
 from keras_cam.localizer import build_localizer
 from keras_cam.recipes import THRESHOLD
@@ -250,8 +250,7 @@ def _scene_images(
     """Each image with its scene's map; what is wrong with it; or None if it is left out."""
     localizer = build_localizer(classifier, top_k=1, class_ids=None if scenes is None else "input")
     images = localizer.input if scenes is None else localizer.input["images"]
-    _, height, width, _ = images.shape
-    size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+    size_hw = input_size_hw(images.shape)
     for batch in to_dataset(annotated, size_hw, batch_size).as_numpy_iterator():
         inputs = batch["images"]
         if scenes is not None:

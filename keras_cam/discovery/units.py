@@ -11,7 +11,7 @@ import numpy as np
 
 from keras_cam.data.image_batches import decode_error, resized_images
 from keras_cam.graph.classification_head import find_classification_head
-from keras_cam.images import DEFAULT_IMAGE_SIZE, find_images, read_image
+from keras_cam.images import find_images, input_size_hw, read_image
 from keras_cam.layers import ClassActivationHead
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def find_unit_images(
             f"`top` and `batch_size` must be at least 1. Received: top={top!r}, batch_size={batch_size!r}"
         )
     files = tuple(str(path) for path in find_images(paths))
-    size_hw = _image_size(backbone)
+    size_hw = input_size_hw(backbone.inputs[0].shape)
     _, rows, columns, units = backbone.compute_output_shape((1, *size_hw, 3))
     best = UnitImages(
         files,
@@ -98,11 +98,6 @@ def find_unit_images(
         for _ in good:
             on_image()
     return UnitImages(files, best.scores, best.images, best.maps, tuple(failures))
-
-
-def _image_size(backbone: "keras.Model") -> tuple[int, int]:
-    _, height, width, _ = backbone.inputs[0].shape
-    return height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE
 
 
 def _keep_best(best: UnitImages, maps: np.ndarray, index: np.ndarray) -> None:
@@ -209,7 +204,7 @@ def receptive_field(
     Reference:
         Zhou et al., Object Detectors Emerge in Deep Scene CNNs, ICLR 2015, section 3.2.
     """
-    height, width = _image_size(backbone)
+    height, width = input_size_hw(backbone.inputs[0].shape)
     total = np.zeros((height, width), np.float32)
     resized = resized_images(lambda index: photos[index], len(photos), (height, width))
     for photo in resized.as_numpy_iterator():

@@ -12,7 +12,7 @@ import numpy as np
 from keras_cam.data import AnnotatedImages, decode_error
 from keras_cam.data.image_batches import resized_images
 from keras_cam.features.feature_table import FeatureTable, check_suffix
-from keras_cam.images import DEFAULT_IMAGE_SIZE
+from keras_cam.images import input_size_hw
 from keras_cam.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ def extract_features(
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
-    _, height, width, _ = backbone.inputs[0].shape
-    size_hw = (height or DEFAULT_IMAGE_SIZE, width or DEFAULT_IMAGE_SIZE)
+    size_hw = input_size_hw(backbone.inputs[0].shape)
     folder, key = None, ""
     if path is not None:
         check_suffix(path)
