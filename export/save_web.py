@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_cam.export.litert_metadata import ModelCard
 from keras_cam.export.save_litert import save_litert
@@ -96,11 +97,10 @@ def save_web(
 
 def _write_settings(localizer: keras.Model, model: Path) -> None:
     lite = LiteRTLocalizer(model)
-    threshold = localizer.get_layer("detections").threshold
     settings = {
         "model": model.name,
         "size_hw": lite.size_hw,
-        "threshold": threshold if isinstance(threshold, float) else sorted(threshold)[len(threshold) // 2],
+        "threshold": float(np.median(localizer.get_layer("detections").threshold)),
         "labels": lite.labels,
     }
     (model.parent / "settings.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")

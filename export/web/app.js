@@ -62,9 +62,10 @@ function draw() {
   [picture.width, picture.height] = [Math.round(wide * scale), Math.round(tall * scale)];
   const context = picture.getContext("2d");
   context.drawImage(image, 0, 0, picture.width, picture.height);
-  if (find("show-map").checked) context.drawImage(heat(map), 0, 0, picture.width, picture.height);
+  const surface = upsample(map);
+  if (find("show-map").checked) context.drawImage(heat(surface), 0, 0, picture.width, picture.height);
   // The model's own box, or another one for another threshold.
-  const box = Number(threshold.value) === settings.threshold ? ownBox : largestBox(map, threshold.value);
+  const box = Number(threshold.value) === settings.threshold ? ownBox : largestBox(surface, threshold.value);
   if (box) drawBox(context, box, label);
   const where = box ? ` in ${box.map((value) => value.toFixed(4)).join(" ")}` : ", nowhere in particular";
   picture.setAttribute("aria-label", `${label}${where}`);
@@ -85,9 +86,8 @@ function drawBox(context, [top, left, bottom, right], label) {
   context.fillText(label, left * width + 3 * line, top * height + 9 * line);
 }
 
-/** The map as a picture: warm and opaque where it is high. */
-function heat(map) {
-  const { values, height, width } = upsample(map);
+/** An upsampled map as a picture: warm and opaque where it is high. */
+function heat({ values, height, width }) {
   const maximum = values.reduce((one, other) => Math.max(one, other), 1e-12);
   const pixels = new ImageData(width, height);
   values.forEach((value, index) => {

@@ -24,8 +24,7 @@ export function upsample({ values, height, width }) {
 }
 
 /** The box [ymin, xmin, ymax, xmax] in 0..1 of the largest component above a part of the maximum, or null. */
-export function largestBox(map, threshold) {
-  const { values, height, width } = upsample(map);
+export function largestBox({ values, height, width }, threshold) {
   const maximum = values.reduce((one, other) => Math.max(one, other), 0);
   if (!(maximum > 0)) return null;
   const free = Uint8Array.from(values, (value) => value > threshold * maximum);
