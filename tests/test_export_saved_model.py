@@ -72,10 +72,6 @@ def test_the_signatures_have_the_names_and_types_of_the_contract(signatures):
         assert described == expected[name], name
 
 
-def described(specs):
-    return {key: (tuple(spec.shape), spec.dtype) for key, spec in specs.items()}
-
-
 @pytest.mark.parametrize("batch", [1, 5])
 def test_every_signature_gives_what_the_localizer_gives(signatures, model, localizer, photos, batch):
     images = photos(batch, 64, 64)
