@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from PIL import Image
 
-from keras_cam.images import ImageError, read_image
+from keras_cam.images import ImageError, read_image, upright_size_wh
 from keras_cam.labels import labels_for
 from keras_cam.records import FailedImage, Localization, localizations
 
@@ -20,8 +20,6 @@ SIGNATURE = "localize_bytes"
 # gRPC does not take more attempts than these. Between them waits a random time of up to 0.2, 0.4, 0.8 and
 # 1.6 seconds, with either protocol.
 _ATTEMPTS, _FIRST_WAIT, _LONGEST_WAIT = 5, 0.2, 5.0
-
-_EXIF_ORIENTATION = 0x0112
 
 
 class ServingError(RuntimeError):
@@ -40,7 +38,7 @@ class ServingClient:
         version: the version of the model; None takes the newest.
         labels: the names of all classes. By default ImageNet's for 1000 classes, else their numbers: a
             server does not tell those of its model.
-        timeout: seconds that a request may take, with all its attempts (of REST, each of them).
+        timeout: seconds that a request may take, over gRPC with all its attempts.
 
     Raises:
         ValueError: an unknown protocol.
@@ -206,6 +204,7 @@ class _RestServer:
 
         retries = Retry(
             total=_ATTEMPTS - 1,
+            read=False,  # a server that is slow gets no more to do
             backoff_factor=_FIRST_WAIT,
             backoff_max=_LONGEST_WAIT,
             status_forcelist=[503],
@@ -275,8 +274,7 @@ def _jpeg(path: Path) -> tuple[bytes, tuple[int, int]] | None:
         with Image.open(path) as image:
             if image.format != "JPEG" or image.mode not in ("RGB", "L"):
                 return None
-            width, height = image.size
-            turned = image.getexif().get(_EXIF_ORIENTATION) in (5, 6, 7, 8)
-        return path.read_bytes(), (height, width) if turned else (width, height)
+            size_wh = upright_size_wh(image)
+        return path.read_bytes(), size_wh
     except (OSError, ValueError, SyntaxError):
         return None  # what is wrong with it `read_image` says best

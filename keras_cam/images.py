@@ -26,6 +26,9 @@ DEFAULT_IMAGE_SIZE = 224
 # Pillow also knows formats that call other programs (EPS runs Ghostscript): not for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
+# EXIF orientations of photos that are turned by a quarter.
+_ON_THE_SIDE = (5, 6, 7, 8)
+
 # `warnings.catch_warnings` changes the whole process, and images are read by several threads.
 _header_lock = threading.Lock()
 
@@ -50,6 +53,17 @@ def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE
     """
     _, height, width, _ = shape
     return height or default, width or default
+
+
+def upright_size_wh(image: Image.Image) -> tuple[int, int]:
+    """Width and height of a photo as `read_image` gives it, from the header alone.
+
+    Example:
+        >>> upright_size_wh(Image.new("RGB", (40, 30)))
+        (40, 30)
+    """
+    width, height = image.size
+    return (height, width) if image.getexif().get(0x0112) in _ON_THE_SIDE else (width, height)
 
 
 def find_images(paths: Iterable[str | Path]) -> list[Path]:

@@ -6,6 +6,7 @@ They answer with the messages of TensorFlow Serving's own package, and in the JS
 import base64
 import json
 import threading
+import time
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -56,17 +57,18 @@ class Model:
 
 
 class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """`busy`: how many requests it turns away before it answers."""
+    """`busy`: how many requests it turns away before it answers. `delay`: seconds that an answer takes."""
 
     def __init__(self, path):
         self.model = Model(path)
         self.path = path
-        self.busy = 0
+        self.busy, self.delay = 0, 0.0
 
     def Predict(self, request, context):  # noqa: N802
         if self.busy > 0:
             self.busy -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "busy")
+        time.sleep(self.delay)
         if request.model_spec.name not in ("", "cam"):
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found: {request.model_spec.name}")
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
@@ -108,6 +110,8 @@ def rest_address(service):
             if service.busy > 0:
                 service.busy -= 1
                 return self.answer(503, {"error": "busy"})
+            if service.delay:
+                return time.sleep(service.delay)  # nobody waits for the answer
             if self.path != "/v1/models/cam:predict":
                 return self.answer(404, {"error": f"Servable not found: {self.path}"})
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -197,6 +201,13 @@ def test_a_busy_server_is_asked_again(service, address, protocol):
     [record] = ServingClient(address, protocol=protocol).localize([CAT])
     assert service.busy == 0
     assert record.detections[0].label == "Egyptian cat"
+
+
+def test_a_server_that_is_slow_is_asked_once_and_named(service, address, protocol, monkeypatch):
+    monkeypatch.setattr(service, "delay", 1.5)
+    client = ServingClient(address, protocol=protocol, timeout=0.5)
+    with pytest.raises(ServingError, match=rf"The server at {address} did not answer within 0\.5 s"):
+        list(client.localize([CAT]))
 
 
 def test_a_server_that_is_not_there_is_named(protocol):

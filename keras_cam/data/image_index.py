@@ -18,6 +18,7 @@ from keras_cam.data.annotated_images import (
     ProblemKind,
     describe_problems,
 )
+from keras_cam.images import upright_size_wh
 
 # Annotation tools disagree by up to a pixel about where an image ends; no detector's score depends on it.
 _TOLERANCE = 1.0
@@ -130,8 +131,7 @@ class ImageIndex:
         """Width and height as `read_image` gives them, from the header alone."""
         try:
             with Image.open(path) as image:
-                turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)  # orientations on the side
-                return image.size[::-1] if turned else image.size
+                return upright_size_wh(image)
         except Exception as error:  # a decoder raises nearly anything on bytes it does not expect
             self.report(ProblemKind.UNREADABLE_IMAGE, path, "", str(error) or type(error).__name__)
             return None
