@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_cam.export.decode_images import decode_images
 from keras_cam.graph.cursor import sources_of
 from keras_cam.images import input_size_hw
-from keras_cam.labels import labels_for, labels_of
+from keras_cam.labels import class_names_of
 from keras_cam.localizer import check_localizer
 
 
@@ -157,7 +157,7 @@ def _image_size(own: Sequence[int | None], asked: tuple[int, int] | None) -> tup
 
 
 def _labels(localizer: keras.Model, labels: Sequence[str] | None, classes: int) -> tuple[str, ...]:
-    names = tuple(labels or labels_of(localizer) or labels_for(classes))
+    names = tuple(labels or class_names_of(localizer, classes))
     if len(names) != classes:
         raise ValueError(
             f"`labels` must name the {classes} classes of the localizer. Received: {len(names)} names"

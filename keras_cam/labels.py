@@ -81,6 +81,17 @@ def labels_of(model: "keras.Model") -> tuple[str, ...] | None:
     return found.pop() if len(found) == 1 else None
 
 
+def class_names_of(model: "keras.Model", classes: int) -> tuple[str, ...]:
+    """The names that a model carries, else the usual ones for so many classes, see `labels_for`.
+
+    Example:
+        >>> import keras_cam
+        >>> class_names_of(keras_cam.build_model("mobilenet_v2", classes=2), 2)
+        ('class 0', 'class 1')
+    """
+    return labels_of(model) or labels_for(classes)
+
+
 def labels_for(classes: int) -> tuple[str, ...]:
     """Names for a classifier that comes without any: ImageNet's for 1000 classes, else their numbers.
 

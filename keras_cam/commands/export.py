@@ -91,48 +91,24 @@ def _save_saved_model(
     return [saved, *write_serving_files(saved.parent)]
 
 
-def _save_onnx(
+def _save_file(
     localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
 ) -> Sequence[Path]:
-    from keras_cam.export import save_onnx
+    """Writes the file or folder of a format whose function is called after it."""
+    from keras_cam import export
 
-    return [save_onnx(localizer, args.output, labels)]
-
-
-def _save_litert(
-    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
-) -> Sequence[Path]:
-    from keras_cam.export import save_litert
-
-    return [save_litert(localizer, args.output, labels, **_quantized(args))]
-
-
-def _save_mediapipe(
-    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
-) -> Sequence[Path]:
-    from keras_cam.export import save_mediapipe
-
-    return [save_mediapipe(localizer, args.output, labels, **_quantized(args))]
-
-
-def _save_web(
-    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
-) -> Sequence[Path]:
-    from keras_cam.export import save_web
-
+    options = {}
+    if args.format in QUANTIZED:
+        options = {"quantization": args.quantization, "representative_data": args.representative_data}
     with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout
-        return [save_web(localizer, args.output, labels, **_quantized(args))]
-
-
-def _quantized(args: argparse.Namespace) -> dict[str, Any]:
-    return {"quantization": args.quantization, "representative_data": args.representative_data}
+        return [getattr(export, f"save_{args.format}")(localizer, args.output, labels, **options)]
 
 
 # The formats: what they are for, and the function that writes them and returns what it has written.
 FORMATS: dict[str, tuple[str, Callable[..., Sequence[Path]]]] = {
     "saved_model": ("for TensorFlow Serving and TensorFlow; PATH is the model's folder", _save_saved_model),
-    "litert": ("for phones and Python without TensorFlow; PATH is a .tflite file", _save_litert),
-    "mediapipe": ("for MediaPipe's ObjectDetector; PATH is a .tflite file", _save_mediapipe),
-    "web": ("a page that runs the model in the browser; PATH is a new folder", _save_web),
-    "onnx": ("for ONNX Runtime and OpenVINO; PATH is a .onnx file", _save_onnx),
+    "litert": ("for phones and Python without TensorFlow; PATH is a .tflite file", _save_file),
+    "mediapipe": ("for MediaPipe's ObjectDetector; PATH is a .tflite file", _save_file),
+    "web": ("a page that runs the model in the browser; PATH is a new folder", _save_file),
+    "onnx": ("for ONNX Runtime and OpenVINO; PATH is a .onnx file", _save_file),
 }

@@ -102,13 +102,11 @@ def _find(
     classifier: "keras.Model", annotated: "AnnotatedImages", args: argparse.Namespace
 ) -> "InformativeObjects":
     from keras_cam.discovery.informative_objects import informative_objects, scenes_of_folders
-    from keras_cam.labels import labels_for, labels_of
+    from keras_cam.labels import class_names_of
 
     scenes = None
     if args.scenes == FOLDERS:
-        scenes = scenes_of_folders(
-            annotated, labels_of(classifier) or labels_for(classifier.output_shape[-1])
-        )
+        scenes = scenes_of_folders(annotated, class_names_of(classifier, classifier.output_shape[-1]))
         if elsewhere := int((scenes < 0).sum()):
             complain(f"{elsewhere} images lie in no folder with the name of a class and are left out")
     with progress(len(annotated), "Looking at scenes") as advance:

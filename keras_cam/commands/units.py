@@ -105,9 +105,9 @@ def run(args: argparse.Namespace) -> int:
 
 def _classes(asked: list[str], model: "keras.Model") -> dict[str, int]:
     """The asked classes by their names."""
-    from keras_cam.labels import labels_for, labels_of
+    from keras_cam.labels import class_names_of
 
-    labels = labels_of(model) or labels_for(model.output_shape[-1])
+    labels = class_names_of(model, model.output_shape[-1])
     classes = {}
     for name in asked:
         if name in labels:

@@ -15,6 +15,7 @@ from keras_cam.features import FeatureTable, LinearSvm, attach, extract_features
 from keras_cam.file_localizer import localize_files
 from keras_cam.images import find_images
 from keras_cam.labels import labels_of
+from keras_cam.localizer import build_localizer
 from keras_cam.recipes import AFFINITY
 from keras_cam.records import FailedImage, Localization
 
@@ -143,9 +144,12 @@ def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, Annot
     has_phrase: dict[str, bool] = {}
     for image, caption in _captions(path):
         has_phrase[image] = has_phrase.get(image, False) or bool(pattern.search(caption))
-    return tuple(  # type: ignore[return-value]
-        _images(f"{path}, {kind}", [image for image, found in has_phrase.items() if found == wanted], path)
-        for kind, wanted in (("with the phrase", True), ("without it", False))
+    with_it, without_it = (
+        [name for name, found in has_phrase.items() if found == wanted] for wanted in (True, False)
+    )
+    return (
+        _images(f"{path}, with the phrase", with_it, path.parent),
+        _images(f"{path}, without it", without_it, path.parent),
     )
 
 
@@ -163,18 +167,17 @@ def _captions(path: Path) -> list[tuple[str, str]]:
         raise AnnotationError(f"{rule}. Received: {error!r}") from error
 
 
-def _images(source: str, names: list[str], file: Path) -> AnnotatedImages:
-    if not names:
-        raise AnnotationError(f"There must be an image in {source}. Received: none")
-    images = tuple(AnnotatedImage(name, str(file.parent / name), 0, (0,)) for name in names)
-    return AnnotatedImages(source, ("image",), images)
-
-
 def images_in(source: str | Path) -> AnnotatedImages:
     """The image files below a folder, for `learn_concept`."""
-    files = [str(file) for file in find_images([source])]
-    images = tuple(AnnotatedImage(file, file, 0, (0,)) for file in files)
-    return AnnotatedImages(str(source), ("image",), images)
+    return _images(str(source), [str(file) for file in find_images([source])])
+
+
+def _images(source: str, names: list[str], folder: Path = Path()) -> AnnotatedImages:
+    """Images of which nothing is known but their names, which are relative to a folder."""
+    if not names:
+        raise AnnotationError(f"There must be an image in {source}. Received: none")
+    images = tuple(AnnotatedImage(name, str(folder / name), 0, (0,)) for name in names)
+    return AnnotatedImages(source, ("image",), images)
 
 
 def ranked(
@@ -191,8 +194,6 @@ def ranked(
         A record for each photo, with the concept as its only detection, the best score first; and what is
         wrong with those that cannot be read.
     """
-    from keras_cam.localizer import build_localizer
-
     localizer = build_localizer(classifier, refine=AFFINITY)
     records, failures = [], []
     for record in localize_files(localizer, photos, labels_of(classifier)):

@@ -12,7 +12,7 @@ from skimage.draw import polygon as draw_polygon
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
 from keras_cam.images import input_size_hw
-from keras_cam.labels import labels_for, labels_of
+from keras_cam.labels import class_names_of
 from keras_cam.localizer import build_localizer
 from keras_cam.recipes import THRESHOLD
 from keras_cam.visualization import display_size, gallery, overlay
@@ -149,7 +149,7 @@ def informative_objects(
         raise ValueError(
             f"`scenes` must have one class for each of the {len(annotated)} images. Received: {len(scenes)}"
         )
-    names = labels_of(classifier) or labels_for(classifier.output_shape[-1])
+    names = class_names_of(classifier, classifier.output_shape[-1])
     found: dict[int, SceneObjects] = {}
     failures = []
     for result in _scene_images(classifier, annotated, scenes, batch_size):
