@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import keras_cam
 from keras_cam.commands import (
+    ask,
     benchmark,
     concept,
     demo,
@@ -20,6 +21,7 @@ from keras_cam.commands import (
     objects,
     train,
     units,
+    vqa,
 )
 from keras_cam.commands.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.console import complain
@@ -38,6 +40,8 @@ COMMANDS = (
     objects,
     finegrained,
     units,
+    vqa,
+    ask,
 )
 
 

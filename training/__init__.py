@@ -12,6 +12,7 @@ from keras_cam.training.config import (
     load_config,
 )
 from keras_cam.training.foreground import train_foreground
+from keras_cam.training.question_answering import train_answerer
 from keras_cam.training.stage import DivergedError
 from keras_cam.training.strategies import STRATEGIES, WorkerLostError
 from keras_cam.training.train import TrainedModel, train
@@ -28,5 +29,6 @@ __all__ = [
     "list_configs",
     "load_config",
     "train",
+    "train_answerer",
     "train_foreground",
 ]
