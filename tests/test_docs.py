@@ -1,6 +1,7 @@
 """The Python examples in the documentation run, page by page, and print what they say."""
 
 import re
+import runpy
 import shutil
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import pytest
 import skimage
 
 DOCS = Path(__file__).parent.parent / "docs"
+SHAPES = DOCS.parent / "examples" / "coloured_shapes.py"
 NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
 PRINTED = {
+    "discovery": r"(9[5-9]|100)%\n",
     "evaluation": r"1\.0 \(0\.2.*\)\n",
     "localization": r"\(None, 5, 20, 20\)\n",
     "training": r"64\n",
@@ -25,7 +28,7 @@ PAGES = {page.stem: page for page in sorted(DOCS.glob("*.md")) if examples(page)
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder with `photos`, and `birds` of two classes for training."""
+    """A folder with `photos`, `birds` of two classes for training, and `shapes` with questions about them."""
     photos = {
         "photos": ("chelsea", "coffee"),
         "birds/train/one": ("chelsea",),
@@ -36,6 +39,7 @@ def place(tmp_path, monkeypatch):
         for name in names:
             for copy in range(3):
                 shutil.copy(f"{skimage.data_dir}/{name}.png", tmp_path / folder / f"{name}{copy}.png")
+    runpy.run_path(str(SHAPES))["main"](str(tmp_path / "shapes"))
     monkeypatch.chdir(tmp_path)
 
 

@@ -134,7 +134,9 @@ def test_the_command_prints_the_rows(network, folder, tmp_path, capsys):
         "--folds",
         "2",
     ]
-    assert cli.main([*arguments, "--json"]) == 0
+    assert cli.main([*arguments, "--json", "--picture", str(tmp_path / "crops.png")]) == 0
+    with Image.open(tmp_path / "crops.png") as picture:
+        assert picture.size == (1140, 648)  # six images and their crops, four to a row
     figures = json.loads(capsys.readouterr().out)
     assert set(figures["accuracy"]) == {FULL_IMAGE, CAM_BOX, TRUE_BOX}
     assert len(figures["accuracy"][CAM_BOX]["folds"]) == 2
@@ -142,3 +144,5 @@ def test_the_command_prints_the_rows(network, folder, tmp_path, capsys):
     out = capsys.readouterr().out
     assert "ground-truth box" in out
     assert "IoU" in out
+    assert cli.main([*arguments, "--picture", "crops.jpg"]) == 2
+    assert "--picture must end in .png" in capsys.readouterr().err

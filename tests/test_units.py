@@ -43,6 +43,9 @@ def test_the_best_images_of_a_unit_whatever_the_batches(classifier, photos, batc
     np.testing.assert_allclose(found.scores, np.array([[160, 130], [170, 140], [180, 150]]) / 255, atol=0.03)
     assert found.maps.shape == (3, 2, 8, 8)
     np.testing.assert_allclose(found.maps.max(axis=(2, 3)), found.scores)
+    # Each colour is in three photos, on a sixteenth of each, and in none of the six others.
+    means = [[100 + 10 * number, 130 + 10 * number, 160 + 10 * number] + [0] * 6 for number in range(3)]
+    np.testing.assert_allclose(found.deviations, np.std(means, axis=1) / 255 / 16, rtol=0.02)
     _, column = np.unravel_index(found.maps[0, 0].argmax(), (8, 8))  # photo 6: pixels 96 to 128 of 128
     assert column in (6, 7)
 
@@ -63,6 +66,8 @@ def test_units_of_a_class_are_ranked_by_weight(classifier):
     assert (units.tolist(), weights.tolist()) == ([0, 2], [3, 0.5])
     units, weights = class_units(classifier, 2, 9)
     assert (units.tolist(), weights.tolist()) == ([2, 1, 0], [3, 2, 1])
+    units, weights = class_units(classifier, 2, 2, deviations=np.array([4.0, 1.0, 0.1]))
+    assert (units.tolist(), weights.tolist()) == ([0, 1], [1, 2])  # effects 4, 2 and 0.3
     with pytest.raises(ValueError, match=r"in \[0, 4\). Received: class_id=4"):
         class_units(classifier, 4)
 

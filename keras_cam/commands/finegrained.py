@@ -3,19 +3,23 @@
 import argparse
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.commands.usage import (
     DONE,
     UsageError,
     add_model,
+    add_refine,
     check_model,
+    check_suffix,
     load_backbone,
     positive,
     read_data,
 )
 from keras_cam.console import print_table, progress
 from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.recipes import NONE, REFINED_IMAGE_SIZE
 
 if TYPE_CHECKING:
     from keras_cam.data import AnnotatedImages
@@ -36,6 +40,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--locator", metavar="NAME|FILE", help="another model that gives the boxes (default: the same)"
     )
+    add_refine(parser, default=NONE)
     parser.add_argument(
         "--folds",
         type=positive,
@@ -51,17 +56,25 @@ def add_parser(commands: Any) -> None:
         help="of the cross-validation (default: %(default)s)",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each split")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="some CAM boxes and crops (.png)")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
     """Compares, and prints the three rows."""
+    check_suffix("picture", args.picture, ".png")
     for model in filter(None, (args.model, args.locator)):
         check_model(model)
     import_quietly()
+    from keras_cam.discovery.fine_grained import draw_crops
+    from keras_cam.images import write_png
+
     try:
         comparison = _compare(args)
-    except (ModuleNotFoundError, ValueError) as error:
+        if args.picture:
+            args.picture.parent.mkdir(parents=True, exist_ok=True)
+            write_png(args.picture, draw_crops(comparison))
+    except (OSError, ModuleNotFoundError, ValueError) as error:
         raise UsageError(str(error)) from error
     _print_json(comparison) if args.json else _print_rows(comparison)
     return DONE
@@ -73,10 +86,20 @@ def _compare(args: argparse.Namespace) -> "FineGrainedComparison":
     annotated = _read(args)
     folds = stratified_folds(annotated.labels, args.folds, args.repeats)
     backbone = load_backbone(args.model)
-    locator = load_backbone(args.locator) if args.locator else None
+    locator = None
+    if args.locator or args.refine != NONE:
+        size = 0 if args.refine == NONE else REFINED_IMAGE_SIZE
+        locator = load_backbone(args.locator or args.model, smallest_size=size)
     passes = 2 + len(folds)
     with progress(passes * len(annotated), "Extracting features") as advance:
-        return compare_crops(backbone, annotated, folds, locator, on_image=advance)
+        return compare_crops(
+            backbone,
+            annotated,
+            folds,
+            locator,
+            localizer_options={"refine": args.refine},
+            on_image=advance,
+        )
 
 
 def _read(args: argparse.Namespace) -> "AnnotatedImages":

@@ -19,9 +19,12 @@ from keras_cam.quiet_tensorflow import import_quietly
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
 
     from keras_cam.discovery.unit_sheet import UnitRow
     from keras_cam.discovery.units import UnitImages
+
+WEIGHT, EFFECT = "weight", "effect"
 
 
 def add_parser(commands: Any) -> None:
@@ -49,6 +52,13 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument(
         "--top", type=positive, default=5, metavar="N", help="images a unit (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rank-by",
+        choices=(WEIGHT, EFFECT),
+        default=WEIGHT,
+        help="their weights, or weight times how much the unit varies over the photos, which suits "
+        "classifiers of `keras-cam features` (default: %(default)s)",
     )
     parser.add_argument(
         "--receptive-fields", action="store_true", help="measure them by occlusion, which takes a while"
@@ -86,11 +96,12 @@ def run(args: argparse.Namespace) -> int:
         complain(failure)
     if len(found.failures) == len(files):
         raise UsageError("None of the photos could be read.")
+    deviations = found.deviations if args.rank_by == EFFECT else None
     with progress(len(classes) * args.units, "Cutting patches") as advance:
         rows = {
             name: [
                 _row(unit, weight, found, backbone if args.receptive_fields else None, advance)
-                for unit, weight in _units(model, class_id, args.units)
+                for unit, weight in _units(model, class_id, args.units, deviations)
             ]
             for name, class_id in classes.items()
         }
@@ -119,10 +130,12 @@ def _classes(asked: list[str], model: "keras.Model") -> dict[str, int]:
     return classes
 
 
-def _units(model: "keras.Model", class_id: int, count: int) -> list[tuple[int, float]]:
+def _units(
+    model: "keras.Model", class_id: int, count: int, deviations: "np.ndarray | None"
+) -> list[tuple[int, float]]:
     from keras_cam.discovery.units import class_units
 
-    units, weights = class_units(model, class_id, count)
+    units, weights = class_units(model, class_id, count, deviations)
     return list(zip(units.tolist(), weights.tolist(), strict=True))
 
 

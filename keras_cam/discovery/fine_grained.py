@@ -14,6 +14,7 @@ from keras_cam.features import LinearSvm, attach, extract_features, fit_linear_s
 from keras_cam.images import input_size_hw
 from keras_cam.localizer import build_localizer
 from keras_cam.metrics import box_ious
+from keras_cam.visualization import gallery, overlay
 
 if TYPE_CHECKING:
     import keras
@@ -37,10 +38,14 @@ class FineGrainedComparison:
             missing.
         iou_over_half: the part of the test images whose CAM box has an IoU of at least 0.5 with the
             ground-truth box, in each fold.
+        images: those that could be read.
+        boxes_xyxy: (N, 4) the CAM box of each image, in its pixels, from the last fold that it was tested in.
     """
 
     accuracies: dict[str, list[float]] = field(default_factory=dict)
     iou_over_half: list[float] = field(default_factory=list)
+    images: tuple[AnnotatedImage, ...] = ()
+    boxes_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
 
     def mean(self, row: str) -> tuple[float, float]:
         """The mean accuracy over the folds, and the half width of its 95 % interval."""
@@ -92,13 +97,14 @@ def compare_crops(
     truth = np.concatenate([main_boxes(image)[:1] for image in annotated])
     if len(truth) == len(annotated):
         tables[TRUE_BOX] = extract_features(backbone, crops(annotated, truth, margin), on_image=on_image)
-    comparison = FineGrainedComparison()
+    comparison = FineGrainedComparison(images=images, boxes_xyxy=np.zeros((len(images), 4)))
     for train, test in (_renumbered(fold, readable) for fold in folds):
         svms = {row: fit_linear_svm(table.take(train)) for row, table in tables.items() if row != CAM_BOX}
         located = svms[FULL_IMAGE] if locator is None else fit_linear_svm(seen.take(train))
         localizer = _localizer(located, locator or backbone, localizer_options)
         predicted = svms[FULL_IMAGE].margins(whole.vectors).argmax(axis=1)
         boxes = boxes_of_classes(localizer, annotated, predicted)
+        comparison.boxes_xyxy[test] = boxes[test]
         cropped = crops(annotated, boxes, margin)
         tables[CAM_BOX] = extract_features(backbone, cropped, on_image=on_image)
         svms[CAM_BOX] = fit_linear_svm(tables[CAM_BOX].take(train))
@@ -107,6 +113,24 @@ def compare_crops(
         if TRUE_BOX in tables:
             comparison.iou_over_half.append(_iou_over_half(boxes[test], truth[test]))
     return comparison
+
+
+def draw_crops(comparison: FineGrainedComparison, count: int = 6, margin: float = MARGIN) -> np.ndarray:
+    """Images with their CAM boxes, each beside what the second look is given of it.
+
+    Args:
+        comparison: what `compare_crops` returned.
+        count: how many images, evenly spaced over all.
+        margin: the one that was compared with.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    pictures, total = [], len(comparison.images)
+    for place in np.linspace(0, total - 1, min(count, total)).round().astype(int):
+        image, box = comparison.images[place], tuple(comparison.boxes_xyxy[place].tolist())
+        pictures += [overlay(image.read(), boxes_xyxy=[box]), CroppedImage(image, box, margin).read()]
+    return gallery(pictures, columns=4, cell_wh=(270, 200))
 
 
 def stratified_folds(labels: np.ndarray, folds: int = 5, repeats: int = 1, seed: int = 0) -> list[Fold]:

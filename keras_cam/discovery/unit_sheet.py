@@ -31,7 +31,7 @@ class UnitRow:
     @property
     def captions(self) -> list[str]:
         """What stands beside the patches, line by line."""
-        lines = [f"unit {self.unit}", f"weight {self.weight:.2f}"]
+        lines = [f"unit {self.unit}", f"weight {self.weight:.2g}"]
         return lines + (
             [] if self.receptive_field is None else [f"field {self.receptive_field:.0%} of the side"]
         )

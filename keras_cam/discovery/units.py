@@ -1,7 +1,7 @@
 """Class-specific units: what each unit of the last layer responds to, and which ones speak for a class."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,7 @@ class UnitImages:
         scores: float32 (U, T), the highest activation in an image, best first; -inf where there is none.
         images: int64 (U, T), positions in `files`.
         maps: float32 (U, T, h, w), the unit's activations in that image.
+        deviations: float32 (U,), the standard deviation of the unit's mean activation over all images.
         failures: what is wrong with each file that could not be read.
     """
 
@@ -34,6 +35,7 @@ class UnitImages:
     scores: np.ndarray
     images: np.ndarray
     maps: np.ndarray
+    deviations: np.ndarray
     failures: tuple[str, ...] = ()
 
 
@@ -86,8 +88,10 @@ def find_unit_images(
         np.full((units, top), -np.inf, np.float32),
         np.full((units, top), -1, np.int64),
         np.zeros((units, top, rows, columns), np.float32),
+        np.zeros(units, np.float32),
     )
     failures = []
+    moments = np.zeros((3, units))  # how many images, and the sums of their means and of the squares of them
     photos = resized_images(lambda index: read_image(files[index]), len(files), size_hw)
     for batch in photos.batch(batch_size).prefetch(1).as_numpy_iterator():
         good = batch["errors"] == b""
@@ -95,9 +99,13 @@ def find_unit_images(
         if good.any():
             maps = np.moveaxis(backbone.predict_on_batch(batch["images"][good]), -1, 0)
             _keep_best(best, maps.astype(np.float32), batch["index"][good])
+            means = maps.mean(axis=(2, 3), dtype=np.float64)
+            moments += [np.full(units, good.sum()), means.sum(axis=1), (means**2).sum(axis=1)]
         for _ in good:
             on_image()
-    return UnitImages(files, best.scores, best.images, best.maps, tuple(failures))
+    mean, mean_square = moments[1:] / np.maximum(moments[0], 1)
+    deviations = np.sqrt(np.maximum(mean_square - mean**2, 0)).astype(np.float32)
+    return replace(best, deviations=deviations, failures=tuple(failures))
 
 
 def _keep_best(best: UnitImages, maps: np.ndarray, index: np.ndarray) -> None:
@@ -114,13 +122,20 @@ def _keep_best(best: UnitImages, maps: np.ndarray, index: np.ndarray) -> None:
     best.maps[changed] = np.take_along_axis(all_maps, order[:, :, None, None], axis=1)
 
 
-def class_units(model: "keras.Model", class_id: int, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    """The units that speak most for a class, by their weights.
+def class_units(
+    model: "keras.Model", class_id: int, count: int = 5, deviations: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The units that speak most for a class, by their weights or by their effects.
+
+    Weights are comparable where all units are about equally active, as in a network that was trained as a
+    whole. In a linear SVM on features, a unit that is hardly ever active may have the highest one.
 
     Args:
         model: a classifier whose logits are linear in global average pooling.
         class_id: the class.
         count: how many units.
+        deviations: (U,) `UnitImages.deviations`, to rank by a unit's weight times its deviation: the effect,
+            which is the standard deviation of what the unit adds to the class's logit.
 
     Returns:
         `(units, weights)`: int (count,), best first, and float32 (count,).
@@ -140,7 +155,8 @@ def class_units(model: "keras.Model", class_id: int, count: int = 5) -> tuple[np
     if not 0 <= class_id < classes:
         raise ValueError(f"`class_id` must be in [0, {classes}). Received: class_id={class_id!r}")
     weights = np.asarray(kernel)[:, class_id]
-    units = np.argsort(-weights, kind="stable")[:count]
+    effects = weights if deviations is None else weights * deviations
+    units = np.argsort(-effects, kind="stable")[:count]
     return units, weights[units]
 
 
