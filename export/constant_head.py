@@ -22,13 +22,12 @@ class ConstantHead(ClassActivationHead):
     Args:
         head: the head, whose present weights are taken; it must have any.
 
-    Example:
-
-    >>> dense = keras.layers.Dense(2, kernel_initializer="ones")
-    >>> dense.build((None, 3))
-    >>> head = ConstantHead(ClassActivationHead([dense]))
-    >>> head(np.ones((1, 4, 4, 3)), np.array([[1, 0, 1]])).shape
-    TensorShape([1, 3, 4, 4])
+    Examples:
+        >>> dense = keras.layers.Dense(2, kernel_initializer="ones")
+        >>> dense.build((None, 3))
+        >>> head = ConstantHead(ClassActivationHead([dense]))
+        >>> head(np.ones((1, 4, 4, 3)), np.array([[1, 0, 1]])).shape
+        TensorShape([1, 3, 4, 4])
     """
 
     def __init__(self, head: ClassActivationHead) -> None:

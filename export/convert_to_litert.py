@@ -25,13 +25,12 @@ def convert_to_litert(functions: Mapping[str, Any], variables: Sequence[Any]) ->
     Raises:
         ValueError: a function has operations that LiteRT lacks; they are named.
 
-    Example:
-
-    >>> @tf.function(input_signature=[tf.TensorSpec((1, 2), name="x")])
-    ... def double(x):
-    ...     return {"y": 2 * x}
-    >>> convert_to_litert({"double": double}, [])[4:8]
-    b'TFL3'
+    Examples:
+        >>> @tf.function(input_signature=[tf.TensorSpec((1, 2), name="x")])
+        ... def double(x):
+        ...     return {"y": 2 * x}
+        >>> convert_to_litert({"double": double}, [])[4:8]
+        b'TFL3'
     """
     model = tf.Module()
     # The values of variables that are not tracked would be missing in the model, without a word.

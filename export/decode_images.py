@@ -28,12 +28,11 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
         `(images, is_image)`: float32 (B, height, width, 3), RGB in 0..255, zeros for what cannot be decoded;
         bool (B,), whether it could.
 
-    Example:
-
-    >>> png = tf.io.encode_png(tf.fill((2, 4, 3), tf.constant(200, tf.uint8)))
-    >>> images, is_image = decode_images(tf.stack([png, "no image"]), (6, 6))
-    >>> images[:, 0, 0, 0].numpy().tolist(), is_image.numpy().tolist()
-    ([200.0, 0.0], [True, False])
+    Examples:
+        >>> png = tf.io.encode_png(tf.fill((2, 4, 3), tf.constant(200, tf.uint8)))
+        >>> images, is_image = decode_images(tf.stack([png, "no image"]), (6, 6))
+        >>> images[:, 0, 0, 0].numpy().tolist(), is_image.numpy().tolist()
+        ([200.0, 0.0], [True, False])
     """
 
     def pixels(encoded: Any) -> tuple[Any, Any]:

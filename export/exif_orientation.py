@@ -23,15 +23,14 @@ def exif_orientation(jpeg: Any) -> Any:
     Reference:
         CIPA DC-008 (Exif 2.32), sections 4.5.4 and 4.6; TIFF 6.0, section 2.
 
-    Example:
-
-    >>> import io
-    >>> from PIL import Image
-    >>> exif, file = Image.Exif(), io.BytesIO()
-    >>> exif[0x0112] = 6
-    >>> Image.new("RGB", (4, 2)).save(file, "JPEG", exif=exif)
-    >>> exif_orientation(file.getvalue()).numpy()
-    np.int32(6)
+    Examples:
+        >>> import io
+        >>> from PIL import Image
+        >>> exif, file = Image.Exif(), io.BytesIO()
+        >>> exif[0x0112] = 6
+        >>> Image.new("RGB", (4, 2)).save(file, "JPEG", exif=exif)
+        >>> exif_orientation(file.getvalue()).numpy()
+        np.int32(6)
     """
     tiff = tf.strings.substr(jpeg, _exif_segment(jpeg) + 10, 0xFFFF)
 

@@ -63,10 +63,9 @@ def litert_metadata(card: ModelCard, size_hw: tuple[int, int], outputs: Sequence
     Reference:
         https://ai.google.dev/edge/litert/models/metadata and its `metadata_schema.fbs`.
 
-    Example:
-
-    >>> litert_metadata(ModelCard("cats"), (224, 224), ["detection_boxes"])[4:8]
-    b'M001'
+    Examples:
+        >>> litert_metadata(ModelCard("cats"), (224, 224), ["detection_boxes"])[4:8]
+        b'M001'
     """
     subgraph = {
         0: card.name,

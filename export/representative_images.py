@@ -29,11 +29,10 @@ def representative_images(data: Any, size_hw: tuple[int, int]) -> np.ndarray:
     Raises:
         ValueError: there is no image, or one of another size.
 
-    Example:
-
-    >>> pairs = [(np.zeros((2, 8, 8, 3), "uint8"), np.zeros(2))] * 3  # images and classes
-    >>> representative_images(pairs, (8, 8)).shape
-    (6, 8, 8, 3)
+    Examples:
+        >>> pairs = [(np.zeros((2, 8, 8, 3), "uint8"), np.zeros(2))] * 3  # images and classes
+        >>> representative_images(pairs, (8, 8)).shape
+        (6, 8, 8, 3)
     """
     if isinstance(data, (str, Path)) or (isinstance(data, (list, tuple)) and _are_paths(data)):
         images = _read([data] if isinstance(data, (str, Path)) else data, size_hw)

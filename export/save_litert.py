@@ -56,19 +56,18 @@ def save_litert(
         ModuleNotFoundError: the package that quantizes is not installed.
         OSError: the file cannot be written.
 
-    Example:
-
-    >>> import tempfile
-    >>> import numpy as np
-    >>> import keras_cam
-    >>> from keras_cam.runtime import LiteRTLocalizer
-    >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
-    >>> model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     localizer = keras_cam.build_localizer(model, labels=["cat", "dog"])
-    ...     lite = LiteRTLocalizer(save_litert(localizer, f"{folder}/pets.tflite"))
-    >>> lite.labels, lite.localize(np.zeros((3, 32, 32, 3)))["detection_boxes"].shape
-    (('cat', 'dog'), (3, 2, 4))
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> import keras_cam
+        >>> from keras_cam.runtime import LiteRTLocalizer
+        >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     localizer = keras_cam.build_localizer(model, labels=["cat", "dog"])
+        ...     lite = LiteRTLocalizer(save_litert(localizer, f"{folder}/pets.tflite"))
+        >>> lite.labels, lite.localize(np.zeros((3, 32, 32, 3)))["detection_boxes"].shape
+        (('cat', 'dog'), (3, 2, 4))
     """
     file = litert_path(path)
     signatures = fixed_signatures(localizer, labels, image_size, batch_size)

@@ -53,16 +53,15 @@ def save_mediapipe(
     Reference:
         https://ai.google.dev/edge/mediapipe/solutions/vision/object_detector
 
-    Example:
-
-    >>> import tempfile
-    >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
-    >>> model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
-    >>> import keras_cam
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     localizer = keras_cam.build_localizer(model, labels=["cat", "dog"])
-    ...     save_mediapipe(localizer, f"{folder}/pets.tflite").stat().st_size > 1000
-    True
+    Examples:
+        >>> import tempfile
+        >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+        >>> import keras_cam
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     localizer = keras_cam.build_localizer(model, labels=["cat", "dog"])
+        ...     save_mediapipe(localizer, f"{folder}/pets.tflite").stat().st_size > 1000
+        True
     """
     file = litert_path(path)
     signatures = fixed_signatures(localizer, labels, image_size)

@@ -45,15 +45,15 @@ def save_saved_model(
         FileExistsError: there is such a version already.
         OSError: the folder cannot be written.
 
-    Example:
-
-    >>> import keras_cam
-    >>> model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(32, 32, 3))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     version = save_saved_model(keras_cam.build_localizer(model), f"{folder}/cam/1", ["cat", "dog"])
-    ...     localize = tf.saved_model.load(version).signatures["localize"]
-    ...     localize(images=tf.zeros((4, 32, 32, 3)))["detection_boxes"].shape
-    TensorShape([4, 2, 4])
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(32, 32, 3))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     localizer = keras_cam.build_localizer(model)
+        ...     version = save_saved_model(localizer, f"{folder}/cam/1", ["cat", "dog"])
+        ...     localize = tf.saved_model.load(version).signatures["localize"]
+        ...     localize(images=tf.zeros((4, 32, 32, 3)))["detection_boxes"].shape
+        TensorShape([4, 2, 4])
     """
     path = Path(path)
     _check_version(path)
@@ -73,12 +73,11 @@ def save_saved_model(
 def next_version(model_folder: str | Path) -> Path:
     """The folder for a new version of a model: the number after the highest that is there.
 
-    Example:
-
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     (Path(folder) / "9").mkdir()
-    ...     next_version(folder).name
-    '10'
+    Examples:
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / "9").mkdir()
+        ...     next_version(folder).name
+        '10'
     """
     folder = Path(model_folder)
     versions = [int(entry.name) for entry in folder.glob("*") if entry.name.isdecimal()]

@@ -35,13 +35,12 @@ def write_serving_files(model_folder: str | Path) -> list[Path]:
     Reference:
         https://www.tensorflow.org/tfx/serving/serving_config
 
-    Example:
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     (Path(folder) / "cam").mkdir()
-    ...     print(write_serving_files(f"{folder}/cam")[0].read_text().splitlines()[3])
-        base_path: "/models/cam"
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     (Path(folder) / "cam").mkdir()
+        ...     print(write_serving_files(f"{folder}/cam")[0].read_text().splitlines()[3])
+            base_path: "/models/cam"
     """
     folder = Path(model_folder)
     contents = {

@@ -68,13 +68,12 @@ def build_signatures(
     Raises:
         ValueError: `localizer` is none, or `labels` or `image_size` do not fit it.
 
-    Example:
-
-    >>> import keras_cam
-    >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
-    >>> signatures = build_signatures(keras_cam.build_localizer(model), ["cat", "dog", "bird"])
-    >>> signatures.functions["classify"](tf.zeros((2, 64, 64, 3)))["logits"].shape, signatures.size_hw
-    (TensorShape([2, 3]), (64, 64))
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
+        >>> signatures = build_signatures(keras_cam.build_localizer(model), ["cat", "dog", "bird"])
+        >>> signatures.functions["classify"](tf.zeros((2, 64, 64, 3)))["logits"].shape, signatures.size_hw
+        (TensorShape([2, 3]), (64, 64))
     """
     check_localizer(localizer)
     images = localizer.inputs[0]

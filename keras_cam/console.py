@@ -116,7 +116,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
 def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     """A name in `folder` for the picture of each file: all different, and none that of an input.
 
-    Example:
+    Examples:
         >>> [path.name for path in picture_paths([Path("a/x.jpg"), Path("b/X.png")], Path("out"))]
         ['x_cam.png', 'X_cam-2.png']
     """

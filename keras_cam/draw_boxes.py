@@ -32,7 +32,7 @@ def draw_boxes(
     Returns:
         uint8 (H, W, 3), RGB.
 
-    Example:
+    Examples:
         >>> picture = draw_boxes(np.zeros((20, 20, 3), np.uint8), [(5.0, 5.0, 15.0, 15.0)])
         >>> picture[10, 3:17, 0].tolist()
         [0, 0, 255, 0, 0, 0, 0, 0, 0, 0, 0, 255, 0, 0]

@@ -59,17 +59,17 @@ def evaluate(
     Raises:
         ValueError: an unknown protocol, or an image of a class that the model does not have.
 
-    Example: a photo of which the annotation says that it shows class 285, a cat, all over.
-
-    >>> import keras_cam
-    >>> from skimage import data_dir
-    >>> model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
-    >>> whole, label = np.array([[0, 0, 451, 300]], "float32"), np.array([285])
-    >>> cat = AnnotatedImage("chelsea", f"{data_dir}/chelsea.png", 285, (285,), whole, label)
-    >>> names = tuple(f"class {index}" for index in range(1000))
-    >>> figures = evaluate(keras_cam.build_localizer(model), AnnotatedImages("cats", names, (cat,))).to_dict()
-    >>> figures["classification_top1_error"], figures["gt_known_accuracy"]
-    (0.0, 1.0)
+    Examples: a photo of which the annotation says that it shows class 285, a cat, all over.
+        >>> import keras_cam
+        >>> from skimage import data_dir
+        >>> model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
+        >>> whole, label = np.array([[0, 0, 451, 300]], "float32"), np.array([285])
+        >>> cat = AnnotatedImage("chelsea", f"{data_dir}/chelsea.png", 285, (285,), whole, label)
+        >>> names = tuple(f"class {index}" for index in range(1000))
+        >>> cats = AnnotatedImages("cats", names, (cat,))
+        >>> figures = evaluate(keras_cam.build_localizer(model), cats).to_dict()
+        >>> figures["classification_top1_error"], figures["gt_known_accuracy"]
+        (0.0, 1.0)
     """
     if protocol not in PROTOCOLS:
         raise ValueError(f"`protocol` must be one of {list(PROTOCOLS)}. Received: protocol={protocol!r}")

@@ -20,10 +20,9 @@ BASELINES = {
 def rate_names(top_k: int = 5) -> tuple[str, ...]:
     """The figures that count images, in the order in which they are told.
 
-    Example:
-
-    >>> rate_names(3)[:2]
-    ('classification_top1_error', 'classification_top3_error')
+    Examples:
+        >>> rate_names(3)[:2]
+        ('classification_top1_error', 'classification_top3_error')
     """
     errors = [f"{kind}_top{k}_error" for kind in ("classification", "localization") for k in (1, top_k)]
     return tuple(dict.fromkeys([*errors, "gt_known_accuracy", "pointing_game", *BASELINES]))
@@ -181,10 +180,9 @@ def mcnemar_p_value(first: Sequence[int], second: Sequence[int]) -> float:
     Returns:
         The two-sided p-value.
 
-    Example:
-
-    >>> mcnemar_p_value([1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0])
-    0.0625
+    Examples:
+        >>> mcnemar_p_value([1, 1, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0])
+        0.0625
     """
     from scipy.stats import binomtest
 

@@ -21,12 +21,11 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> tuple[list[str], list
         `(header, rows)`: rates in percent with their 95 % intervals (Wilson); figures with a threshold that
         was chosen on these images say so; the p-values are those of McNemar's exact test.
 
-    Example:
-
-    >>> evaluation = Evaluation("my_model", "zhou2016")
-    >>> header, rows = evaluation_table([evaluation])
-    >>> header, rows[0]
-    (['figure', 'my_model'], ['classification top1 error', '-'])
+    Examples:
+        >>> evaluation = Evaluation("my_model", "zhou2016")
+        >>> header, rows = evaluation_table([evaluation])
+        >>> header, rows[0]
+        (['figure', 'my_model'], ['classification top1 error', '-'])
     """
     figures = [evaluation.to_dict() for evaluation in evaluations]
     compared = len(evaluations) == 2
@@ -51,12 +50,11 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], style: st
         rows: the texts of each row.
         style: a key of `STYLES`. LaTeX needs the package booktabs.
 
-    Example:
-
-    >>> print(format_table(["figure", "model"], [["top1 error", "18.7%"]], "markdown"))
-    | figure     |   model |
-    |:-----------|--------:|
-    | top1 error |   18.7% |
+    Examples:
+        >>> print(format_table(["figure", "model"], [["top1 error", "18.7%"]], "markdown"))
+        | figure     |   model |
+        |:-----------|--------:|
+        | top1 error |   18.7% |
     """
     from tabulate import tabulate
 

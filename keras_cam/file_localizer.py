@@ -59,7 +59,7 @@ def localize_files(
         ValueError: if `localizer` has other inputs or outputs, `batch_size` is not positive, or `labels`
             lacks a class that was found.
 
-    Example:
+    Examples:
         >>> from skimage import data_dir
         >>> from keras_cam.labels import imagenet_labels
         >>> localizer = load_localizer("efficientnet_lite0", top_k=2)

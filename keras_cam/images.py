@@ -47,7 +47,7 @@ def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE
         shape: that of the model's input, (B, H, W, C); None stands for any size.
         default: the height or width where any will do.
 
-    Example:
+    Examples:
         >>> input_size_hw((None, 240, None, 3))
         (240, 224)
     """
@@ -58,7 +58,7 @@ def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE
 def upright_size_wh(image: Image.Image) -> tuple[int, int]:
     """Width and height of a photo as `read_image` gives it, from the header alone.
 
-    Example:
+    Examples:
         >>> upright_size_wh(Image.new("RGB", (40, 30)))
         (40, 30)
     """
@@ -79,7 +79,7 @@ def find_images(paths: Iterable[str | Path]) -> list[Path]:
     Returns:
         Files, in the order of `paths`.
 
-    Example:
+    Examples:
         >>> find_images(["photo.jpg", "missing/folder"])
         [PosixPath('photo.jpg'), PosixPath('missing/folder')]
     """
@@ -110,7 +110,7 @@ def read_image(path: str | Path) -> np.ndarray:
     Raises:
         ImageError: if the file is missing, empty, broken, truncated, no image, or larger than `MAX_PIXELS`.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.NamedTemporaryFile(suffix=".png") as file:
         ...     Image.new("L", (4, 2), 128).save(file.name)
@@ -141,7 +141,7 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
     Raises:
         OSError: if the file cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     write_png(Path(folder) / "grey.png", np.full((2, 4, 3), 128, np.uint8))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def imagenet_labels() -> tuple[str, ...]:
     """The names of the 1000 ImageNet classes, all different, in the usual ILSVRC order.
 
-    Example:
+    Examples:
         >>> labels = imagenet_labels()
         >>> len(labels), labels[0], labels[285]
         (1000, 'tench', 'Egyptian cat')
@@ -37,7 +37,7 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     Raises:
         ValueError: if the file is missing, unreadable, empty, not UTF-8 text, or has a blank line in between.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         ...     _ = file.write("cat\\ndog\\n")
@@ -68,7 +68,7 @@ def labels_of(model: "keras.Model") -> tuple[str, ...] | None:
     Returns:
         One name a class; None if there is no such layer, or if several disagree.
 
-    Example:
+    Examples:
         >>> import keras_cam
         >>> model = keras_cam.build_model("mobilenet_v2", classes=2, labels=["cat", "dog"])
         >>> labels_of(keras_cam.build_localizer(model))
@@ -84,7 +84,7 @@ def labels_of(model: "keras.Model") -> tuple[str, ...] | None:
 def class_names_of(model: "keras.Model", classes: int) -> tuple[str, ...]:
     """The names that a model carries, else the usual ones for so many classes, see `labels_for`.
 
-    Example:
+    Examples:
         >>> import keras_cam
         >>> class_names_of(keras_cam.build_model("mobilenet_v2", classes=2), 2)
         ('class 0', 'class 1')
@@ -104,7 +104,7 @@ def labels_for(classes: int) -> tuple[str, ...]:
     Raises:
         ValueError: if `classes` is not positive.
 
-    Example:
+    Examples:
         >>> labels_for(2)
         ('class 0', 'class 1')
         >>> labels_for(1000)[1]

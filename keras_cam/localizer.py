@@ -105,15 +105,14 @@ def build_localizer(
     Reference:
         Zhou et al., CVPR 2016, sections 2 and 3.2.
 
-    Example:
-
-    >>> import numpy as np
-    >>> import keras_cam
-    >>> model = keras_cam.build_model("mobilenet_v2", classes=10, input_shape=(64, 64, 3))
-    >>> localizer = keras_cam.build_localizer(model, top_k=3)
-    >>> out = localizer(np.zeros((2, 64, 64, 3), "uint8"))
-    >>> out["detection_boxes"].shape, out["class_activation_maps"].shape
-    (TensorShape([2, 3, 4]), TensorShape([2, 3, 2, 2]))
+    Examples:
+        >>> import numpy as np
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=10, input_shape=(64, 64, 3))
+        >>> localizer = keras_cam.build_localizer(model, top_k=3)
+        >>> out = localizer(np.zeros((2, 64, 64, 3), "uint8"))
+        >>> out["detection_boxes"].shape, out["class_activation_maps"].shape
+        (TensorShape([2, 3, 4]), TensorShape([2, 3, 2, 2]))
     """
     head = find_classification_head(model, output)
     recipe = _recipe(refine, taps=taps, positive_weights=positive_weights, foreground=foreground)

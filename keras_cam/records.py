@@ -61,7 +61,7 @@ class Localization:
     def to_dict(self) -> dict[str, Any]:
         """The record as JSON-ready values.
 
-        Example:
+        Examples:
             >>> cat = Detection(281, "tabby", 0.75, (1.0, 2.0, 30.123, 40.0), np.zeros((7, 7), np.float32))
             >>> Localization("cat.jpg", 64, 48, "my_model", (cat,)).to_dict()["detections"]
             [{'class_id': 281, 'label': 'tabby', 'score': 0.75, 'box_xyxy': [1.0, 2.0, 30.12, 40.0]}]
@@ -112,7 +112,7 @@ def localizations(
     Raises:
         ValueError: if `images` or `sizes_wh` is not one entry an image, or `labels` lacks a class.
 
-    Example:
+    Examples:
         >>> outputs = {
         ...     "detection_boxes": np.array([[[0.0, 0.25, 0.5, 1.0]]], np.float32),
         ...     "detection_classes": np.array([[1]], np.int32),

@@ -132,7 +132,7 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     Returns:
         float32 (height, width, 3), `tf.image.resize` to 1/100 of a grey level.
 
-    Example:
+    Examples:
         >>> resize(np.full((4, 6, 3), 7, np.uint8), (2, 2))[0, 0].tolist()
         [7.0, 7.0, 7.0]
     """

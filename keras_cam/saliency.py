@@ -44,13 +44,12 @@ class SaliencyLocalizer:
         Simonyan et al., Deep Inside Convolutional Networks, 2013, section 3.1. Zhou et al., CVPR 2016,
         section 3.2, tables 2 and 3.
 
-    Example:
-
-    >>> import keras_cam
-    >>> model = keras_cam.build_model("alexnet", classes=10)  # which has no class activation map
-    >>> out = SaliencyLocalizer(model, top_k=3).localize(np.zeros((1, 227, 227, 3), "float32"))
-    >>> out["detection_boxes"].shape, out["class_activation_maps"].shape
-    ((1, 3, 4), (1, 3, 14, 14))
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("alexnet", classes=10)  # which has no class activation map
+        >>> out = SaliencyLocalizer(model, top_k=3).localize(np.zeros((1, 227, 227, 3), "float32"))
+        >>> out["detection_boxes"].shape, out["class_activation_maps"].shape
+        ((1, 3, 4), (1, 3, 14, 14))
     """
 
     def __init__(

@@ -67,7 +67,7 @@ def overlay(
         ImageError: if the file cannot be read.
         ValueError: if an argument does not fit the description above.
 
-    Example:
+    Examples:
         >>> photo = np.full((20, 20, 3), 92, np.uint8)
         >>> picture = overlay(photo, np.array([[0.0, 0.0], [0.0, 1.0]]))
         >>> picture[0, 0].tolist(), picture[19, 19].tolist()  # cold, hot
@@ -114,7 +114,7 @@ def draw_localization(
         ImageError: if the file cannot be read.
         ValueError: if an argument does not fit the description above.
 
-    Example:
+    Examples:
         >>> from keras_cam.records import Detection
         >>> cat = Detection(281, "tabby", 0.9, (8.0, 8.0, 40.0, 40.0), np.eye(7, dtype=np.float32))
         >>> photo = np.zeros((48, 64, 3), np.uint8)
@@ -158,7 +158,7 @@ def gallery(
         ImageError: if a file cannot be read.
         ValueError: if `images` is empty or `columns` is not positive.
 
-    Example:
+    Examples:
         >>> photos = [np.zeros((30, 40, 3), np.uint8)] * 5
         >>> gallery(photos, columns=3, cell_wh=(40, 30), margin=2).shape
         (66, 128, 3)
@@ -208,7 +208,7 @@ def figure(
         ImageError: if the file cannot be read.
         ValueError: if an argument does not fit the description above.
 
-    Example:
+    Examples:
         >>> sheet = figure(np.zeros((48, 64, 3), np.uint8), Localization("cat.jpg", 64, 48, "my_model", ()))
         >>> [axes.get_title() for axes in sheet.axes]
         ['cat.jpg']
@@ -252,7 +252,7 @@ def display_size(image: Photo, shortest: int = 320, longest: int = 2048) -> np.n
     Returns:
         uint8 (H', W', 3), RGB, of the same proportions.
 
-    Example:
+    Examples:
         >>> display_size(np.zeros((10, 20, 3), np.uint8)).shape
         (160, 320, 3)
     """

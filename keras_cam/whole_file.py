@@ -20,7 +20,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     Raises:
         OSError: if the file cannot be written.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> with whole_file(folder / "labels.txt") as unfinished:

@@ -21,7 +21,7 @@ class NumberedSeeds(keras.random.SeedGenerator):
     Args:
         number: an integer tensor.
 
-    Example:
+    Examples:
         >>> seeds = NumberedSeeds(tf.constant(7))
         >>> seeds.next().numpy().tolist(), seeds.next().numpy().tolist()
         ([7, 0], [7, 1])

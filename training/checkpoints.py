@@ -40,7 +40,7 @@ class Checkpoints:
         folder: where the files are.
         keep: how many stay.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     checkpoints = Checkpoints(folder)

@@ -286,7 +286,7 @@ class TrainingConfig:
 def list_configs() -> list[str]:
     """The names of the configurations that come with the package.
 
-    Example:
+    Examples:
         >>> "cub10" in list_configs()
         True
     """
@@ -309,7 +309,7 @@ def load_config(source: str | Path, overrides: Iterable[str] = ()) -> TrainingCo
     Raises:
         ConfigError: if there is no such configuration, key or value.
 
-    Example:
+    Examples:
         >>> from keras_cam.training import load_config
         >>> config = load_config("cub10", ["batch_size=8", "stages.0.augmentation.flip=True"])
         >>> config.batch_size, config.stages[0].augmentation.flip

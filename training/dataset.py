@@ -232,7 +232,7 @@ def one_hot_labels(annotated: AnnotatedImages, multi_label: bool = False) -> np.
 def balanced_weights(annotated: AnnotatedImages) -> np.ndarray:
     """A weight for each class, float (classes,), with which all classes count alike and the mean image 1.
 
-    Example:
+    Examples:
         >>> from keras_cam.data import AnnotatedImage
         >>> labels = (0, 0, 0, 1)
         >>> images = tuple(AnnotatedImage("", "", label, (label,)) for label in labels)

@@ -48,13 +48,12 @@ def train_foreground(
     Raises:
         ValueError: the model cannot be refined, or there is no image to learn from.
 
-    Example:
-
-    >>> import keras_cam
-    >>> from skimage import data_dir
-    >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
-    >>> foreground = train_foreground(model, [f"{data_dir}/chelsea.png"], epochs=1)
-    >>> localizer = keras_cam.build_localizer(model, refine="affinity", foreground=foreground)
+    Examples:
+        >>> import keras_cam
+        >>> from skimage import data_dir
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
+        >>> foreground = train_foreground(model, [f"{data_dir}/chelsea.png"], epochs=1)
+        >>> localizer = keras_cam.build_localizer(model, refine="affinity", foreground=foreground)
     """
     localizer = build_localizer(model, top_k=1, refine=AFFINITY)
     features, maps = _features_and_maps(localizer, [str(path) for path in find_images(paths)], on_image)

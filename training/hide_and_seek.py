@@ -28,12 +28,11 @@ class HideAndSeek(keras.layers.Layer):
         Singh, Lee, "Hide-and-Seek: Forcing a Network to be Meticulous for Weakly-supervised Object and
         Action Localization", ICCV 2017, section 3.1.
 
-    Example:
-
-    >>> import numpy as np
-    >>> images = HideAndSeek(0.5, grid=2, seed=1)(np.zeros((1, 4, 4, 3)), training=True)
-    >>> (images.numpy()[0, :, :, 0] > 0).astype(int).tolist()
-    [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
+    Examples:
+        >>> import numpy as np
+        >>> images = HideAndSeek(0.5, grid=2, seed=1)(np.zeros((1, 4, 4, 3)), training=True)
+        >>> (images.numpy()[0, :, :, 0] > 0).astype(int).tolist()
+        [[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 1]]
     """
 
     def __init__(

@@ -45,7 +45,7 @@ def random_window(
     Reference:
         Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6.
 
-    Example:
+    Examples:
         >>> random_window(np.random.default_rng(0), (100, 200), scale=(1.0, 1.0), ratio=(2.0, 2.0))
         (0, 0, 100, 200)
     """
@@ -64,7 +64,7 @@ def random_window(
 def is_plain_jpeg(encoded: bytes) -> bool:
     """Whether bytes look like a whole, upright JPEG file; Pillow has to look at any other.
 
-    Example:
+    Examples:
         >>> is_plain_jpeg(b"no photo")
         False
     """

@@ -20,7 +20,7 @@ class ImageOrder:
     Raises:
         ValueError: if there are fewer images than a batch has.
 
-    Example:
+    Examples:
         >>> order = ImageOrder(images=7, batch_size=3, seed=0)
         >>> order.steps_per_epoch
         2

@@ -21,12 +21,11 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
     Reference:
         Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017, section 2.2.
 
-    Example:
-
-    >>> halved = keras.optimizers.schedules.PiecewiseConstantDecay([2], [1.0, 0.5])
-    >>> rate = WarmUp(halved, 4)
-    >>> [float(rate(step)) for step in (0, 1, 4, 6, 7)]
-    [0.0, 0.25, 1.0, 1.0, 0.5]
+    Examples:
+        >>> halved = keras.optimizers.schedules.PiecewiseConstantDecay([2], [1.0, 0.5])
+        >>> rate = WarmUp(halved, 4)
+        >>> [float(rate(step)) for step in (0, 1, 4, 6, 7)]
+        [0.0, 0.25, 1.0, 1.0, 0.5]
     """
 
     def __init__(self, schedule: keras.optimizers.schedules.LearningRateSchedule, steps: int) -> None:

@@ -21,7 +21,7 @@ def paper_recipe(model: str, image_size: tuple[int, int]) -> TrainingConfig:
     Reference:
         Zhou et al., CVPR 2016; the solver released with it, github.com/zhoubolei/CAM.
 
-    Example:
+    Examples:
         >>> recipe = paper_recipe("vgg16_gap", image_size=(224, 224))
         >>> recipe.stages[0].epochs * 1_281_167 // recipe.batch_size
         160145

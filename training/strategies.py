@@ -34,7 +34,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
     Raises:
         ValueError: if there is no such strategy, or nothing in the environment names the workers.
 
-    Example:
+    Examples:
         >>> make_strategy("one_device").num_replicas_in_sync
         1
     """
@@ -57,7 +57,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
     """Whether this process is the one that writes files: the first worker, or the only one.
 
-    Example:
+    Examples:
         >>> is_chief(make_strategy("one_device"))
         True
     """
@@ -90,7 +90,7 @@ def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
 def agree(strategy: tf.distribute.Strategy, number: int) -> bool:
     """Whether all workers have the same number.
 
-    Example:
+    Examples:
         >>> agree(make_strategy("one_device"), 7)
         True
     """

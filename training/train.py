@@ -74,21 +74,20 @@ def train(
         AnnotationError: if the data cannot be read.
         DivergedError: if the loss is no number any more.
 
-    Example: two colours, a few steps.
-
-    >>> import tempfile
-    >>> from PIL import Image
-    >>> from keras_cam.training import Stage
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for place, colour in enumerate(["red", "blue"] * 4):
-    ...     (folder / "photos" / colour).mkdir(parents=True, exist_ok=True)
-    ...     Image.new("RGB", (32, 32), colour).save(folder / "photos" / colour / f"{place}.png")
-    >>> config = TrainingConfig(
-    ...     model="alexnet_gap", head_filters=8, image_size=(67, 67), batch_size=4, train_split=None,
-    ...     validation_split=None, stages=(Stage(epochs=2, learning_rate=0.001),))
-    >>> trained = train(config, folder / "photos", folder / "run", report=lambda line: None)
-    >>> trained.model.output_shape, len(trained.history), (folder / "run" / "model.keras").exists()
-    ((None, 2), 2, True)
+    Examples: two colours, a few steps.
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> from keras_cam.training import Stage
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for place, colour in enumerate(["red", "blue"] * 4):
+        ...     (folder / "photos" / colour).mkdir(parents=True, exist_ok=True)
+        ...     Image.new("RGB", (32, 32), colour).save(folder / "photos" / colour / f"{place}.png")
+        >>> config = TrainingConfig(
+        ...     model="alexnet_gap", head_filters=8, image_size=(67, 67), batch_size=4, train_split=None,
+        ...     validation_split=None, stages=(Stage(epochs=2, learning_rate=0.001),))
+        >>> trained = train(config, folder / "photos", folder / "run", report=lambda line: None)
+        >>> trained.model.output_shape, len(trained.history), (folder / "run" / "model.keras").exists()
+        ((None, 2), 2, True)
     """
     if not isinstance(config, TrainingConfig):
         config = load_config(config)

@@ -89,7 +89,7 @@ class Validator:
 def has_maps(config: TrainingConfig) -> bool:
     """Whether the network has exact class activation maps; those that have none can be trained, too.
 
-    Example:
+    Examples:
         >>> from keras_cam.training.config import Stage
         >>> has_maps(TrainingConfig((Stage(1, 0.1),), pooling="max"))
         False

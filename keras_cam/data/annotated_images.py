@@ -146,7 +146,7 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
         images: the images, in the order of the data set.
         problems: what was wrong with the annotations and had to be skipped.
 
-    Example:
+    Examples:
         >>> cat = AnnotatedImage("7", "cat.jpg", label=1, labels=(1,))
         >>> pets = AnnotatedImages("pets", ("dog", "cat"), (cat,), ())
         >>> str(pets)
@@ -204,7 +204,7 @@ def describe_problems(problems: Sequence[AnnotationProblem], first: int = 5) -> 
     Returns:
         One line a problem, after a line with the counts.
 
-    Example:
+    Examples:
         >>> print(describe_problems([AnnotationProblem(ProblemKind.MISSING_FILE, "cat.jpg", "", "")]))
         1 problem (1 missing file):
           cat.jpg: missing file

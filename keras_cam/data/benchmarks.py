@@ -50,12 +50,11 @@ class Attributes:
         Returns:
             The split, and the names of all images with the attribute.
 
-        Example:
-
-        >>> votes = np.array([[1.0], [2 / 3], [1 / 3], [0.0], [0.0]])
-        >>> split, positives = Attributes(("open",), tuple("abcde"), votes).split(0, 1, 1, seed=0)
-        >>> sorted(positives), sorted(split.train + split.test)
-        (['a', 'b'], ['a', 'b', 'd', 'e'])
+        Examples:
+            >>> votes = np.array([[1.0], [2 / 3], [1 / 3], [0.0], [0.0]])
+            >>> split, positives = Attributes(("open",), tuple("abcde"), votes).split(0, 1, 1, seed=0)
+            >>> sorted(positives), sorted(split.train + split.test)
+            (['a', 'b'], ['a', 'b', 'd', 'e'])
         """
         rng, names = np.random.default_rng([seed, attribute]), np.array(self.images, object)
         votes = self.votes[:, attribute]
@@ -140,18 +139,17 @@ def read_benchmark(
     Reference:
         Zhou et al., CVPR 2016, section 4, table 5.
 
-    Example:
-
-    >>> import tempfile
-    >>> from PIL import Image
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for kind in ("bocce", "polo"):
-    ...     (folder / "event_dataset" / kind).mkdir(parents=True)
-    ...     for number in range(4):
-    ...         Image.new("RGB", (8, 8)).save(folder / "event_dataset" / kind / f"{number}.jpg")
-    >>> event8 = read_benchmark("event8", folder, train=3, runs=2)
-    >>> len(event8.images), [(len(split.train), len(split.test)) for split in event8.splits]
-    (8, [(6, 2), (6, 2)])
+    Examples:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for kind in ("bocce", "polo"):
+        ...     (folder / "event_dataset" / kind).mkdir(parents=True)
+        ...     for number in range(4):
+        ...         Image.new("RGB", (8, 8)).save(folder / "event_dataset" / kind / f"{number}.jpg")
+        >>> event8 = read_benchmark("event8", folder, train=3, runs=2)
+        >>> len(event8.images), [(len(split.train), len(split.test)) for split in event8.splits]
+        (8, [(6, 2), (6, 2)])
     """
     if name not in BENCHMARKS:
         raise ValueError(f"`name` must be one of {list(BENCHMARKS)}. Received: name={name!r}")

@@ -18,17 +18,16 @@ class CroppedImage:
         margin: how much wider the part is on each side, in widths and heights of the box. It ends where the
             image does.
 
-    Example:
-
-    >>> import tempfile
-    >>> from PIL import Image
-    >>> with tempfile.NamedTemporaryFile(suffix=".png") as file:
-    ...     Image.new("RGB", (40, 30)).save(file.name)
-    ...     photo = AnnotatedImage("photo", file.name, 0, (0,))
-    ...     CroppedImage(photo, (10, 10, 20, 20)).read().shape
-    ...     CroppedImage(photo, (10, 10, 20, 30), margin=0.5).read().shape
-    (10, 10, 3)
-    (30, 20, 3)
+    Examples:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.NamedTemporaryFile(suffix=".png") as file:
+        ...     Image.new("RGB", (40, 30)).save(file.name)
+        ...     photo = AnnotatedImage("photo", file.name, 0, (0,))
+        ...     CroppedImage(photo, (10, 10, 20, 20)).read().shape
+        ...     CroppedImage(photo, (10, 10, 20, 30), margin=0.5).read().shape
+        (10, 10, 3)
+        (30, 20, 3)
     """
 
     image: AnnotatedImage

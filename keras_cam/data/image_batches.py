@@ -26,7 +26,7 @@ def resized_images(read: Callable[[int], np.ndarray], count: int, size_hw: tuple
         (height, width, 3), RGB in 0..255; `sizes_wh` int32 (2,), its original width and height; `errors`, a
         string that is empty for a good photo. Of others the pixels are 0 and the size is 1 x 1.
 
-    Example:
+    Examples:
         >>> def read(index):
         ...     return np.full((2, 4, 3), index, np.uint8)
         >>> for photo in resized_images(read, count=2, size_hw=(6, 6)):
@@ -82,7 +82,7 @@ def to_dataset(annotated: AnnotatedImages, size_hw: tuple[int, int], batch_size:
     Raises:
         ValueError: if `size_hw` or `batch_size` is not positive.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from PIL import Image
         >>> from keras_cam.data import AnnotatedImage

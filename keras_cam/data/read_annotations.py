@@ -67,7 +67,7 @@ def read_annotations(
         AnnotationError: a `ValueError`, if `source` is not there or has no such layout, a file cannot be
             read, nothing is usable, or `strict` finds a problem.
 
-    Example:
+    Examples:
         >>> import json, tempfile
         >>> from PIL import Image
         >>> folder = Path(tempfile.mkdtemp())

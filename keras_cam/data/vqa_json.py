@@ -111,7 +111,7 @@ def normalized_answer(text: str) -> str:
     Lower case, no articles, no punctuation, digits for numbers up to ten. Its list of contractions ("dont"
     for "don't") is not applied.
 
-    Example:
+    Examples:
         >>> normalized_answer("The  two dogs."), normalized_answer("2 dogs")
         ('2 dogs', '2 dogs')
     """
@@ -127,8 +127,7 @@ def vqa_accuracy(answer: str, answers: Sequence[str]) -> float:
     Reference:
         Antol et al., ICCV 2015, section 3; https://visualqa.org/evaluation.html.
 
-    Example: three of ten people said so.
-
+    Examples: three of ten people said so.
         >>> round(vqa_accuracy("red", ["red"] * 3 + ["blue"] * 7), 6)
         0.9
     """

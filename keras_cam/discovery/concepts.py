@@ -128,14 +128,13 @@ def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, Annot
         ValueError: the phrase has no word.
         AnnotationError: the file cannot be read, lacks a column, or one of the two has no image.
 
-    Example:
-
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "captions.csv"
-    >>> _ = path.write_text("image,caption\\na.jpg,A red car.\\nb.jpg,Red carpet\\n")
-    >>> positives, negatives = read_captions(path, "red car")
-    >>> [image.name for image in positives], [image.name for image in negatives]
-    (['a.jpg'], ['b.jpg'])
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "captions.csv"
+        >>> _ = path.write_text("image,caption\\na.jpg,A red car.\\nb.jpg,Red carpet\\n")
+        >>> positives, negatives = read_captions(path, "red car")
+        >>> [image.name for image in positives], [image.name for image in negatives]
+        (['a.jpg'], ['b.jpg'])
     """
     path, words = Path(file), re.findall(r"\w+", phrase)
     if not words:

@@ -139,10 +139,9 @@ def stratified_folds(labels: np.ndarray, folds: int = 5, repeats: int = 1, seed:
     Returns:
         `folds * repeats` pairs of positions to train on and to test on.
 
-    Example:
-
-    >>> [test.tolist() for _, test in stratified_folds(np.array([0, 0, 1, 1]), folds=2)]
-    [[1, 2], [0, 3]]
+    Examples:
+        >>> [test.tolist() for _, test in stratified_folds(np.array([0, 0, 1, 1]), folds=2)]
+        [[1, 2], [0, 3]]
     """
     from sklearn.model_selection import RepeatedStratifiedKFold
 

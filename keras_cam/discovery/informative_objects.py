@@ -173,11 +173,11 @@ def scenes_of_folders(annotated: AnnotatedImages, class_names: Sequence[str]) ->
     Returns:
         int (N,), positions in `class_names`; -1 for images that lie elsewhere.
 
-    Example:
-
-    >>> images = (AnnotatedImage("1", "kitchen/1.jpg", 0, (0,)), AnnotatedImage("2", "attic/2.jpg", 0, (0,)))
-    >>> scenes_of_folders(AnnotatedImages("", ("cup",), images), ["bathroom", "kitchen"]).tolist()
-    [1, -1]
+    Examples:
+        >>> files = ("kitchen/1.jpg", "attic/2.jpg")
+        >>> images = tuple(AnnotatedImage(file, file, 0, (0,)) for file in files)
+        >>> scenes_of_folders(AnnotatedImages("", ("cup",), images), ["bathroom", "kitchen"]).tolist()
+        [1, -1]
     """
     classes = {name: position for position, name in enumerate(class_names)}
     folders = [Path(image.image).parent.name if isinstance(image.image, str) else "" for image in annotated]
@@ -199,14 +199,13 @@ def object_shares(
         For each class of objects that are in the image its parts of the region and of the image, in [0, 1].
         None if the map is nowhere positive: there is no region.
 
-    Example: an object covers half of the image, and all of the region.
-
-    >>> boxes = np.array([[0, 0, 2, 4]], "float32")
-    >>> image = AnnotatedImage("1", "1.jpg", 5, (5,), boxes, np.array([5]))
-    >>> activation_map = np.zeros((4, 4))
-    >>> activation_map[1, 1] = 1
-    >>> object_shares(image, (4, 4), activation_map)
-    {5: (1.0, 0.5)}
+    Examples: an object covers half of the image, and all of the region.
+        >>> boxes = np.array([[0, 0, 2, 4]], "float32")
+        >>> image = AnnotatedImage("1", "1.jpg", 5, (5,), boxes, np.array([5]))
+        >>> activation_map = np.zeros((4, 4))
+        >>> activation_map[1, 1] = 1
+        >>> object_shares(image, (4, 4), activation_map)
+        {5: (1.0, 0.5)}
     """
     surface = cv2.resize(activation_map.astype(np.float32), size_wh, interpolation=cv2.INTER_LINEAR)
     if surface.max() <= 0:

@@ -46,11 +46,10 @@ def draw_unit_sheet(classes: Mapping[str, Sequence[UnitRow]]) -> np.ndarray:
     Returns:
         uint8 (H, W, 3), RGB.
 
-    Example:
-
-    >>> row = UnitRow(7, 0.5, 0.25, [np.zeros((9, 9, 3), np.uint8)] * 3)
-    >>> draw_unit_sheet({"cat": [row, row]}).shape
-    (374, 680, 3)
+    Examples:
+        >>> row = UnitRow(7, 0.5, 0.25, [np.zeros((9, 9, 3), np.uint8)] * 3)
+        >>> draw_unit_sheet({"cat": [row, row]}).shape
+        (374, 680, 3)
     """
     step = _PATCH + _MARGIN
     most = max((len(row.patches) for rows in classes.values() for row in rows), default=0)

@@ -66,15 +66,14 @@ def find_unit_images(
     Reference:
         Zhou et al., CVPR 2016, section 5. Zhou et al., Object Detectors Emerge in Deep Scene CNNs, ICLR 2015.
 
-    Example:
-
-    >>> from skimage import data_dir
-    >>> import keras_cam
-    >>> from keras_cam.features import backbone_of
-    >>> backbone = backbone_of(keras_cam.build_model("efficientnet_lite0", weights="imagenet"))
-    >>> found = find_unit_images(backbone, [f"{data_dir}/chelsea.png", f"{data_dir}/rocket.jpg"], top=1)
-    >>> found.scores.shape, found.maps.shape
-    ((1280, 1), (1280, 1, 7, 7))
+    Examples:
+        >>> from skimage import data_dir
+        >>> import keras_cam
+        >>> from keras_cam.features import backbone_of
+        >>> backbone = backbone_of(keras_cam.build_model("efficientnet_lite0", weights="imagenet"))
+        >>> found = find_unit_images(backbone, [f"{data_dir}/chelsea.png", f"{data_dir}/rocket.jpg"], top=1)
+        >>> found.scores.shape, found.maps.shape
+        ((1280, 1), (1280, 1, 7, 7))
     """
     if top < 1 or batch_size < 1:
         raise ValueError(
@@ -143,12 +142,12 @@ def class_units(
     Raises:
         ValueError: the model is another one, or has no such class.
 
-    Example:
-
-    >>> import keras_cam
-    >>> units, weights = class_units(keras_cam.build_model("efficientnet_lite0", weights="imagenet"), 285, 3)
-    >>> bool((np.diff(weights) <= 0).all())
-    True
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
+        >>> units, weights = class_units(model, 285, 3)
+        >>> bool((np.diff(weights) <= 0).all())
+        True
     """
     kernel, _ = ClassActivationHead(find_classification_head(model).classifier).affine()
     classes = kernel.shape[-1]
@@ -172,12 +171,11 @@ def segmented_patch(photo: np.ndarray, unit_map: np.ndarray, threshold: float = 
     Returns:
         uint8 (S, S, 3), a view around the region, as large as the region is.
 
-    Example:
-
-    >>> unit_map = np.zeros((4, 4), np.float32)
-    >>> unit_map[1, 2] = 1
-    >>> segmented_patch(np.full((64, 64, 3), 200, np.uint8), unit_map).shape
-    (16, 16, 3)
+    Examples:
+        >>> unit_map = np.zeros((4, 4), np.float32)
+        >>> unit_map[1, 2] = 1
+        >>> segmented_patch(np.full((64, 64, 3), 200, np.uint8), unit_map).shape
+        (16, 16, 3)
     """
     height, width = photo.shape[:2]
     surface = cv2.resize(unit_map.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)

@@ -29,15 +29,14 @@ def attach(svm: LinearSvm, backbone: keras.Model, name: str = "classifier") -> k
     Reference:
         Zhou et al., CVPR 2016, section 4.1, figure 7.
 
-    Example:
-
-    >>> import numpy as np
-    >>> import keras_cam
-    >>> from keras_cam.features import backbone_of
-    >>> backbone = backbone_of(keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3)))
-    >>> svm = LinearSvm(np.ones((1280, 2), "float32"), np.zeros(2, "float32"), ("cat", "dog"), 1.0)
-    >>> keras_cam.build_localizer(attach(svm, backbone)).output["class_activation_maps"].shape
-    (None, 2, 2, 2)
+    Examples:
+        >>> import numpy as np
+        >>> import keras_cam
+        >>> from keras_cam.features import backbone_of
+        >>> backbone = backbone_of(keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3)))
+        >>> svm = LinearSvm(np.ones((1280, 2), "float32"), np.zeros(2, "float32"), ("cat", "dog"), 1.0)
+        >>> keras_cam.build_localizer(attach(svm, backbone)).output["class_activation_maps"].shape
+        (None, 2, 2, 2)
     """
     channels, classes = svm.kernel.shape
     if backbone.output.shape[-1] != channels:

@@ -25,12 +25,11 @@ def backbone_of(model: keras.Model, layer: str | None = None) -> keras.Model:
     Raises:
         ValueError: no such layer, its output is no map, or, without `layer`, the network pools none.
 
-    Example:
-
-    >>> import keras_cam
-    >>> model = keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3))
-    >>> backbone_of(model).output.shape, backbone_of(model, "block10_add").output.shape
-    ((None, 2, 2, 1280), (None, 4, 4, 112))
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3))
+        >>> backbone_of(model).output.shape, backbone_of(model, "block10_add").output.shape
+        ((None, 2, 2, 1280), (None, 4, 4, 112))
     """
     if layer is None and gives_boxes(model):
         return model.get_layer("backbone")

@@ -51,16 +51,15 @@ def extract_features(
     Reference:
         Zhou et al., CVPR 2016, section 4.
 
-    Example:
-
-    >>> from skimage import data_dir
-    >>> import keras_cam
-    >>> from keras_cam.data import AnnotatedImage
-    >>> from keras_cam.features import backbone_of
-    >>> model = keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3))
-    >>> cat = AnnotatedImage("cat", f"{data_dir}/chelsea.png", 0, (0,))
-    >>> extract_features(backbone_of(model), AnnotatedImages("cats", ("cat",), (cat,))).vectors.shape
-    (1, 1280)
+    Examples:
+        >>> from skimage import data_dir
+        >>> import keras_cam
+        >>> from keras_cam.data import AnnotatedImage
+        >>> from keras_cam.features import backbone_of
+        >>> model = keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3))
+        >>> cat = AnnotatedImage("cat", f"{data_dir}/chelsea.png", 0, (0,))
+        >>> extract_features(backbone_of(model), AnnotatedImages("cats", ("cat",), (cat,))).vectors.shape
+        (1, 1280)
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")

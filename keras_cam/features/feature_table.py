@@ -24,15 +24,14 @@ class FeatureTable:
         class_names: the names of all classes, also of those without an image.
         failures: what is wrong with each image that could not be read and has no row. Not kept in files.
 
-    Example: written to a file and read again.
-
-    >>> import tempfile
-    >>> table = FeatureTable(("a", "b"), np.eye(2, dtype="float32"), np.array([0, 1]), ("cat", "dog"))
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     table.save(f"{folder}/pets.npz")
-    ...     again = FeatureTable.load(f"{folder}/pets.npz")
-    >>> again.names, again.vectors.tolist(), again.class_names
-    (('a', 'b'), [[1.0, 0.0], [0.0, 1.0]], ('cat', 'dog'))
+    Examples: written to a file and read again.
+        >>> import tempfile
+        >>> table = FeatureTable(("a", "b"), np.eye(2, dtype="float32"), np.array([0, 1]), ("cat", "dog"))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     table.save(f"{folder}/pets.npz")
+        ...     again = FeatureTable.load(f"{folder}/pets.npz")
+        >>> again.names, again.vectors.tolist(), again.class_names
+        (('a', 'b'), [[1.0, 0.0], [0.0, 1.0]], ('cat', 'dog'))
     """
 
     names: tuple[str, ...]

@@ -63,12 +63,11 @@ def fit_linear_svm(
     Reference:
         Zhou et al., CVPR 2016, section 4.1. Fan et al., LIBLINEAR, JMLR 2008.
 
-    Example:
-
-    >>> vectors = np.array([[0, 1], [0, 2], [3, 0], [2, 0]], "float32")
-    >>> svm = fit_linear_svm(FeatureTable(tuple("abcd"), vectors, np.array([0, 0, 1, 1]), ("cat", "dog")))
-    >>> svm.margins(np.array([[0, 5], [5, 0]])).argmax(axis=1).tolist()
-    [0, 1]
+    Examples:
+        >>> vectors = np.array([[0, 1], [0, 2], [3, 0], [2, 0]], "float32")
+        >>> svm = fit_linear_svm(FeatureTable(tuple("abcd"), vectors, np.array([0, 0, 1, 1]), ("cat", "dog")))
+        >>> svm.margins(np.array([[0, 5], [5, 0]])).argmax(axis=1).tolist()
+        [0, 1]
     """
     try:
         from sklearn.model_selection import StratifiedKFold

@@ -68,17 +68,16 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
     Reference:
         Zhou et al., CVPR 2016, section 2: the map is exact because pooling and classifier are linear.
 
-    Example:
-
-    >>> model = keras.Sequential([
-    ...     keras.Input((32, 32, 3)),
-    ...     keras.layers.Conv2D(8, 3, activation="relu"),
-    ...     keras.layers.GlobalAveragePooling2D(),
-    ...     keras.layers.Dense(5, activation="softmax"),
-    ... ])
-    >>> head = find_classification_head(model)
-    >>> head.features.shape, head.activation, len(head.classifier)
-    ((None, 30, 30, 8), 'softmax', 1)
+    Examples:
+        >>> model = keras.Sequential([
+        ...     keras.Input((32, 32, 3)),
+        ...     keras.layers.Conv2D(8, 3, activation="relu"),
+        ...     keras.layers.GlobalAveragePooling2D(),
+        ...     keras.layers.Dense(5, activation="softmax"),
+        ... ])
+        >>> head = find_classification_head(model)
+        >>> head.features.shape, head.activation, len(head.classifier)
+        ((None, 30, 30, 8), 'softmax', 1)
     """
     end = GraphCursor(output_tensor(model, output), model.inputs)
     pooling, classifier, activation, labels = _back_to_pooling(end)

@@ -38,11 +38,10 @@ def dilate(model: keras.Model, output_stride: int) -> keras.Model:
     Reference:
         Chen et al., DeepLab, TPAMI 2018, section 3.1 (atrous convolution).
 
-    Example: 7x7 maps become 14x14.
-
-    >>> backbone = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(224, 224, 3))
-    >>> dilate(backbone, 16).output.shape
-    (None, 14, 14, 1280)
+    Examples: 7x7 maps become 14x14.
+        >>> backbone = keras.applications.MobileNetV2((224, 224, 3), include_top=False, weights=None)
+        >>> dilate(backbone, 16).output.shape
+        (None, 14, 14, 1280)
     """
     options = [8, 16, 32]
     if output_stride in options:

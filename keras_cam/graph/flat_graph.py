@@ -18,12 +18,11 @@ def flat_graph(model: keras.Model) -> keras.Model:
     Returns:
         A functional model with the layers of `model` itself, not copies.
 
-    Example:
-
-    >>> inside = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="convolution")])
-    >>> model = keras.Sequential([keras.Input((8, 8, 3)), inside, keras.layers.ReLU(name="relu")])
-    >>> [layer.name for layer in flat_graph(model).layers][1:]
-    ['convolution', 'relu']
+    Examples:
+        >>> inside = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="convolution")])
+        >>> model = keras.Sequential([keras.Input((8, 8, 3)), inside, keras.layers.ReLU(name="relu")])
+        >>> [layer.name for layer in flat_graph(model).layers][1:]
+        ['convolution', 'relu']
     """
 
     names: dict[str, Any] = {}

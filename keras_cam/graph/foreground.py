@@ -16,10 +16,9 @@ def build_foreground(channels: int, units: int = 64) -> keras.Model:
     Returns:
         A `keras.Model` from (B, h, w, channels) to float32 (B, h, w, 1) in [0, 1].
 
-    Example:
-
-    >>> build_foreground(120)(keras.ops.zeros((1, 20, 20, 120))).shape
-    TensorShape([1, 20, 20, 1])
+    Examples:
+        >>> build_foreground(120)(keras.ops.zeros((1, 20, 20, 120))).shape
+        TensorShape([1, 20, 20, 1])
     """
     layers = keras.layers
     return keras.Sequential(

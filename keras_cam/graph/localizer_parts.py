@@ -19,15 +19,14 @@ def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
         dict of `class_activation_maps` (B, K, h, w) and, if the localizer refines maps, of
         `localization_maps` (B, K, h', w').
 
-    Example:
-
-    >>> from keras import ops
-    >>> import keras_cam
-    >>> model = keras_cam.build_model("mobilenet_v2", classes=10, input_shape=(64, 64, 3))
-    >>> front, back = localizer_parts(keras_cam.build_localizer(model))
-    >>> *tensors, logits = front(ops.zeros((1, 64, 64, 3)))
-    >>> back([ops.array([[7, 3, 0]]), *tensors])["class_activation_maps"].shape
-    TensorShape([1, 3, 2, 2])
+    Examples:
+        >>> from keras import ops
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=10, input_shape=(64, 64, 3))
+        >>> front, back = localizer_parts(keras_cam.build_localizer(model))
+        >>> *tensors, logits = front(ops.zeros((1, 64, 64, 3)))
+        >>> back([ops.array([[7, 3, 0]]), *tensors])["class_activation_maps"].shape
+        TensorShape([1, 3, 2, 2])
     """
     maps, chosen, _, images, *refined = sources_of(localizer.output["detection_boxes"])
     calls = localizer.get_layer("backbone")._inbound_nodes

@@ -24,14 +24,13 @@ def find_logits(model: keras.Model) -> tuple[Any, Any, str]:
     Raises:
         ValueError: the model cannot be traced, or has another number of inputs or outputs.
 
-    Example:
-
-    >>> model = keras.Sequential([
-    ...     keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(5, activation="softmax")
-    ... ])
-    >>> images, logits, activation = find_logits(model)
-    >>> keras.Model(images, logits).output_shape, activation
-    ((None, 5), 'softmax')
+    Examples:
+        >>> model = keras.Sequential([
+        ...     keras.Input((8, 8, 3)), keras.layers.Flatten(), keras.layers.Dense(5, activation="softmax")
+        ... ])
+        >>> images, logits, activation = find_logits(model)
+        >>> keras.Model(images, logits).output_shape, activation
+        ((None, 5), 'softmax')
     """
     cursor = GraphCursor(output_tensor(model), model.inputs)
     activation = "linear"

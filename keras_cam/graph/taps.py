@@ -63,11 +63,10 @@ def find_taps(backbone: keras.Model, names: Sequence[str] | None = None) -> list
         NoTapsError: a `ValueError`, there is no such tensor.
         ValueError: there is no layer of a name.
 
-    Example:
-
-    >>> backbone = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(64, 64, 3))
-    >>> [(tap.name, tap.stride, tap.tensor.shape[-1]) for tap in find_taps(backbone)]
-    [('block_5_add', 8, 32), ('block_9_add', 16, 64)]
+    Examples:
+        >>> backbone = keras.applications.MobileNetV2((64, 64, 3), include_top=False, weights=None)
+        >>> [(tap.name, tap.stride, tap.tensor.shape[-1]) for tap in find_taps(backbone)]
+        [('block_5_add', 8, 32), ('block_9_add', 16, 64)]
     """
     taps = [tap for tap in _all_taps(backbone) if tap.tensor is not backbone.outputs[0]]
     if names is not None:

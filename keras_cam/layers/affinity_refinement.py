@@ -30,15 +30,14 @@ class AffinityRefinement(keras.layers.Layer):
     Output shape:
         float32 (B, K, h, w) in [0, 1].
 
-    Example: the left half of an image belongs together; a map that lights up one corner of it is spread.
-
-    >>> import numpy as np
-    >>> halves = np.zeros((1, 2, 4, 1), "float32")
-    >>> halves[:, :, :2] = 1.0
-    >>> corner = np.zeros((1, 1, 2, 4), "float32")
-    >>> corner[0, 0, 0, 0] = 5.0
-    >>> AffinityRefinement()(corner, [halves]).numpy()[0, 0].tolist()
-    [[0.25, 0.25, 0.0, 0.0], [0.25, 0.25, 0.0, 0.0]]
+    Examples: the left half of an image belongs together; a map that lights up one corner of it is spread.
+        >>> import numpy as np
+        >>> halves = np.zeros((1, 2, 4, 1), "float32")
+        >>> halves[:, :, :2] = 1.0
+        >>> corner = np.zeros((1, 1, 2, 4), "float32")
+        >>> corner[0, 0, 0, 0] = 5.0
+        >>> AffinityRefinement()(corner, [halves]).numpy()[0, 0].tolist()
+        [[0.25, 0.25, 0.0, 0.0], [0.25, 0.25, 0.0, 0.0]]
     """
 
     def __init__(self, **kwargs: Any) -> None:

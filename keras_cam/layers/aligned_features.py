@@ -24,12 +24,11 @@ class AlignedFeatures(keras.layers.Layer):
     Output shape:
         A list of float32 (B, h, w, C_n), with h and w those of the last features divided by `pooling`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> fine, coarse = np.array([0.0, 2.0, 4.0, 6.0]).reshape(1, 1, 4, 1), np.ones((1, 1, 2, 3))
-    >>> AlignedFeatures()([fine, coarse])[0].numpy().ravel().tolist()
-    [1.0, 5.0]
+    Examples:
+        >>> import numpy as np
+        >>> fine, coarse = np.array([0.0, 2.0, 4.0, 6.0]).reshape(1, 1, 4, 1), np.ones((1, 1, 2, 3))
+        >>> AlignedFeatures()([fine, coarse])[0].numpy().ravel().tolist()
+        [1.0, 5.0]
     """
 
     def __init__(self, pooling: int = 1, **kwargs: Any) -> None:

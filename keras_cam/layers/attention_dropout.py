@@ -29,12 +29,11 @@ class AttentionDropout(keras.layers.Layer):
         Choe, Shim, "Attention-based Dropout Layer for Weakly Supervised Object Localization", CVPR 2019,
         section 3.
 
-    Example:
-
-    >>> import numpy as np
-    >>> features = np.array([1.0, 2.0, 10.0]).reshape((1, 1, 3, 1))
-    >>> AttentionDropout(drop_rate=1.0)(features, training=True).numpy().ravel().tolist()
-    [1.0, 2.0, 0.0]
+    Examples:
+        >>> import numpy as np
+        >>> features = np.array([1.0, 2.0, 10.0]).reshape((1, 1, 3, 1))
+        >>> AttentionDropout(drop_rate=1.0)(features, training=True).numpy().ravel().tolist()
+        [1.0, 2.0, 0.0]
     """
 
     def __init__(

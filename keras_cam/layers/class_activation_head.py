@@ -35,16 +35,15 @@ class ClassActivationHead(keras.layers.Layer):
     Reference:
         Zhou et al., CVPR 2016, section 2.
 
-    Example:
-
-    >>> import numpy as np
-    >>> dense = keras.layers.Dense(2)
-    >>> dense.build((None, 3))
-    >>> head = ClassActivationHead([dense])
-    >>> features = np.random.default_rng(0).random((1, 4, 4, 3))
-    >>> logits, maps = head(features), head(features, np.array([[1, 0]]))
-    >>> bool(np.allclose(np.mean(maps, axis=(2, 3)), np.asarray(logits)[:, ::-1], atol=1e-5))
-    True
+    Examples:
+        >>> import numpy as np
+        >>> dense = keras.layers.Dense(2)
+        >>> dense.build((None, 3))
+        >>> head = ClassActivationHead([dense])
+        >>> features = np.random.default_rng(0).random((1, 4, 4, 3))
+        >>> logits, maps = head(features), head(features, np.array([[1, 0]]))
+        >>> bool(np.allclose(np.mean(maps, axis=(2, 3)), np.asarray(logits)[:, ::-1], atol=1e-5))
+        True
     """
 
     def __init__(self, classifier: Sequence[keras.layers.Layer], **kwargs: Any) -> None:

@@ -24,12 +24,11 @@ class ClassLabels(keras.layers.Layer):
     Raises:
         ValueError: if the labels are not N.
 
-    Example:
-
-    >>> import numpy as np
-    >>> layer = ClassLabels(["cat", "dog"])
-    >>> layer(np.array([[0.25, 0.75]])).numpy().tolist(), layer.labels
-    ([[0.25, 0.75]], ('cat', 'dog'))
+    Examples:
+        >>> import numpy as np
+        >>> layer = ClassLabels(["cat", "dog"])
+        >>> layer(np.array([[0.25, 0.75]])).numpy().tolist(), layer.labels
+        ([[0.25, 0.75]], ('cat', 'dog'))
     """
 
     def __init__(self, labels: Sequence[str], **kwargs: Any) -> None:

@@ -21,11 +21,10 @@ class ClassSelection(keras.layers.Layer):
     Output shape:
         int32 (B, K).
 
-    Example:
-
-    >>> import numpy as np
-    >>> ClassSelection(top_k=2)(np.array([[0.1, 3.0, 0.5]])).numpy().tolist()
-    [[1, 2]]
+    Examples:
+        >>> import numpy as np
+        >>> ClassSelection(top_k=2)(np.array([[0.1, 3.0, 0.5]])).numpy().tolist()
+        [[1, 2]]
     """
 
     def __init__(

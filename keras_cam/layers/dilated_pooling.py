@@ -25,12 +25,11 @@ class DilatedPooling2D(keras.layers.Layer):
     Output shape:
         (B, h, w, C), or for "valid" smaller by `(pool_size - 1) * dilation_rate`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> row = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 4, 1)
-    >>> DilatedPooling2D((1, 3), 2, "average")(row).numpy().ravel().tolist()
-    [2.0, 3.0, 2.0, 3.0]
+    Examples:
+        >>> import numpy as np
+        >>> row = np.array([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 4, 1)
+        >>> DilatedPooling2D((1, 3), 2, "average")(row).numpy().ravel().tolist()
+        [2.0, 3.0, 2.0, 3.0]
     """
 
     def __init__(

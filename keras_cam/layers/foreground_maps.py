@@ -19,12 +19,12 @@ class ForegroundMaps(keras.layers.Layer):
     Output shape:
         float32 (B, K, h, w).
 
-    Example:
-
-    >>> import numpy as np
-    >>> maps, foreground = np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.5, 0.25])
-    >>> ForegroundMaps()([maps.reshape(1, 1, 1, 3), foreground.reshape(1, 1, 3, 1)]).numpy().ravel().tolist()
-    [0.0, 1.0, 1.0]
+    Examples:
+        >>> import numpy as np
+        >>> maps, foreground = np.array([0.0, 0.5, 1.0]), np.array([1.0, 0.5, 0.25])
+        >>> maps, foreground = maps.reshape(1, 1, 1, 3), foreground.reshape(1, 1, 3, 1)
+        >>> ForegroundMaps()([maps, foreground]).numpy().ravel().tolist()
+        [0.0, 1.0, 1.0]
     """
 
     def __init__(self, **kwargs: Any) -> None:

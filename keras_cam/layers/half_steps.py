@@ -24,12 +24,11 @@ class HalfSteps(keras.layers.Layer):
     Output shape:
         (3 * B, h, w, C).
 
-    Example:
-
-    >>> import numpy as np
-    >>> row = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)
-    >>> HalfSteps(phase=1)(row).numpy()[1].ravel().tolist()
-    [1.0, 1.0, 2.0]
+    Examples:
+        >>> import numpy as np
+        >>> row = np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3, 1)
+        >>> HalfSteps(phase=1)(row).numpy()[1].ravel().tolist()
+        [1.0, 1.0, 2.0]
     """
 
     def __init__(self, phase: int = 0, **kwargs: Any) -> None:
@@ -67,12 +66,11 @@ class InterleavedMaps(keras.layers.Layer):
     Output shape:
         (B, K, 2 * h, 2 * w), cut to H and W where these are smaller.
 
-    Example:
-
-    >>> import numpy as np
-    >>> maps, steps = np.full((1, 1, 1, 1), 4.0), np.array([1.0, 2.0, 3.0]).reshape(3, 1, 1, 1)
-    >>> InterleavedMaps(phase=1)(maps, steps, np.zeros((1, 2, 2, 5))).numpy()[0, 0].tolist()
-    [[3.0, 1.0], [2.0, 4.0]]
+    Examples:
+        >>> import numpy as np
+        >>> maps, steps = np.full((1, 1, 1, 1), 4.0), np.array([1.0, 2.0, 3.0]).reshape(3, 1, 1, 1)
+        >>> InterleavedMaps(phase=1)(maps, steps, np.zeros((1, 2, 2, 5))).numpy()[0, 0].tolist()
+        [[3.0, 1.0], [2.0, 4.0]]
     """
 
     def __init__(self, phase: int = 0, **kwargs: Any) -> None:

@@ -35,7 +35,7 @@ class LocalResponseNormalization(keras.layers.Layer):
     Raises:
         ValueError: `depth_radius` is not an integer >= 0.
 
-    Example:
+    Examples:
         Two channels that see each other, divided by the root of their energy 3² + 4² = 5²:
 
         >>> import numpy as np

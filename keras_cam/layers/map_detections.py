@@ -49,14 +49,13 @@ class MapDetections(keras.layers.Layer):
     Reference:
         Zhou et al., CVPR 2016, section 3.2.
 
-    Example:
-
-    >>> import numpy as np
-    >>> maps = np.array([[[[-1.0, -2.0]], [[0.0, 5.0]]]])  # two classes, 1x2 positions
-    >>> images = np.zeros((1, 32, 64, 3))
-    >>> rows = MapDetections()(maps, np.array([[7, 3]]), np.full((1, 10), 0.1), images)
-    >>> rows["detection_classes"].numpy().tolist(), int(rows["num_detections"][0])
-    ([[3, 7]], 1)
+    Examples:
+        >>> import numpy as np
+        >>> maps = np.array([[[[-1.0, -2.0]], [[0.0, 5.0]]]])  # two classes, 1x2 positions
+        >>> images = np.zeros((1, 32, 64, 3))
+        >>> rows = MapDetections()(maps, np.array([[7, 3]]), np.full((1, 10), 0.1), images)
+        >>> rows["detection_classes"].numpy().tolist(), int(rows["num_detections"][0])
+        ([[3, 7]], 1)
     """
 
     def __init__(

@@ -25,12 +25,11 @@ class PixelNormalization(keras.layers.Layer):
     Output shape:
         float32 (B, H, W, 3).
 
-    Example:
-
-    >>> import numpy as np
-    >>> normalization = PixelNormalization(mean=(1.0, 2.0, 3.0), channel_order="bgr")
-    >>> normalization(np.array([[[[11.0, 22.0, 33.0]]]])).numpy().ravel().tolist()
-    [30.0, 20.0, 10.0]
+    Examples:
+        >>> import numpy as np
+        >>> normalization = PixelNormalization(mean=(1.0, 2.0, 3.0), channel_order="bgr")
+        >>> normalization(np.array([[[[11.0, 22.0, 33.0]]]])).numpy().ravel().tolist()
+        [30.0, 20.0, 10.0]
     """
 
     def __init__(

@@ -18,12 +18,11 @@ class UnitRange(keras.layers.Layer):
     Output shape:
         float32 (B, K, h, w).
 
-    Example:
-
-    >>> import numpy as np
-    >>> row = np.array([0.0, 0.5, 0.5]).reshape(1, 1, 1, 3)
-    >>> UnitRange()([row, row[..., ::-1]]).numpy().ravel().tolist()
-    [0.0, 1.0, 0.0]
+    Examples:
+        >>> import numpy as np
+        >>> row = np.array([0.0, 0.5, 0.5]).reshape(1, 1, 1, 3)
+        >>> UnitRange()([row, row[..., ::-1]]).numpy().ravel().tolist()
+        [0.0, 1.0, 0.0]
     """
 
     def __init__(self, **kwargs: Any) -> None:

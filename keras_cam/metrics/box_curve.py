@@ -33,17 +33,16 @@ class BoxCurve:
         Choe et al., CVPR 2020, "Evaluating Weakly Supervised Object Localization Methods Right", section 3.3,
         and its released code.
 
-    Example:
-
-    >>> import numpy as np
-    >>> score_map = np.zeros((6, 8))
-    >>> score_map[1:5, 1:4] = 1.0
-    >>> score_map[2, 6] = 0.5
-    >>> curve = BoxCurve(score_map)
-    >>> curve.largest_boxes([0.2, 0.8]).tolist()
-    [[1, 1, 4, 5], [1, 1, 4, 5]]
-    >>> curve.best_ious([0.2, 0.8], [[6, 2, 7, 3]]).tolist()  # the second contour is gone at 0.8
-    [1.0, 0.0]
+    Examples:
+        >>> import numpy as np
+        >>> score_map = np.zeros((6, 8))
+        >>> score_map[1:5, 1:4] = 1.0
+        >>> score_map[2, 6] = 0.5
+        >>> curve = BoxCurve(score_map)
+        >>> curve.largest_boxes([0.2, 0.8]).tolist()
+        [[1, 1, 4, 5], [1, 1, 4, 5]]
+        >>> curve.best_ious([0.2, 0.8], [[6, 2, 7, 3]]).tolist()  # the second contour is gone at 0.8
+        [1.0, 0.0]
     """
 
     def __init__(self, score_map: ArrayLike) -> None:
@@ -203,11 +202,10 @@ def contour_boxes(image: NDArray[np.uint8], level: int, largest_only: bool = Fal
     Returns:
         int64 (N, 4) xyxy, at least one row: zeros if there is no contour.
 
-    Example:
-
-    >>> import numpy as np
-    >>> contour_boxes(np.array([[0, 9, 9], [0, 9, 0], [0, 0, 0]], "uint8"), level=8).tolist()
-    [[1, 0, 2, 2]]
+    Examples:
+        >>> import numpy as np
+        >>> contour_boxes(np.array([[0, 9, 9], [0, 9, 0], [0, 0, 0]], "uint8"), level=8).tolist()
+        [[1, 0, 2, 2]]
     """
     _, mask = cv2.threshold(image, level, _WHITE, cv2.THRESH_BINARY)
     contours = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2]
@@ -236,10 +234,9 @@ def inclusive_ious(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float64
     Returns:
         float64 (N, M).
 
-    Example:
-
-    >>> inclusive_ious([[1, 2, 5, 6]], [[3, 1, 4, 5]]).tolist()  # 2 * 4 of 25 + 10 - 8 pixels
-    [[0.2962962962962963]]
+    Examples:
+        >>> inclusive_ious([[1, 2, 5, 6]], [[3, 1, 4, 5]]).tolist()  # 2 * 4 of 25 + 10 - 8 pixels
+        [[0.2962962962962963]]
     """
     x0, y0, x1, y1 = np.asarray(boxes_a).reshape(-1, 4, 1).transpose(1, 0, 2)
     left, top, right, bottom = np.asarray(boxes_b).reshape(-1, 4).T

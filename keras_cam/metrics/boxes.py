@@ -18,10 +18,9 @@ def box_ious(boxes_a: Any, boxes_b: Any) -> Any:
     Returns:
         (..., N, M) float32. An empty box has 0 with everything.
 
-    Example:
-
-    >>> box_ious([[0, 0, 4, 4]], [[2, 0, 4, 4], [4, 4, 8, 8], [0, 0, 0, 0]]).numpy().tolist()
-    [[0.5, 0.0, 0.0]]
+    Examples:
+        >>> box_ious([[0, 0, 4, 4]], [[2, 0, 4, 4], [4, 4, 8, 8], [0, 0, 0, 0]]).numpy().tolist()
+        [[0.5, 0.0, 0.0]]
     """
     boxes_a = ops.cast(boxes_a, "float32")[..., :, None, :]
     boxes_b = ops.cast(boxes_b, "float32")[..., None, :, :]
@@ -43,10 +42,9 @@ def pack_boxes(classes: Any, boxes: Any) -> Any:
     Returns:
         (B, N, 5) float32: class and box in each row.
 
-    Example:
-
-    >>> pack_boxes([[7]], [[[1, 2, 3, 4]]]).numpy().tolist()
-    [[[7.0, 1.0, 2.0, 3.0, 4.0]]]
+    Examples:
+        >>> pack_boxes([[7]], [[[1, 2, 3, 4]]]).numpy().tolist()
+        [[[7.0, 1.0, 2.0, 3.0, 4.0]]]
     """
     return ops.concatenate([ops.cast(classes, "float32")[..., None], ops.cast(boxes, "float32")], axis=-1)
 
@@ -57,12 +55,11 @@ def unpack_boxes(packed: Any, classes_key: str, boxes_key: str) -> tuple[Any, An
     Raises:
         ValueError: neither of the two.
 
-    Example:
-
-    >>> classes, boxes = unpack_boxes({"detection_classes": [[7]], "boxes": [[[0, 0, 1, 1]]]},
-    ...                               "detection_classes", "boxes")
-    >>> classes.numpy().tolist(), boxes.shape
-    ([[7]], TensorShape([1, 1, 4]))
+    Examples:
+        >>> classes, boxes = unpack_boxes({"detection_classes": [[7]], "boxes": [[[0, 0, 1, 1]]]},
+        ...                               "detection_classes", "boxes")
+        >>> classes.numpy().tolist(), boxes.shape
+        ([[7]], TensorShape([1, 1, 4]))
     """
     if isinstance(packed, dict):
         if missing := {classes_key, boxes_key} - set(packed):

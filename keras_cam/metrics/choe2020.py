@@ -42,10 +42,9 @@ def score_map(activation_map: ArrayLike, size_hw: tuple[int, int] = MAP_SIZE_HW)
         float64 (height, width); zeros if the resized map is constant or has a NaN. Note that resizing leaves
         rounding errors in some constant maps, which are then scaled to [0, 1]: the reference does so too.
 
-    Example:
-
-    >>> score_map([[-1.0, 3.0]], size_hw=(1, 2)).tolist()
-    [[0.0, 1.0]]
+    Examples:
+        >>> score_map([[-1.0, 3.0]], size_hw=(1, 2)).tolist()
+        [[0.0, 1.0]]
     """
     height, width = size_hw
     source = np.asarray(activation_map, "float64")
@@ -71,10 +70,9 @@ def inclusive_boxes(
     Returns:
         int64 (G, 4) inclusive xyxy: the last pixel scaled and truncated as the first one is.
 
-    Example:
-
-    >>> inclusive_boxes([[1, 2, 5, 4]], image_size_hw=(20, 10), size_hw=(10, 35)).tolist()
-    [[3, 1, 14, 1]]
+    Examples:
+        >>> inclusive_boxes([[1, 2, 5, 4]], image_size_hw=(20, 10), size_hw=(10, 35)).tolist()
+        [[3, 1, 14, 1]]
     """
     boxes = np.asarray(boxes_xyxy, "float64").reshape(-1, 4) - [0, 0, 1, 1]
     size, image_size = (np.array([*pair, *pair], "float64")[::-1] for pair in (size_hw, image_size_hw))
@@ -103,11 +101,10 @@ def box_hits(
     Raises:
         ValueError: a box begins before the image or ends before it begins.
 
-    Example:
-
-    >>> hits = box_hits([[0.0, 1.0, 0.0]], [[74, 0, 149, 223]])
-    >>> hits[0].any(axis=1).tolist()
-    [True, True, True]
+    Examples:
+        >>> hits = box_hits([[0.0, 1.0, 0.0]], [[74, 0, 149, 223]])
+        >>> hits[0].any(axis=1).tolist()
+        [True, True, True]
     """
     boxes = np.asarray(boxes_inclusive).reshape(-1, 4)
     boxes = boxes[(boxes[:, 2:] >= 0).all(axis=1)]
@@ -142,10 +139,9 @@ def count_box_hits(
         workers: int, how many processes share the images. Each takes some seconds to start, so this is for
             whole data sets; and a script that asks for more than one needs its `if __name__ == "__main__"`.
 
-    Example:
-
-    >>> count_box_hits([[[0.0, 1.0, 0.0]]] * 2, [[[74, 0, 149, 223]]] * 2).shape
-    (2, 3, 1000)
+    Examples:
+        >>> count_box_hits([[[0.0, 1.0, 0.0]]] * 2, [[[74, 0, 149, 223]]] * 2).shape
+        (2, 3, 1000)
     """
     total = np.zeros((len(contours), len(IOU_THRESHOLDS), len(THRESHOLDS)), np.int64)
     judge = partial(box_hits, size_hw=size_hw, contours=contours)
@@ -171,13 +167,12 @@ def box_figures(hits: ArrayLike, images: int) -> dict[str, object]:
         `at_30`, `at_50`, `at_70`: the best accuracy over thresholds at each IoU; `mean` of the three;
         `best_threshold`: a dict from "30", "50", "70" to the lowest of the best thresholds.
 
-    Example:
-
-    >>> import numpy as np
-    >>> hits = np.zeros((3, 1000), int)
-    >>> hits[:, 200] = 3, 2, 1
-    >>> box_figures(hits, 4)["mean"], box_figures(hits, 4)["best_threshold"]["50"]
-    (50.0, 0.2)
+    Examples:
+        >>> import numpy as np
+        >>> hits = np.zeros((3, 1000), int)
+        >>> hits[:, 200] = 3, 2, 1
+        >>> box_figures(hits, 4)["mean"], box_figures(hits, 4)["best_threshold"]["50"]
+        (50.0, 0.2)
     """
     if images < 1:
         raise ValueError(f"`images` must be at least 1. Received: images={images}")
@@ -206,10 +201,9 @@ def score_histograms(
     Returns:
         int64 (2, 1002): pixels on the object and beside it, over bins between `THRESHOLDS`.
 
-    Example:
-
-    >>> score_histograms([[0.0, 1.0]], [[0, 1]], size_hw=(1, 2))[:, [0, 1000]].tolist()
-    [[0, 1], [1, 0]]
+    Examples:
+        >>> score_histograms([[0.0, 1.0]], [[0, 1]], size_hw=(1, 2))[:, [0, 1000]].tolist()
+        [[0, 1], [1, 0]]
     """
     mask = np.asarray(mask)
     if mask.shape != tuple(size_hw):
@@ -230,13 +224,12 @@ def pixel_average_precision(histograms: ArrayLike) -> float:
     Raises:
         ValueError: there is no pixel on any object.
 
-    Example:
-
-    >>> import numpy as np
-    >>> histograms = np.zeros((2, 1002), int)
-    >>> histograms[0, 1000], histograms[1, 0] = 10, 30  # all of the object scores 1, all else 0
-    >>> pixel_average_precision(histograms)
-    100.0
+    Examples:
+        >>> import numpy as np
+        >>> histograms = np.zeros((2, 1002), int)
+        >>> histograms[0, 1000], histograms[1, 0] = 10, 30  # all of the object scores 1, all else 0
+        >>> pixel_average_precision(histograms)
+        100.0
     """
     on_object, beside = np.asarray(histograms, "float64")
     if on_object.sum() <= 0:

@@ -22,10 +22,9 @@ def explanation_images(images: Any, maps: Any) -> Any:
     Reference:
         Chattopadhay et al., WACV 2018, "Grad-CAM++", section 4.1.
 
-    Example:
-
-    >>> explanation_images([[[[100.0], [100.0]]]], [[[-1.0, 3.0]]]).numpy().ravel().tolist()
-    [0.0, 100.0]
+    Examples:
+        >>> explanation_images([[[[100.0], [100.0]]]], [[[-1.0, 3.0]]]).numpy().ravel().tolist()
+        [0.0, 100.0]
     """
     images = ops.cast(images, "float32")
     maps = ops.image.resize(
@@ -66,12 +65,11 @@ class AverageDrop(_ConfidenceChange):
     Reference:
         Chattopadhay et al., WACV 2018, "Grad-CAM++", section 4.1. There in percent, here in [0, 1].
 
-    Example:
-
-    >>> metric = AverageDrop()
-    >>> metric.update_state([0.8, 0.5], [0.6, 0.9])
-    >>> round(float(metric.result()), 6)  # a quarter of the first
-    0.125
+    Examples:
+        >>> metric = AverageDrop()
+        >>> metric.update_state([0.8, 0.5], [0.6, 0.9])
+        >>> round(float(metric.result()), 6)  # a quarter of the first
+        0.125
     """
 
     def __init__(self, name: str = "average_drop", dtype: Any = "float64") -> None:
@@ -96,12 +94,11 @@ class IncreaseInConfidence(_ConfidenceChange):
     Reference:
         Chattopadhay et al., WACV 2018, "Grad-CAM++", section 4.1. There in percent, here in [0, 1].
 
-    Example:
-
-    >>> metric = IncreaseInConfidence()
-    >>> metric.update_state([0.8, 0.5], [0.6, 0.9])
-    >>> float(metric.result())
-    0.5
+    Examples:
+        >>> metric = IncreaseInConfidence()
+        >>> metric.update_state([0.8, 0.5], [0.6, 0.9])
+        >>> float(metric.result())
+        0.5
     """
 
     def __init__(self, name: str = "increase_in_confidence", dtype: Any = "float64") -> None:
@@ -129,12 +126,11 @@ class AverageGain(_ConfidenceChange):
     Reference:
         Zhang et al., CVIU 2024, "Opti-CAM: Optimizing saliency maps for interpretability", section 4.
 
-    Example:
-
-    >>> metric = AverageGain()
-    >>> metric.update_state([0.8, 0.5], [0.6, 0.75])
-    >>> float(metric.result())  # half of the second
-    0.25
+    Examples:
+        >>> metric = AverageGain()
+        >>> metric.update_state([0.8, 0.5], [0.6, 0.75])
+        >>> float(metric.result())  # half of the second
+        0.25
     """
 
     def __init__(self, name: str = "average_gain", dtype: Any = "float64") -> None:

@@ -25,10 +25,9 @@ def pixel_ranks(activation_map: ArrayLike, size_hw: tuple[int, int]) -> NDArray[
     Returns:
         int64 (height, width), a permutation.
 
-    Example:
-
-    >>> pixel_ranks([[1.0, 3.0, 3.0]], (1, 3)).tolist()
-    [[2, 0, 1]]
+    Examples:
+        >>> pixel_ranks([[1.0, 3.0, 3.0]], (1, 3)).tolist()
+        [[2, 0, 1]]
     """
     height, width = size_hw
     resized = cv2.resize(np.asarray(activation_map, "float64"), (width, height))
@@ -67,11 +66,10 @@ def perturbed_images(
     Reference:
         Petsiuk et al., BMVC 2018, "RISE", section 4.1, and its released code.
 
-    Example:
-
-    >>> game = perturbed_images([[[5.0], [9.0]]], [[1.0, 2.0]], "deletion", steps=2)
-    >>> [image.ravel().tolist() for image in game]
-    [[5.0, 9.0], [5.0, 0.0], [0.0, 0.0]]
+    Examples:
+        >>> game = perturbed_images([[[5.0], [9.0]]], [[1.0, 2.0]], "deletion", steps=2)
+        >>> [image.ravel().tolist() for image in game]
+        [[5.0, 9.0], [5.0, 0.0], [0.0, 0.0]]
     """
     if mode not in ("insertion", "deletion"):
         raise ValueError(f'`mode` must be "insertion" or "deletion". Received: mode={mode!r}')
@@ -104,12 +102,11 @@ class DeletionAUC(Mergeable, keras.metrics.Mean):
     Reference:
         Petsiuk et al., BMVC 2018, "RISE", section 4.1.
 
-    Example:
-
-    >>> metric = DeletionAUC()
-    >>> metric.update_state([1], [[[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]])
-    >>> float(metric.result())
-    0.5
+    Examples:
+        >>> metric = DeletionAUC()
+        >>> metric.update_state([1], [[[0.0, 1.0], [0.5, 0.5], [1.0, 0.0]]])
+        >>> float(metric.result())
+        0.5
     """
 
     def __init__(self, name: str = "deletion_auc", dtype: Any = "float64") -> None:
@@ -131,12 +128,11 @@ class InsertionAUC(DeletionAUC):
     Reference:
         Petsiuk et al., BMVC 2018, "RISE", section 4.1.
 
-    Example:
-
-    >>> metric = InsertionAUC()
-    >>> metric.update_state([0], [[[0.0], [1.0], [1.0]]])
-    >>> float(metric.result())
-    0.75
+    Examples:
+        >>> metric = InsertionAUC()
+        >>> metric.update_state([0], [[[0.0], [1.0], [1.0]]])
+        >>> float(metric.result())
+        0.75
     """
 
     def __init__(self, name: str = "insertion_auc", dtype: Any = "float64") -> None:
@@ -149,10 +145,9 @@ def class_probabilities(class_ids: Any, probabilities: Any) -> Any:
     Raises:
         ValueError: another number of dimensions.
 
-    Example:
-
-    >>> class_probabilities([1], [[[0.25, 0.75], [0.5, 0.5]]]).numpy().tolist()
-    [[0.75, 0.5]]
+    Examples:
+        >>> class_probabilities([1], [[[0.25, 0.75], [0.5, 0.5]]]).numpy().tolist()
+        [[0.75, 0.5]]
     """
     probabilities = ops.convert_to_tensor(probabilities)
     if len(probabilities.shape) != 3:

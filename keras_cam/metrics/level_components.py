@@ -58,15 +58,14 @@ def level_components(keys: NDArray[np.int32], connectivity: int = 8) -> LevelCom
             The more they do, the fewer basins there are, with the same result.
         connectivity: 4 or 8.
 
-    Example:
-
-    >>> import numpy as np
-    >>> image = np.array([[1, 1, 3, 1, 1, 2]], "int32")
-    >>> components = level_components(image << FINE)
-    >>> components.first.tolist(), components.end.tolist()  # the peak of 2 stands alone at level 1
-    ([0, 1], [3, 2])
-    >>> components.bounds[0].tolist()  # levels 0, 1 and 2
-    [[0, 0, -5, 0], [2, 0, -2, 0], [2, 0, -2, 0]]
+    Examples:
+        >>> import numpy as np
+        >>> image = np.array([[1, 1, 3, 1, 1, 2]], "int32")
+        >>> components = level_components(image << FINE)
+        >>> components.first.tolist(), components.end.tolist()  # the peak of 2 stands alone at level 1
+        ([0, 1], [3, 2])
+        >>> components.bounds[0].tolist()  # levels 0, 1 and 2
+        [[0, 0, -5, 0], [2, 0, -2, 0], [2, 0, -2, 0]]
     """
     if keys.shape[1] % 2:  # whole pairs
         keys = np.pad(keys, ((0, 0), (0, 1)))

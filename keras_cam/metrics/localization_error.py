@@ -33,14 +33,13 @@ class LocalizationError(Mergeable, keras.metrics.Mean):
         Russakovsky et al., IJCV 2015, "ImageNet Large Scale Visual Recognition Challenge", section 4.2;
         Zhou et al., CVPR 2016, section 3.2.
 
-    Example:
-
-    >>> error = LocalizationError(top_k=1)
-    >>> truth = {"classes": [[3], [3]], "boxes": [[[0, 0, 10, 10]]] * 2}
-    >>> found = {"detection_classes": [[3, 1], [1, 3]], "detection_boxes": [[[0, 0, 10, 8]] * 2] * 2}
-    >>> error.update_state(truth, found)
-    >>> float(error.result())  # in the second image the right class comes second
-    0.5
+    Examples:
+        >>> error = LocalizationError(top_k=1)
+        >>> truth = {"classes": [[3], [3]], "boxes": [[[0, 0, 10, 10]]] * 2}
+        >>> found = {"detection_classes": [[3, 1], [1, 3]], "detection_boxes": [[[0, 0, 10, 8]] * 2] * 2}
+        >>> error.update_state(truth, found)
+        >>> float(error.result())  # in the second image the right class comes second
+        0.5
     """
 
     def __init__(
@@ -78,13 +77,12 @@ class ClassificationError(LocalizationError):
         name: str. By default `classification_error_top{top_k}`.
         dtype: of the state.
 
-    Example:
-
-    >>> error = ClassificationError(top_k=1)
-    >>> error.update_state({"classes": [[3]], "boxes": [[[0, 0, 9, 9]]]},
-    ...                    {"detection_classes": [[3]], "detection_boxes": [[[0, 0, 0, 0]]]})
-    >>> float(error.result())
-    0.0
+    Examples:
+        >>> error = ClassificationError(top_k=1)
+        >>> error.update_state({"classes": [[3]], "boxes": [[[0, 0, 9, 9]]]},
+        ...                    {"detection_classes": [[3]], "detection_boxes": [[[0, 0, 0, 0]]]})
+        >>> float(error.result())
+        0.0
     """
 
     def __init__(self, top_k: int = 5, name: str | None = None, dtype: Any = "float64") -> None:
@@ -111,12 +109,11 @@ class MeanBoxIoU(Mergeable, keras.metrics.Mean):
         y_true: (B, G, 4) boxes, padded with zeros.
         y_pred: (B, 4) a box an image, or (B, R, 4), in the unit and order of `y_true`.
 
-    Example:
-
-    >>> metric = MeanBoxIoU()
-    >>> metric.update_state([[[0, 0, 10, 10]]], [[0, 0, 10, 6]])
-    >>> round(float(metric.result()), 6)
-    0.6
+    Examples:
+        >>> metric = MeanBoxIoU()
+        >>> metric.update_state([[[0, 0, 10, 10]]], [[0, 0, 10, 6]])
+        >>> round(float(metric.result()), 6)
+        0.6
     """
 
     def __init__(self, name: str | None = None, dtype: Any = "float64") -> None:
@@ -143,12 +140,11 @@ class GTKnownLocalization(MeanBoxIoU):
     Reference:
         Choe et al., CVPR 2020, section 3.3.
 
-    Example:
-
-    >>> metric = GTKnownLocalization(iou_threshold=0.5)
-    >>> metric.update_state([[[0, 0, 10, 10], [0, 0, 0, 0]]], [[0, 0, 10, 6]])
-    >>> float(metric.result())
-    1.0
+    Examples:
+        >>> metric = GTKnownLocalization(iou_threshold=0.5)
+        >>> metric.update_state([[[0, 0, 10, 10], [0, 0, 0, 0]]], [[0, 0, 10, 6]])
+        >>> float(metric.result())
+        1.0
     """
 
     def __init__(self, iou_threshold: float = 0.5, name: str | None = None, dtype: Any = "float64") -> None:

@@ -32,12 +32,11 @@ class MaxBoxAcc(Mergeable):
     Reference:
         Choe et al., CVPR 2020, section 3.3. The definition is in `keras_cam.metrics.choe2020`.
 
-    Example:
-
-    >>> metric = MaxBoxAcc()
-    >>> metric.update_state([[[74, 0, 149, 223], [-1, -1, -1, -1]]], [[[0.0, 1.0, 0.0]]])
-    >>> float(metric.result())
-    1.0
+    Examples:
+        >>> metric = MaxBoxAcc()
+        >>> metric.update_state([[[74, 0, 149, 223], [-1, -1, -1, -1]]], [[[0.0, 1.0, 0.0]]])
+        >>> float(metric.result())
+        1.0
     """
 
     contours = "largest"
@@ -95,12 +94,11 @@ class MaxBoxAccV2(MaxBoxAcc):
         Choe et al., "Evaluation for Weakly Supervised Object Localization: Protocol, Metrics, and Datasets",
         TPAMI 2022, section 4.
 
-    Example:
-
-    >>> metric = MaxBoxAccV2()
-    >>> metric.update_state([[[74, 0, 149, 223]]], [[[0.0, 1.0, 0.0]]])
-    >>> metric.figures()["best_threshold"]["70"] > 0
-    True
+    Examples:
+        >>> metric = MaxBoxAccV2()
+        >>> metric.update_state([[[74, 0, 149, 223]]], [[[0.0, 1.0, 0.0]]])
+        >>> metric.figures()["best_threshold"]["70"] > 0
+        True
     """
 
     contours = "all"
@@ -126,12 +124,11 @@ class PxAP(Mergeable):
     Reference:
         Choe et al., CVPR 2020, section 3.3.
 
-    Example:
-
-    >>> metric = PxAP(map_size=(1, 3))
-    >>> metric.update_state([[[0, 1, 255]]], [[[-1.0, 2.0, 1.0]]])
-    >>> float(metric.result())
-    1.0
+    Examples:
+        >>> metric = PxAP(map_size=(1, 3))
+        >>> metric.update_state([[[0, 1, 255]]], [[[-1.0, 2.0, 1.0]]])
+        >>> float(metric.result())
+        1.0
     """
 
     def __init__(

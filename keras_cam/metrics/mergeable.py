@@ -9,15 +9,14 @@ import keras
 class Mergeable(keras.metrics.Metric):
     """A metric whose state is made of sums, so that parts of a data set can be evaluated apart and added.
 
-    Example:
-
-    >>> from keras_cam.metrics import GTKnownLocalization
-    >>> one, other = GTKnownLocalization(), GTKnownLocalization()
-    >>> one.update_state([[[0, 0, 10, 10]]], [[0, 0, 10, 10]])
-    >>> other.update_state([[[0, 0, 10, 10]]], [[0, 0, 1, 1]])
-    >>> one.merge_state([other])
-    >>> float(one.result())
-    0.5
+    Examples:
+        >>> from keras_cam.metrics import GTKnownLocalization
+        >>> one, other = GTKnownLocalization(), GTKnownLocalization()
+        >>> one.update_state([[[0, 0, 10, 10]]], [[0, 0, 10, 10]])
+        >>> other.update_state([[[0, 0, 10, 10]]], [[0, 0, 1, 1]])
+        >>> one.merge_state([other])
+        >>> float(one.result())
+        0.5
     """
 
     def merge_state(self, metrics: Iterable[Any]) -> None:

@@ -21,11 +21,10 @@ def numpy_function(
     Returns:
         A tensor.
 
-    Example:
-
-    >>> import numpy as np
-    >>> numpy_function(np.median, [[1.0, 5.0, 9.0]], (), "float64").numpy()
-    np.float64(5.0)
+    Examples:
+        >>> import numpy as np
+        >>> numpy_function(np.median, [[1.0, 5.0, 9.0]], (), "float64").numpy()
+        np.float64(5.0)
     """
     result = tf.numpy_function(
         lambda *arrays: np.asarray(function(*arrays), dtype), list(inputs), dtype, stateful=False

@@ -34,12 +34,11 @@ class PointingGame(Mergeable, keras.metrics.Mean):
     Reference:
         Zhang et al., ECCV 2016, "Top-down Neural Attention by Excitation Backprop", section 4.1.
 
-    Example:
-
-    >>> metric = PointingGame(image_size=(100, 100))
-    >>> metric.update_state([[[80, 80, 100, 100]]], [[[0.0, 0.0], [0.0, 1.0]]])
-    >>> float(metric.result())  # from (75, 75), the first of the highest pixels, 4.5 pixels away
-    1.0
+    Examples:
+        >>> metric = PointingGame(image_size=(100, 100))
+        >>> metric.update_state([[[80, 80, 100, 100]]], [[[0.0, 0.0], [0.0, 1.0]]])
+        >>> float(metric.result())  # from (75, 75), the first of the highest pixels, 4.5 pixels away
+        1.0
     """
 
     def __init__(
@@ -84,10 +83,9 @@ def highest_point_xy(activation_map: ArrayLike, image_size_wh: tuple[int, int]) 
         activation_map: (h, w), raw.
         image_size_wh: (width, height) of the image.
 
-    Example:
-
-    >>> highest_point_xy([[0.0, 0.0], [0.0, 1.0]], image_size_wh=(100, 100))
-    (75.5, 75.5)
+    Examples:
+        >>> highest_point_xy([[0.0, 0.0], [0.0, 1.0]], image_size_wh=(100, 100))
+        (75.5, 75.5)
     """
     width, height = (int(side) for side in image_size_wh)
     resized = cv2.resize(np.asarray(activation_map, "float32"), (width, height))
@@ -106,10 +104,9 @@ def is_close(points_xy: Any, boxes_xyxy: Any, tolerance: float = TOLERANCE) -> A
     Returns:
         bool (B,).
 
-    Example:
-
-    >>> is_close([[75.5, 75.5]], [[[80, 80, 100, 100]]]).numpy().tolist()
-    [True]
+    Examples:
+        >>> is_close([[75.5, 75.5]], [[[80, 80, 100, 100]]]).numpy().tolist()
+        [True]
     """
     points, boxes = ops.cast(points_xy, "float32")[:, None], ops.cast(boxes_xyxy, "float32")
     beside = ops.maximum(ops.relu(boxes[..., :2] - points), ops.relu(points - boxes[..., 2:]))
@@ -124,10 +121,9 @@ def one_map_an_image(maps: Any) -> Any:
     Raises:
         ValueError: several maps an image.
 
-    Example:
-
-    >>> one_map_an_image([[[[1.0, 2.0]]]]).shape
-    TensorShape([1, 1, 2])
+    Examples:
+        >>> one_map_an_image([[[[1.0, 2.0]]]]).shape
+        TensorShape([1, 1, 2])
     """
     maps = ops.convert_to_tensor(maps)
     if len(maps.shape) == 4 and maps.shape[1] == 1:

@@ -44,10 +44,9 @@ def impute_linearly(
         Rong et al., ICML 2022, "A Consistent and Efficient Evaluation Strategy for Attribution Methods",
         section 5 (noisy linear imputation).
 
-    Example:
-
-    >>> impute_linearly([[[2.0], [0.0], [8.0]]], [[False, True, False]], noise=0.0).ravel().tolist()
-    [2.0, 5.0, 8.0]
+    Examples:
+        >>> impute_linearly([[[2.0], [0.0], [8.0]]], [[False, True, False]], noise=0.0).ravel().tolist()
+        [2.0, 5.0, 8.0]
     """
     pixels = np.array(image, "float32")
     missing = np.asarray(removed, bool)
@@ -109,11 +108,10 @@ def road_images(
     Reference:
         Rong et al., ICML 2022, sections 3 (MoRF and LeRF) and 5.
 
-    Example:
-
-    >>> images = road_images([[[2.0], [9.0], [8.0]]], [[0.0, 3.0, 1.0]], fractions=[0.0, 0.4], noise=0.0)
-    >>> images[..., 0].tolist()
-    [[[2.0, 9.0, 8.0]], [[2.0, 5.0, 8.0]]]
+    Examples:
+        >>> images = road_images([[[2.0], [9.0], [8.0]]], [[0.0, 3.0, 1.0]], fractions=[0.0, 0.4], noise=0.0)
+        >>> images[..., 0].tolist()
+        [[[2.0, 9.0, 8.0]], [[2.0, 5.0, 8.0]]]
     """
     if order not in ("most_relevant_first", "least_relevant_first"):
         raise ValueError(
@@ -149,12 +147,11 @@ class ROAD(Mergeable):
     Reference:
         Rong et al., ICML 2022, section 5.
 
-    Example:
-
-    >>> metric = ROAD(fractions=(0.2, 0.8))
-    >>> metric.update_state([1], [[[0.1, 0.9], [0.6, 0.4]]])
-    >>> float(metric.result()), metric.curve().tolist()
-    (0.5, [1.0, 0.0])
+    Examples:
+        >>> metric = ROAD(fractions=(0.2, 0.8))
+        >>> metric.update_state([1], [[[0.1, 0.9], [0.6, 0.4]]])
+        >>> float(metric.result()), metric.curve().tolist()
+        (0.5, [1.0, 0.0])
     """
 
     def __init__(

@@ -20,11 +20,10 @@ def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> tup
     Reference:
         Wilson, JASA 1927, "Probable Inference, the Law of Succession, and Statistical Inference".
 
-    Example:
-
-    >>> low, high = wilson_interval(67, 100)
-    >>> round(low, 4), round(high, 4)
-    (0.5731, 0.7544)
+    Examples:
+        >>> low, high = wilson_interval(67, 100)
+        >>> round(low, 4), round(high, 4)
+        (0.5731, 0.7544)
     """
     if total < 1 or not 0 <= successes <= total:
         raise ValueError(

@@ -46,10 +46,9 @@ def zhou2016(
     Reference:
         Zhou et al., CVPR 2016, section 3.2.
 
-    Example:
-
-    >>> zhou2016([[0.0, 0.0], [0.0, 5.0]], image_size_hw=(40, 60)).tolist()
-    [[21, 14, 60, 40]]
+    Examples:
+        >>> zhou2016([[0.0, 0.0], [0.0, 5.0]], image_size_hw=(40, 60)).tolist()
+        [[21, 14, 60, 40]]
     """
     if not 0 <= threshold < 1:
         raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold}")
@@ -83,13 +82,12 @@ def zhou2016_test(
     Reference:
         Zhou et al., CVPR 2016, section 3.2: "two bounding boxes (one tight and one loose)".
 
-    Example:
-
-    >>> ranks, boxes_xyxy = zhou2016_test([[[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]]], (40, 60))
-    >>> ranks.tolist()  # the third map is constant
-    [0, 0, 1, 1]
-    >>> boxes_xyxy.tolist()
-    [[27, 0, 60, 40], [21, 0, 60, 40], [0, 0, 33, 40], [0, 0, 39, 40]]
+    Examples:
+        >>> ranks, boxes_xyxy = zhou2016_test([[[0.0, 1.0]], [[1.0, 0.0]], [[1.0, 1.0]]], (40, 60))
+        >>> ranks.tolist()  # the third map is constant
+        [0, 0, 1, 1]
+        >>> boxes_xyxy.tolist()
+        [[27, 0, 60, 40], [21, 0, 60, 40], [0, 0, 33, 40], [0, 0, 39, 40]]
     """
     rows = [(0, TIGHT_THRESHOLD), (0, THRESHOLD), (1, TIGHT_THRESHOLD), (1, THRESHOLD), (2, THRESHOLD)]
     rows = [row for row in rows if row[0] < len(activation_maps)]
@@ -104,10 +102,9 @@ def heat_map(activation_map: ArrayLike, image_size_hw: tuple[int, int]) -> NDArr
     The values are divided by their maximum and rounded, negative ones are 0. The authors average
     the maps of ten crops, resize bicubically and go through a JPEG file, which is not repeated here.
 
-    Example:
-
-    >>> heat_map([[-3.0, 2.0]], image_size_hw=(1, 2)).tolist()
-    [[0, 255]]
+    Examples:
+        >>> heat_map([[-3.0, 2.0]], image_size_hw=(1, 2)).tolist()
+        [[0, 255]]
     """
     resized = _resized(activation_map, image_size_hw)
     highest = resized.max()
@@ -147,13 +144,12 @@ def zhou2016_released(
     Reference:
         The code released with Zhou et al., CVPR 2016: github.com/zhoubolei/CAM, folder `bboxgenerator`.
 
-    Example:
-
-    >>> import numpy as np
-    >>> image = np.zeros((60, 80), "uint8")
-    >>> image[10:40, 20:60] = 200
-    >>> zhou2016_released(image).tolist()  # of three equal ones, the third was skipped
-    [[20, 10, 60, 40], [20, 10, 60, 40]]
+    Examples:
+        >>> import numpy as np
+        >>> image = np.zeros((60, 80), "uint8")
+        >>> image[10:40, 20:60] = 200
+        >>> zhou2016_released(image).tolist()  # of three equal ones, the third was skipped
+        [[20, 10, 60, 40], [20, 10, 60, 40]]
     """
     image = np.asarray(image)
     if image.ndim != 2 or image.dtype != np.uint8:

@@ -61,12 +61,11 @@ def build_model(
     Reference:
         Zhou et al., CVPR 2016, section 3.
 
-    Example:
-
-    >>> import keras_cam
-    >>> model = keras_cam.build_model("vgg16_gap", classes=20, input_shape=(None, None, 3))
-    >>> model.output_shape, model.get_layer("features").output.shape
-    ((None, 20), (None, None, None, 1024))
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("vgg16_gap", classes=20, input_shape=(None, None, 3))
+        >>> model.output_shape, model.get_layer("features").output.shape
+        ((None, 20), (None, None, None, 1024))
     """
     spec = _spec(name)
     options = {

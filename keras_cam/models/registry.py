@@ -217,10 +217,9 @@ REFUSED = {
 def list_models() -> list[str]:
     """Names that `build_model` takes.
 
-    Example:
-
-    >>> list_models()[:3]
-    ['alexnet_gap', 'alexnet_star_gap', 'vgg16_gap']
+    Examples:
+        >>> list_models()[:3]
+        ['alexnet_gap', 'alexnet_star_gap', 'vgg16_gap']
     """
     return list(MODELS)
 

@@ -21,12 +21,11 @@ def affinity(features: Sequence[Any]) -> Any:
     Returns:
         Float tensor (B, N, N), symmetric, in [0, 1].
 
-    Example:
-
-    >>> import numpy as np
-    >>> positions = np.array([[[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]], "float32")
-    >>> affinity([positions]).numpy()[0, 0].round(3).tolist()
-    [1.0, 1.0, 0.0, 0.0]
+    Examples:
+        >>> import numpy as np
+        >>> positions = np.array([[[1.0, 0.0], [1.0, 0.0], [-1.0, 0.0], [-1.0, 0.0]]], "float32")
+        >>> affinity([positions]).numpy()[0, 0].round(3).tolist()
+        [1.0, 1.0, 0.0, 0.0]
     """
     directions = ops.concatenate([_directions(kind) for kind in features], axis=-1)
     cosines = ops.matmul(directions, ops.transpose(directions, (0, 2, 1))) / len(features)
@@ -43,12 +42,11 @@ def spread(maps: Any, affinities: Any) -> Any:
     Returns:
         Float tensor (B, K, N). A position that belongs to none, not even to itself, gets 0.
 
-    Example:
-
-    >>> import numpy as np
-    >>> pairs = np.kron(np.eye(2), np.ones((2, 2))).astype("float32")[None]
-    >>> spread(np.array([[[1.0, 0.0, 0.0, 0.0]]], "float32"), pairs).numpy().tolist()
-    [[[0.5, 0.5, 0.0, 0.0]]]
+    Examples:
+        >>> import numpy as np
+        >>> pairs = np.kron(np.eye(2), np.ones((2, 2))).astype("float32")[None]
+        >>> spread(np.array([[[1.0, 0.0, 0.0, 0.0]]], "float32"), pairs).numpy().tolist()
+        [[[0.5, 0.5, 0.0, 0.0]]]
     """
     totals = ops.sum(affinities, axis=1, keepdims=True)
     return ops.matmul(maps, affinities) / ops.maximum(totals, 1e-12)
@@ -76,10 +74,9 @@ def unit_range(maps: Any) -> Any:
     Returns:
         Float tensor (B, K, h, w).
 
-    Example:
-
-    >>> unit_range([[[[0.25, 0.5, 0.75]]], [[[0.5, 0.5, 0.5]]]]).numpy().tolist()
-    [[[[0.0, 0.5, 1.0]]], [[[0.0, 0.0, 0.0]]]]
+    Examples:
+        >>> unit_range([[[[0.25, 0.5, 0.75]]], [[[0.5, 0.5, 0.5]]]]).numpy().tolist()
+        [[[[0.0, 0.5, 1.0]]], [[[0.0, 0.0, 0.0]]]]
     """
     maps = ops.convert_to_tensor(maps, "float32")
     lowest = ops.min(maps, axis=(2, 3), keepdims=True)

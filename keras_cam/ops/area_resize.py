@@ -18,12 +18,11 @@ def area_resize(images: Any, size_hw: tuple[Any, Any]) -> Any:
     Returns:
         Tensor (B, height, width, C).
 
-    Example:
-
-    >>> import numpy as np
-    >>> row = np.array([1.0, 2.0, 7.0, 6.0, 5.0, 0.0], "float32").reshape(1, 1, 6, 1)
-    >>> area_resize(row, (1, 4)).numpy().ravel().tolist()  # of 1.5 each: 1 and half of 2, the rest and 7 …
-    [1.3333333730697632, 5.333333492279053, 5.666666507720947, 1.6666667461395264]
+    Examples:
+        >>> import numpy as np
+        >>> row = np.array([1.0, 2.0, 7.0, 6.0, 5.0, 0.0], "float32").reshape(1, 1, 6, 1)
+        >>> area_resize(row, (1, 4)).numpy().ravel().tolist()  # of 1.5 each: 1 and half of 2, …
+        [1.3333333730697632, 5.333333492279053, 5.666666507720947, 1.6666667461395264]
     """
     batch, height, width, channels = ops.shape(images)
     new_height, new_width = size_hw

@@ -49,14 +49,13 @@ def boxes_from_maps(
     Reference:
         Zhou et al., CVPR 2016, section 3.2: 20 % of the maximum, the box that covers the largest component.
 
-    Example:
-
-    >>> import numpy as np
-    >>> maps = np.zeros((1, 1, 4, 4), "float32")
-    >>> maps[0, 0, 1, 2] = 1.0  # half a cell to the node, 0.5 to the level, in a grid of 4
-    >>> boxes, found = boxes_from_maps(maps, threshold=0.5)
-    >>> boxes.numpy()[0, 0, 0].tolist(), bool(found[0, 0, 0])
-    ([0.25, 0.5, 0.5, 0.75], True)
+    Examples:
+        >>> import numpy as np
+        >>> maps = np.zeros((1, 1, 4, 4), "float32")
+        >>> maps[0, 0, 1, 2] = 1.0  # half a cell to the node, 0.5 to the level, in a grid of 4
+        >>> boxes, found = boxes_from_maps(maps, threshold=0.5)
+        >>> boxes.numpy()[0, 0, 0].tolist(), bool(found[0, 0, 0])
+        ([0.25, 0.5, 0.5, 0.75], True)
     """
     batch, classes, height, width = ops.shape(maps)
     surfaces, nodes = batch * classes, height * width

@@ -23,13 +23,12 @@ def class_activation_maps(features: Any, kernel: Any, class_ids: Any) -> Any:
     Reference:
         Zhou et al., Learning Deep Features for Discriminative Localization, CVPR 2016, section 2.
 
-    Example:
-
-    >>> import numpy as np
-    >>> features = np.array([[[[1.0, 0.0], [0.0, 2.0]]]])  # one image, 1x2 positions, 2 channels
-    >>> kernel = np.array([[1.0, 3.0], [10.0, -1.0]])
-    >>> np.asarray(class_activation_maps(features, kernel, np.array([[1]]))).tolist()
-    [[[[3.0, -2.0]]]]
+    Examples:
+        >>> import numpy as np
+        >>> features = np.array([[[[1.0, 0.0], [0.0, 2.0]]]])  # one image, 1x2 positions, 2 channels
+        >>> kernel = np.array([[1.0, 3.0], [10.0, -1.0]])
+        >>> np.asarray(class_activation_maps(features, kernel, np.array([[1]]))).tolist()
+        [[[[3.0, -2.0]]]]
     """
     batch, height, width, channels = ops.shape(features)
     classes = ops.shape(class_ids)[1]

@@ -24,10 +24,9 @@ def neighbour_table(height: Any, width: Any) -> Any:
     Returns:
         int32 tensor (8, height * width).
 
-    Example:
-
-    >>> neighbour_table(1, 3).numpy()[:, 1].tolist()
-    [1, 0, 2, 1, 0, 2, 0, 2]
+    Examples:
+        >>> neighbour_table(1, 3).numpy()[:, 1].tolist()
+        [1, 0, 2, 1, 0, 2, 0, 2]
     """
     nodes = ops.arange(height * width, dtype="int32")
     rows, columns = nodes // width, nodes % width
@@ -71,13 +70,12 @@ def connected_components(joined: Any, table: Any) -> Any:
         int32 tensor (N, M): two nodes of a grid have the same label exactly if they are connected. A label
         is the index of the component's last node in the flattened (N * M,) nodes.
 
-    Example: three nodes in a row, the first two joined.
-
-    >>> import numpy as np
-    >>> joined = np.zeros((8, 3, 1), bool)
-    >>> joined[2, 0] = joined[1, 1] = True  # right of the first, left of the second
-    >>> connected_components(joined, neighbour_table(1, 3)).numpy().ravel().tolist()
-    [1, 1, 2]
+    Examples: three nodes in a row, the first two joined.
+        >>> import numpy as np
+        >>> joined = np.zeros((8, 3, 1), bool)
+        >>> joined[2, 0] = joined[1, 1] = True  # right of the first, left of the second
+        >>> connected_components(joined, neighbour_table(1, 3)).numpy().ravel().tolist()
+        [1, 1, 2]
     """
     _, nodes, grids = ops.shape(joined)
     own = ops.reshape(ops.arange(nodes * grids, dtype="int32"), (nodes, grids))

@@ -15,9 +15,8 @@ def gather_rows(values: Any, rows: Any) -> Any:
     Returns:
         Tensor (B, K, ...).
 
-    Example:
-
-    >>> gather_rows([[10, 11, 12], [20, 21, 22]], [[2, 0], [1, 1]]).numpy().tolist()
-    [[12, 10], [21, 21]]
+    Examples:
+        >>> gather_rows([[10, 11, 12], [20, 21, 22]], [[2, 0], [1, 1]]).numpy().tolist()
+        [[12, 10], [21, 21]]
     """
     return tf.gather(values, rows, batch_dims=1)
