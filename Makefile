@@ -2,12 +2,17 @@
 #
 #   make demo        localize the photos that come with scikit-image
 #   make test        all tests and doctests
+#   make sweep       thousands of broken files and random networks, kills at any moment; half an hour
 #   make lint        style: ruff
 #   make types       types: mypy
 #   make wheel-test  build the wheel, install it elsewhere, try it there
+#   make docs        the documentation as a web site, site/index.html
+#   make coverage    all tests again, and which branches of the code they reach
 #   make clean       remove everything these commands made
 
 PYTHON ?= python3.11
+# Two processes, each with whole test files; their fixtures are expensive.
+PARALLEL ?= --numprocesses=2 --dist=loadfile --durations=10
 VENV := .venv
 BIN := $(VENV)/bin
 
@@ -15,13 +20,19 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export GLOG_minloglevel ?= 2
 
-.PHONY: demo test lint types wheel-test clean
+.PHONY: demo test sweep lint types wheel-test docs coverage clean
 
 demo: $(VENV)/.demo
 	$(BIN)/keras-cam demo
 
 test: $(VENV)/.all
-	$(BIN)/pytest
+	$(BIN)/pytest $(PARALLEL)
+
+sweep: $(VENV)/.all
+	$(BIN)/pytest -m sweep
+
+coverage: $(VENV)/.all
+	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check
@@ -33,6 +44,12 @@ types: $(VENV)/.all
 wheel-test: $(VENV)/.all
 	rm -rf build
 	$(BIN)/python .ci/wheel_test.py
+
+# The reference is made of the package as users get it, with all its parts in one folder.
+docs: $(VENV)/.all
+	rm -rf build
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target build/site-packages .
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Installed again only when what is to be installed may have changed. A stale build/ would bring deleted
 # modules back.
@@ -50,5 +67,5 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info keras-cam-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build dist site .coverage *.egg-info keras-cam-output .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -prune -exec rm -rf {} +

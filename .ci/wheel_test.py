@@ -29,6 +29,7 @@ def main() -> None:
         # By way of the source archive, so that this is tested too and no `build/` is left in the repository.
         run(sys.executable, "-m", "build", "--outdir", folder, REPOSITORY, cwd=folder, quiet=True)
         [wheel] = Path(folder).glob("*.whl")
+        run(sys.executable, "-m", "twine", "check", "--strict", *Path(folder).iterdir(), cwd=folder)
         check_contents(wheel)
         run(sys.executable, "-m", "venv", f"{folder}/venv", cwd=folder)
         python = f"{folder}/venv/bin/python"

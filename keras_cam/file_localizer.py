@@ -48,7 +48,8 @@ def localize_files(
         localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input; or an
             exported one.
         paths: files, and folders, which stand for the images below them.
-        labels: the names of all classes; None names them by their numbers.
+        labels: the names of all classes; None takes those that the localizer carries, or else the usual ones
+            of so many classes, or else numbers.
         model_name: the name of the model, for the records.
         batch_size: how many photos go through the model at once.
 
@@ -61,15 +62,15 @@ def localize_files(
 
     Examples:
         >>> from skimage import data_dir
-        >>> from keras_cam.labels import imagenet_labels
         >>> localizer = load_localizer("efficientnet_lite0", top_k=2)
-        >>> [coffee] = localize_files(localizer, [f"{data_dir}/coffee.png"], imagenet_labels())
+        >>> [coffee] = localize_files(localizer, [f"{data_dir}/coffee.png"])
         >>> [detection.label for detection in coffee.detections]
         ['espresso', 'cup']
     """
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
     run, size_hw = _inference(localizer)
+    labels = labels or class_names(localizer)
     files = [str(path) for path in find_images(paths)]
     photos = resized_images(lambda index: read_image(files[index]), len(files), size_hw)
     for batch in photos.batch(batch_size).prefetch(1).as_numpy_iterator():

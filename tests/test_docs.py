@@ -15,6 +15,7 @@ PRINTED = {
     "discovery": r"(9[5-9]|100)%\n",
     "evaluation": r"1\.0 \(0\.2.*\)\n",
     "localization": r"\(None, 5, 20, 20\)\n",
+    "own_model": r"\(None, 3, 3, 1280\)\nTrue\n",
     "training": r"64\n",
 }
 

@@ -5,10 +5,10 @@ import importlib.metadata
 import inspect
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
+import tomllib
 
 import keras_cam
 

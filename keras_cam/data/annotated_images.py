@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum
 from pathlib import Path
 from typing import Protocol, overload, runtime_checkable
 
@@ -12,7 +12,7 @@ import numpy as np
 from keras_cam.images import ImageError, read_image
 
 
-class ProblemKind(StrEnum):
+class ProblemKind(str, Enum):
     """What can be wrong with an annotation, and what becomes of it."""
 
     MISSING_FILE = "missing file"  # the image is skipped
@@ -25,6 +25,9 @@ class ProblemKind(StrEnum):
     EMPTY_BOX = "empty box"  # also a negative one; the box is skipped, its label stays
     BOX_OUTSIDE = "box outside the image"  # the box is skipped, its label stays
     BOX_CLIPPED = "box partly outside the image"  # by more than a pixel; the box is clipped
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class AnnotationError(ValueError):
