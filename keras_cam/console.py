@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from keras_cam.quiet_tensorflow import only_python_writes_to_stderr
 from keras_cam.records import Detection, Localization
 
 
@@ -20,21 +21,26 @@ def complain(message: str) -> None:
 
 @contextmanager
 def progress(total: int, task: str = "Localizing") -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr if that is a terminal; yields the function that moves it one step on."""
+    """A progress bar on stderr if that is a terminal; yields the function that moves it one step on.
+
+    Meanwhile, what C libraries write to stderr is dropped: libtiff grumbles about broken files, besides
+    failing, which would tear the bar.
+    """
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress
 
-    console = Console(stderr=True)
-    bar = Progress(
-        *Progress.get_default_columns(),
-        MofNCompleteColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    with bar:
-        bar_id = bar.add_task(task, total=total)
-        yield lambda: bar.advance(bar_id)
+    with only_python_writes_to_stderr():
+        console = Console(stderr=True)
+        bar = Progress(
+            *Progress.get_default_columns(),
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        with bar:
+            bar_id = bar.add_task(task, total=total)
+            yield lambda: bar.advance(bar_id)
 
 
 @contextmanager

@@ -170,7 +170,8 @@ def _to_rgb(image: Image.Image) -> Image.Image:
         grey16 = np.asarray(image, np.uint32)
         return Image.fromarray(((grey16 + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        return Image.fromarray(_stretched(np.asarray(image, np.float64))).convert("RGB")
+        with np.errstate(invalid="ignore"):  # the cast meets signalling NaNs
+            return Image.fromarray(_stretched(np.asarray(image, np.float64))).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")

@@ -1,10 +1,10 @@
-"""Starting TensorFlow without its banners."""
+"""Keeping the C libraries off stderr: TensorFlow's banners, and others."""
 
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 
 
 def import_quietly(start_devices: bool = True) -> None:
@@ -45,3 +45,17 @@ def stderr_held_back() -> Iterator[None]:
             sys.stderr.flush()
             os.dup2(terminal, 2)
             os.close(terminal)
+
+
+@contextmanager
+def only_python_writes_to_stderr() -> Iterator[None]:
+    """Drops what is written to file descriptor 2, for which Python gets another one."""
+    sys.stderr.flush()
+    with open(os.devnull, "w") as nowhere, open(os.dup(2), "w", errors="backslashreplace") as terminal:
+        replaced = sys.stderr is sys.__stderr__  # else it goes elsewhere already
+        with redirect_stderr(terminal if replaced else sys.stderr):
+            os.dup2(nowhere.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(terminal.fileno(), 2)

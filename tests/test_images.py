@@ -93,6 +93,8 @@ def test_16_bit_tiff_keeps_its_range_and_floats_are_stretched(tmp_path):
     assert read_image(saved(tmp_path / "grey.tif", ramp))[0, :, 0].tolist() == [0, 128, 255]
     floats = np.array([[-1.0, 0.0, 1.0, np.nan]], np.float32)
     assert read_image(saved(tmp_path / "float.tif", floats))[0, :, 0].tolist() == [0, 128, 255, 0]
+    signalling = np.array([[0x7F800001, 0, 0x3F800000]], np.uint32).view(np.float32)  # a NaN no CPU makes
+    assert read_image(saved(tmp_path / "nan.tif", signalling))[0, :, 0].tolist() == [0, 0, 255]
     constant = np.full((1, 2), 5, np.int32)
     assert read_image(saved(tmp_path / "constant.tif", constant))[0, :, 0].tolist() == [0, 0]
 

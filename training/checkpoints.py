@@ -70,9 +70,10 @@ class Checkpoints:
         self._folder.mkdir(parents=True, exist_ok=True)
         members = {_STATE: np.frombuffer(json.dumps(dict(state)).encode(), np.uint8), **arrays}
         path = self._folder / f"step-{step:09d}.npz"
-        with whole_file(path) as unfinished:
-            np.savez(unfinished, **members)  # type: ignore[arg-type]
-        for old in self.paths()[: -self._keep]:
+        with whole_file(path) as temporary:
+            np.savez(temporary, **members)  # type: ignore[arg-type]
+        unfinished = self._folder.glob(".step-*.npz")  # by runs that were killed: no other writes here now
+        for old in [*self.paths()[: -self._keep], *unfinished]:
             old.unlink(missing_ok=True)
 
     def latest(self, complain: Callable[[str], None] = lambda message: None) -> Checkpoint | None:
