@@ -8,6 +8,7 @@
 #   make wheel-test  build the wheel, install it elsewhere, try it there
 #   make docs        the documentation as a web site, site/index.html
 #   make coverage    all tests again, and which branches of the code they reach
+#   make benchmarks DATA=FOLDER    measure all figures of docs/benchmarks.md again; two hours
 #   make clean       remove everything these commands made
 
 PYTHON ?= python3.11
@@ -20,7 +21,7 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export GLOG_minloglevel ?= 2
 
-.PHONY: demo test sweep lint types wheel-test docs coverage clean
+.PHONY: demo test sweep lint types wheel-test docs coverage benchmarks clean
 
 demo: $(VENV)/.demo
 	$(BIN)/keras-cam demo
@@ -33,6 +34,9 @@ sweep: $(VENV)/.all
 
 coverage: $(VENV)/.all
 	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered
+
+benchmarks: $(VENV)/.all
+	$(BIN)/python benchmarks/report.py $(if $(DATA),--data $(DATA))
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check
