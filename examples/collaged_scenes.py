@@ -7,8 +7,8 @@ others each in `FOLDER/test`, with their objects in `FOLDER/test.json` (COCO JSO
 has a motorcycle; cats, rockets and cameras are in either, and all have a floor.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -66,4 +66,6 @@ def collage(names: list[str], rng: np.random.Generator) -> tuple[Image.Image, li
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    main(**vars(parser.parse_args()))

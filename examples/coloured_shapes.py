@@ -8,10 +8,10 @@ stripes run, in several wordings. All ten people know the answer, and `bbox` say
 There are PICTURES for training (default: 600), and a third as many to validate, of other random numbers.
 """
 
+import argparse
 import itertools
 import json
 import math
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,9 +37,9 @@ QUESTIONS = {
 Box = tuple[int, int, int, int]
 
 
-def main(folder: str, pictures: str = "600") -> None:
+def main(folder: str, pictures: int = 600) -> None:
     """Writes both splits."""
-    for seed, (split, count) in enumerate({"train": int(pictures), "val": int(pictures) // 3}.items()):
+    for seed, (split, count) in enumerate({"train": pictures, "val": pictures // 3}.items()):
         write_split(Path(folder), split, count, np.random.default_rng(seed))
 
 
@@ -151,4 +151,7 @@ DRAWERS: dict[str, dict[str, Callable[[np.ndarray, Box], None]]] = {
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("pictures", nargs="?", type=int, default=600)
+    main(**vars(parser.parse_args()))

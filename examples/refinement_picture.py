@@ -5,7 +5,7 @@
 By default a motorcycle that comes with scikit-image, and `refinement.png`.
 """
 
-import sys
+import argparse
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ from keras_cam.visualization import overlay
 WIDTH = 360
 
 
-def main(photo_path: str = f"{data_dir}/motorcycle_left.png", picture_path: str = "refinement.png") -> None:
+def main(photo_path: str, picture_path: str) -> None:
     """Draws the picture."""
     photo = read_image(photo_path)
     height = round(WIDTH * photo.shape[0] / photo.shape[1])
@@ -58,4 +58,7 @@ def affinity_of(localizer, images, point: list[float]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("photo_path", nargs="?", metavar="photo", default=f"{data_dir}/motorcycle_left.png")
+    parser.add_argument("picture_path", nargs="?", metavar="picture", default="refinement.png")
+    main(**vars(parser.parse_args()))

@@ -7,7 +7,7 @@ where the words are. Words, fonts and photos of the test are not those of the tr
 default parts of six photos of scikit-image are taken.
 """
 
-import sys
+import argparse
 from pathlib import Path
 from xml.etree.ElementTree import Element, ElementTree, SubElement
 
@@ -117,4 +117,7 @@ def write_word(picture: Image.Image, split: str, rng: np.random.Generator) -> tu
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder")
+    parser.add_argument("photos", nargs="?")
+    main(**vars(parser.parse_args()))
