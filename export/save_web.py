@@ -78,6 +78,7 @@ def save_web(
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         site = Path(folder) / "site"
         shutil.copytree(str(files("keras_cam.export") / "web"), site)
+        _add_runtime(site / "litert")  # first, because it may fail and the model takes its time
         model = save_litert(
             localizer,
             site / "model.tflite",
@@ -88,7 +89,6 @@ def save_web(
             card=card,
         )
         _write_settings(localizer, model)
-        _add_runtime(site / "litert")
         if path.exists():
             path.rmdir()
         os.rename(site, path)

@@ -78,8 +78,8 @@ def build_signatures(
     check_localizer(localizer)
     images = localizer.inputs[0]
     scores, head = localizer.get_layer("scores"), localizer.get_layer("class_activation_head")
-    classifier = keras.Model(images, {"logits": scores.input, "probabilities": scores.output})
     backbone = keras.Model(images, features_of(localizer))
+    classifier = keras.Model(backbone.output, {"logits": scores.input, "probabilities": scores.output})
     height, width = _image_size(images.shape[1:3], image_size)
     size_hw = input_size_hw((None, height, width, 3))
 
@@ -92,22 +92,25 @@ def build_signatures(
         with plain_operations():
             return localizer(images, training=False)
 
+    # A function that two others call is traced once, and in the file once.
     @tf.function(input_signature=[encoded])
     def localize_bytes(image_bytes: Any) -> dict[str, Any]:
         images, is_image = decode_images(image_bytes, size_hw)
-        with plain_operations():
-            outputs = localizer(tf.cast(images, pixels.dtype), training=False)
+        outputs = localize(tf.cast(images, pixels.dtype))
         return {name: _where(is_image, rows) for name, rows in outputs.items()}
 
     @tf.function(input_signature=[pixels])
-    def classify(images: Any) -> dict[str, Any]:
+    def features(images: Any) -> Any:
         with plain_operations():
-            return classifier(images, training=False)
+            return backbone(images, training=False)
+
+    @tf.function(input_signature=[pixels])
+    def classify(images: Any) -> dict[str, Any]:
+        return classifier(features(images), training=False)
 
     @tf.function(input_signature=[pixels, asked])
     def cam(images: Any, class_ids: Any) -> dict[str, Any]:
-        with plain_operations():
-            return {"class_activation_maps": head(backbone(images, training=False), class_ids)}
+        return {"class_activation_maps": head(features(images), class_ids)}
 
     functions = {
         "localize": localize,

@@ -27,8 +27,15 @@ def examples(page):
 PAGES = {page.stem: page for page in sorted(DOCS.glob("*.md")) if examples(page)}
 
 
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("shapes")
+    runpy.run_path(str(SHAPES))["main"](str(folder))
+    return folder
+
+
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(shapes, tmp_path, monkeypatch):
     """A folder with `photos`, `birds` of two classes for training, and `shapes` with questions about them."""
     photos = {
         "photos": ("chelsea", "coffee"),
@@ -40,7 +47,7 @@ def place(tmp_path, monkeypatch):
         for name in names:
             for copy in range(3):
                 shutil.copy(f"{skimage.data_dir}/{name}.png", tmp_path / folder / f"{name}{copy}.png")
-    runpy.run_path(str(SHAPES))["main"](str(tmp_path / "shapes"))
+    (tmp_path / "shapes").symlink_to(shapes)
     monkeypatch.chdir(tmp_path)
 
 
