@@ -1,0 +1,431 @@
+"""Thousands of odd inputs and kills at any moment, always the same ones: `make sweep`."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from skimage import data
+
+import keras_cam
+from keras_cam.export import save_litert, save_saved_model
+from keras_cam.file_localizer import load_localizer, localize_files
+from keras_cam.images import IMAGE_SUFFIXES, write_png
+from keras_cam.training.checkpoints import Checkpoints, read_checkpoint
+
+pytestmark = pytest.mark.sweep
+
+SEED = 0
+FILES, NETWORKS, LOCALIZATIONS, KILLS = 2000, 200, 10_000, 10
+
+
+def command(*arguments):
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "keras_cam.cli", *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def classifier():
+    """Class 0, 1, 2 = how red, green, blue an image is."""
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(images))
+    dense = keras.layers.Dense(3)
+    model = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(features)))
+    dense.set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def models(classifier, tmp_path_factory):
+    """The same localizer in several formats."""
+    folder = tmp_path_factory.mktemp("models")
+    localizer = keras_cam.build_localizer(classifier, labels=["red", "green", "blue"])
+    localizer.save(folder / "colours.keras")
+    return {
+        "keras": folder / "colours.keras",
+        "litert": save_litert(localizer, folder / "colours.tflite"),
+        "saved_model": save_saved_model(localizer, folder / "colours" / "1"),
+    }
+
+
+# Files ------------------------------------------------------------------------------------------------------
+
+
+def encoded(image, suffix, **options):
+    stream = io.BytesIO()
+    image.save(stream, suffix, **options)
+    return stream.getvalue()
+
+
+def whole_files():
+    """Small images in all formats, so that a change of any byte matters, and what people take for images."""
+    rgb = Image.fromarray(data.astronaut()).resize((40, 30))
+    grey, alpha = rgb.convert("L"), rgb.convert("RGBA")
+    alpha.putalpha(grey)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    palette = rgb.quantize(16)
+    values = np.asarray(grey, np.float32)
+    yield from (encoded(rgb, "JPEG", **options) for options in ({}, {"progressive": True}, {"exif": turned}))
+    yield from (encoded(rgb.convert(mode), "JPEG") for mode in ("L", "CMYK"))
+    yield from (encoded(image, "PNG") for image in (rgb, grey, alpha, palette, rgb.convert("1")))
+    yield encoded(palette, "PNG", transparency=3)
+    yield encoded(Image.fromarray((values * 257).astype(np.uint16)), "PNG")
+    yield encoded(palette, "GIF", save_all=True, append_images=[palette.rotate(90)] * 3)
+    yield from (encoded(image, "BMP") for image in (rgb, palette, alpha))
+    yield from (encoded(rgb, "TIFF", compression=name) for name in ("raw", "tiff_lzw", "tiff_adobe_deflate"))
+    yield encoded(Image.fromarray(np.where(values > 99, np.nan, values)), "TIFF")
+    yield from (encoded(alpha, "WEBP", lossless=lossless) for lossless in (True, False))
+    yield from (encoded(rgb, suffix) for suffix in ("PPM", "JPEG2000", "MPO"))
+    yield from (encoded(rgb.resize(size), "PNG") for size in ((1, 1), (1, 900), (900, 1)))
+    yield from (b"", b"\0" * 100, b"<html>404 Not Found</html>", b"PK\3\4" + bytes(range(256)))
+
+
+def damaged(content, other, rng):
+    """The content after one accident."""
+
+    def cut():
+        return np.sort(rng.integers(0, len(content) + 1, 2))
+
+    first, last = cut()
+    changed = bytearray(content)
+    accident = rng.choice(
+        ["none", "cut", "bits", "header", "noise", "zeros", "lost", "again", "other", "more"]
+    )
+    if accident == "cut":
+        return content[:last]
+    if accident == "bits" and content:
+        for place in rng.integers(0, len(content), rng.integers(1, 20)):
+            changed[place] ^= 1 << rng.integers(8)
+    if accident == "header" and content:
+        for place in rng.integers(0, min(len(content), 64), rng.integers(1, 5)):
+            changed[place] = rng.choice([0, 1, 127, 128, 254, 255])
+    if accident == "noise":
+        changed[first:last] = rng.bytes(last - first)
+    if accident == "zeros":
+        changed[first:last] = bytes(last - first)
+    if accident == "lost":
+        del changed[first:last]
+    if accident == "again":
+        changed[last:last] = content[first:last]
+    if accident == "other":
+        changed[first:] = other[len(other) // 2 :]
+    if accident == "more":
+        changed += rng.bytes(rng.integers(1, 1000))
+    return bytes(changed)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder, rng, whole = tmp_path_factory.mktemp("files"), np.random.default_rng(SEED), list(whole_files())
+    for index in range(FILES):
+        content, other = whole[index % len(whole)], whole[rng.integers(len(whole))]
+        suffix = IMAGE_SUFFIXES[rng.integers(len(IMAGE_SUFFIXES))]
+        (folder / f"{index:04d}{suffix}").write_bytes(damaged(content, other, rng))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["keras", "litert"])
+def test_every_file_has_a_record_or_a_reason(files, models, name):
+    process = command("localize", files, "--model", models[name], "--json")
+    out, err = process.communicate()
+    assert process.returncode == 1, err[-2000:]
+    records, complaints = [json.loads(line) for line in out.splitlines()], err.splitlines()
+    named = [Path(record["image"]) for record in records]
+    named += [file for file in files.iterdir() if any(f"Cannot read {file}: " in line for line in complaints)]
+    assert sorted(named) == sorted(files.iterdir())
+    assert len(complaints) == FILES - len(records)  # one line each, and nothing else
+    assert len(records) > FILES / 4
+    for record in records:
+        for detection in record["detections"]:
+            assert np.isfinite(detection["score"])
+            if detection["box_xyxy"]:
+                xmin, ymin, xmax, ymax = detection["box_xyxy"]
+                assert 0 <= xmin < xmax <= record["width"]
+                assert 0 <= ymin < ymax <= record["height"]
+
+
+def test_a_server_answers_for_every_file(files, models):
+    localize_bytes = tf.saved_model.load(models["saved_model"]).signatures["localize_bytes"]
+    contents, seen = [file.read_bytes() for file in sorted(files.iterdir())], 0
+    for start in range(0, FILES, 50):
+        out = localize_bytes(image_bytes=tf.constant(contents[start : start + 50]))
+        boxes, counts = out["detection_boxes"].numpy(), out["num_detections"].numpy()
+        for rows, count in zip(boxes, counts, strict=True):
+            assert np.all((rows[:count] >= 0) & (rows[:count] <= 1))
+            assert np.all(rows[:count, 2:] > rows[:count, :2])
+            assert not rows[count:].any()
+        seen += np.count_nonzero(counts)
+    assert seen > FILES / 8
+
+
+# Networks ---------------------------------------------------------------------------------------------------
+
+
+def random_block(x, rng):
+    """One more piece of a backbone."""
+    layers, channels = keras.layers, int(rng.choice([4, 8, 12]))
+    activation = str(rng.choice(["relu", "relu6", "gelu", "silu", "linear", "tanh"]))
+    stride = int(rng.integers(1, 3))
+
+    def squeezed():
+        gate = layers.Dense(x.shape[-1], "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+        return layers.multiply([x, gate])
+
+    def residual():
+        inner = layers.Conv2D(x.shape[-1], 3, padding="same", activation=activation)(x)
+        return layers.add([x, layers.BatchNormalization()(inner)])
+
+    def branches():
+        ways = [layers.Conv2D(channels, size, padding="same", activation=activation)(x) for size in (1, 3)]
+        return layers.concatenate([*ways, layers.MaxPooling2D(3, 1, "same")(x)])
+
+    def nested():
+        inner = [layers.Conv2D(channels, 1), layers.Activation(activation), layers.BatchNormalization()]
+        return keras.Sequential([keras.Input(x.shape[1:]), *inner])(x)
+
+    def shared():
+        convolution = layers.Conv2D(x.shape[-1], 3, padding="same")
+        return convolution(convolution(x))
+
+    blocks = [
+        lambda: layers.Conv2D(channels, 3, stride, "same", activation=activation)(x),
+        lambda: layers.Conv2D(channels, 3, 1, "same", dilation_rate=2)(x),
+        lambda: layers.SeparableConv2D(channels, 3, stride, "same", activation=activation)(x),
+        lambda: layers.DepthwiseConv2D(3, stride, "same", activation=activation)(x),
+        lambda: layers.Conv2DTranspose(channels, 3, 2, "same")(x),
+        lambda: layers.BatchNormalization()(x),
+        lambda: layers.LayerNormalization()(x),
+        lambda: layers.GroupNormalization(1)(x),
+        lambda: layers.MaxPooling2D(2, padding="same")(x),
+        lambda: layers.AveragePooling2D(3, 1, padding="same")(x),
+        lambda: layers.Dropout(0.5)(x),
+        lambda: layers.SpatialDropout2D(0.5)(x),
+        lambda: layers.LeakyReLU()(x),
+        lambda: layers.PReLU(shared_axes=[1, 2])(x),
+        lambda: layers.UpSampling2D(2)(x),
+        lambda: layers.ZeroPadding2D(1)(x),
+        lambda: layers.Cropping2D(1)(layers.ZeroPadding2D(1)(x)),
+        lambda: layers.RandomFlip()(x),
+        lambda: keras.ops.relu(x) * 2.0 - 1.0,
+        squeezed,
+        residual,
+        branches,
+        nested,
+        shared,
+    ]
+    return blocks[rng.integers(len(blocks))]()
+
+
+# What comes behind the backbone: the logits of `classes` classes. All of the first have exact maps, none of
+# the second has.
+EXACT = {
+    "dense": lambda x, n: keras.layers.Dense(n)(keras.layers.GlobalAveragePooling2D()(x)),
+    "no bias": lambda x, n: keras.layers.Dense(n, use_bias=False)(keras.layers.GlobalAveragePooling2D()(x)),
+    "dropout": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.Dropout(0.5)(keras.layers.GlobalAveragePooling2D()(x))
+    ),
+    "normalized": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.BatchNormalization()(keras.layers.GlobalAveragePooling2D()(x))
+    ),
+    "two dense": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.Dense(6)(keras.layers.GlobalAveragePooling2D()(x))
+    ),
+    "convolution before": lambda x, n: keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(n, 1)(x)),
+    "convolution after": lambda x, n: keras.layers.Flatten()(
+        keras.layers.Conv2D(n, 1)(keras.layers.GlobalAveragePooling2D(keepdims=True)(x))
+    ),
+    "reshaped": lambda x, n: keras.layers.Reshape((n,))(
+        keras.layers.Conv2D(n, 1)(keras.layers.GlobalAveragePooling2D(keepdims=True)(x))
+    ),
+    "mean": lambda x, n: keras.layers.Dense(n)(keras.ops.mean(x, axis=(1, 2))),
+    "average pooling": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.Flatten()(keras.layers.AveragePooling2D(x.shape[1:3])(x))
+    ),
+}
+INEXACT = {
+    "flattened": lambda x, n: keras.layers.Dense(n)(keras.layers.Flatten()(keras.layers.Resizing(3, 3)(x))),
+    "maximum": lambda x, n: keras.layers.Dense(n)(keras.layers.GlobalMaxPooling2D()(x)),
+    "hidden layer": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.Dense(6, "relu")(keras.layers.GlobalAveragePooling2D()(x))
+    ),
+    "layer normalization": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.LayerNormalization()(keras.layers.GlobalAveragePooling2D()(x))
+    ),
+    "unit length": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.UnitNormalization()(keras.layers.GlobalAveragePooling2D()(x))
+    ),
+    "both poolings": lambda x, n: keras.layers.Dense(n)(
+        keras.layers.concatenate(
+            [keras.layers.GlobalAveragePooling2D()(x), keras.layers.GlobalMaxPooling2D()(x)]
+        )
+    ),
+    "squared": lambda x, n: keras.layers.Dense(n)(keras.ops.square(keras.layers.GlobalAveragePooling2D()(x))),
+}
+
+
+@pytest.mark.parametrize("seed", range(SEED, SEED + NETWORKS))
+def test_any_network_is_explained_exactly_or_refused(seed, randomize, photos, assert_maps_explain):
+    keras.utils.set_random_seed(seed)
+    rng = np.random.default_rng(seed)
+    height, width = (int(size) for size in rng.integers(9, 33, 2))
+    inputs = keras.Input((height, width, 3))
+    x = keras.layers.Rescaling(1 / 127.5, -1)(inputs)
+    for _ in range(rng.integers(1, 7)):
+        x = random_block(x, rng)
+    heads = EXACT | INEXACT
+    head = list(heads)[rng.integers(len(heads))]
+    classes = int(rng.integers(2, 7))
+    activation = str(rng.choice(["linear", "softmax", "sigmoid"]))
+    logits = heads[head](x, classes)
+    model = keras.Model(inputs, keras.layers.Activation(activation)(logits))
+    randomize(model, seed)
+
+    if head in INEXACT:
+        with pytest.raises(ValueError, match=r"Received: .*layer|layer .*\."):
+            keras_cam.build_localizer(model)
+        return
+    localizer = keras_cam.build_localizer(model, top_k="all")
+    images = photos(2, height, width, seed)
+    assert_maps_explain(localizer, keras.Model(inputs, logits)(images, training=False), images)
+    rows = localizer(images)
+    boxes, counts = np.asarray(rows["detection_boxes"]), np.asarray(rows["num_detections"])
+    for one, count in zip(boxes, counts, strict=True):
+        assert np.all((one[:count] >= 0) & (one[:count] <= 1))
+        assert np.all(one[:count, 2:] > one[:count, :2])
+
+
+# Memory -----------------------------------------------------------------------------------------------------
+
+
+def resident_mib():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="measured as Linux does")
+@pytest.mark.parametrize("name", ["keras", "litert", "saved_model"])
+def test_ten_thousand_localizations_need_no_more_memory_than_two_thousand(models, name, tmp_path):
+    write_png(tmp_path / "photo.png", data.astronaut()[::8, ::8])
+    localizer, memory = load_localizer(models[name]), []
+    for _ in localize_files(localizer, [tmp_path / "photo.png"] * LOCALIZATIONS):
+        memory.append(resident_mib())
+    assert len(memory) == LOCALIZATIONS
+    assert max(memory[2000:]) - max(memory[:2000]) < 8
+
+
+# Kills ------------------------------------------------------------------------------------------------------
+
+RUN = """
+from keras_cam.training import Augmentation, Stage, TrainingConfig
+
+def get_config():
+    return TrainingConfig(
+        stages=(
+            Stage(epochs=3, learning_rate=0.01, trains="head"),
+            Stage(epochs=5, learning_rate=0.002, ema=0.9, augmentation=Augmentation(flip=True, mixup=0.2)),
+        ),
+        model="alexnet_gap", head_filters=8, dropout=0.3, image_size=(67, 67), batch_size=4,
+        train_split=None, validation_split=None, checkpoint_every=1,
+    )
+"""
+
+
+def losses(folder):
+    return [row["loss"] for row in csv.DictReader((folder / "history.csv").read_text().splitlines())]
+
+
+def until(process, seconds):
+    """Whether the process is still running after so long; it must not have failed."""
+    try:
+        process.communicate(timeout=max(seconds, 0))
+    except subprocess.TimeoutExpired:
+        return True
+    assert process.returncode == 0
+    return False
+
+
+def hidden(path):
+    return any(part.startswith(".") for part in path.parts)
+
+
+def kill(process):
+    process.kill()  # SIGKILL
+    process.communicate()
+
+
+def test_training_survives_kills_at_random_moments(tmp_path):
+    for name, colour in (("green", (30, 160, 60)), ("red", (160, 30, 60))):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for index in range(10):
+            pixels = np.random.default_rng(index).normal(colour, 40, (70, 80, 3)).clip(0, 255)
+            write_png(tmp_path / "photos" / name / f"{index}.png", pixels.astype(np.uint8))
+    (tmp_path / "run.py").write_text(RUN)
+    arguments = ["train", "--config", tmp_path / "run.py", "--data", tmp_path / "photos"]
+    arguments += ["--strategy", "one_device", "--output"]
+    started = time.monotonic()
+    assert not until(command(*arguments, tmp_path / "undisturbed"), 600)
+    seconds = time.monotonic() - started
+    rng, killed, kills = np.random.default_rng(SEED), tmp_path / "killed", 0
+    finished = []
+    while kills < KILLS or not finished:
+        process = command(*arguments, killed)
+        if kills < KILLS and until(process, rng.uniform(0.3, 1.0) * seconds):
+            kill(process)
+            kills += 1
+            for path in Checkpoints(killed / "checkpoints").paths():
+                read_checkpoint(path)
+            if (killed / "model.keras").exists():
+                keras.models.load_model(killed / "model.keras")
+            continue
+        assert not until(process, 600)
+        finished.append(killed.rename(tmp_path / f"finished{len(finished)}"))
+    expected = keras.models.load_model(tmp_path / "undisturbed" / "model.keras").get_weights()
+    for folder in finished:
+        for ours, theirs in zip(
+            keras.models.load_model(folder / "model.keras").get_weights(), expected, strict=True
+        ):
+            np.testing.assert_array_equal(ours, theirs)
+        assert losses(folder) == losses(tmp_path / "undisturbed")
+        assert len(list((folder / "checkpoints").iterdir())) == 2  # nothing unfinished is left
+
+
+@pytest.mark.parametrize(
+    ("form", "name"), [("saved_model", "cam"), ("litert", "cam.tflite"), ("onnx", "cam.onnx")]
+)
+def test_an_export_killed_at_random_moments_is_whole_or_absent(models, tmp_path, form, name):
+    arguments = ["export", "--model", models["keras"], "--format", form, "--output"]
+    started = time.monotonic()
+    assert not until(command(*arguments, tmp_path / name), 600)
+    seconds = time.monotonic() - started
+    rng, photo = np.random.default_rng(SEED), tmp_path / "photo.png"
+    write_png(photo, data.astronaut())
+    [expected] = localize_files(load_localizer(tmp_path / name), [photo])
+    for turn in range(KILLS):
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        process = command(*arguments, folder / name)
+        if turn % 2:  # any moment
+            until(process, rng.uniform(0, 1) * seconds)
+        while turn % 2 == 0 and process.poll() is None and not any(folder.iterdir()):  # while it is writing
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.05) if turn % 2 == 0 else 0)
+        kill(process)
+        if any(path.is_file() and not hidden(path.relative_to(folder)) for path in folder.rglob("*")):
+            [record] = localize_files(load_localizer(folder / name), [photo])
+            assert record.to_dict() == expected.to_dict()
+        assert not until(command(*arguments, folder / name), 600)  # what is left does not hinder the next one
