@@ -3,7 +3,7 @@
 TensorFlow itself is used here for `tf.data`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from keras_cam.data import AnnotatedImages, AnnotationError, to_dataset
 from keras_cam.images import ImageError
 from keras_cam.training.augmentation import augment_images, batch_layer, image_layers, mix_batch
 from keras_cam.training.config import Augmentation
-from keras_cam.training.image_crop import ImageCrops
+from keras_cam.training.image_crop import DRAWS, ImageCrops
 from keras_cam.training.image_order import ImageOrder
 
 
@@ -80,8 +80,8 @@ class TrainingImages:
             devices: how many devices share a worker's part; the data set has a batch for each.
 
         Returns:
-            A `tf.data.Dataset` of (images, labels, weights): float32 (B, height, width, 3) in 0..255, float32
-            (B, classes) and float32 (B,).
+            A `tf.data.Dataset` of (images, labels, weights): (B, height, width, 3) in 0..255, uint8 or, if
+            their values were changed, float32; float32 (B, classes) and float32 (B,).
         """
         share = self.order.batch_size // workers
         size = share // devices
@@ -99,6 +99,8 @@ class TrainingImages:
             labels.set_shape((size, self._labels.shape[1]))
             weights.set_shape((size,))
             numbers.set_shape((size,))
+            if not layers and mixing is None:
+                return pixels, labels, weights  # the model casts them, after a quarter of the way to a GPU
             images = tf.cast(pixels, tf.float32)
             if layers:
                 images = augment_images(layers, images, numbers)
@@ -113,24 +115,27 @@ class TrainingImages:
 
     def _read(self, position: int, count: int, augmentation: Augmentation) -> tuple[np.ndarray, ...]:
         """The images from a position of the order on: pixels, labels, weights, and the number of each."""
+        step, first = divmod(position, self.order.batch_size)
+        # What happens by chance to a batch is drawn at once: a generator for each image would hold up the
+        # other threads, which wait for Python's lock.
+        rng = np.random.default_rng((self.order.seed, step, 1))  # the order takes (seed, epoch)
+        numbers = rng.integers(2**31, size=self.order.batch_size, dtype=np.int32)[first : first + count]
+        draws = rng.random((self.order.batch_size, DRAWS))[first : first + count].tolist()
         pixels = np.empty((count, *self.size_hw, 3), np.uint8)
-        numbers = np.empty(count, np.int32)
-        chosen = np.empty(count, np.int64)
-        for row in range(count):
-            epoch, index = self.order.at(position + row)
-            rng = np.random.default_rng((self.order.seed, epoch, index))
-            numbers[row] = rng.integers(2**31)
-            chosen[row] = self._read_one(index, augmentation, rng, pixels[row])
+        chosen = [
+            self._read_one(self.order.at(position + row), augmentation, draws[row], pixels[row])
+            for row in range(count)
+        ]
         return pixels, self._labels[chosen], self._weights[chosen], numbers
 
     def _read_one(
-        self, index: int, augmentation: Augmentation, rng: np.random.Generator, pixels: np.ndarray
+        self, index: int, augmentation: Augmentation, draws: Sequence[float], pixels: np.ndarray
     ) -> int:
         """Reads an image, or else the next one that can be read, and tells which one it was."""
         for candidate in range(index, index + len(self.annotated)):
             image = self.annotated[candidate % len(self.annotated)]
             try:
-                pixels[:] = self._crops.read(image, self.size_hw, augmentation, rng)
+                pixels[:] = self._crops.read(image, self.size_hw, augmentation, draws)
                 return candidate % len(self.annotated)
             except ImageError as error:
                 self.failures[image.name] = str(error)
@@ -207,7 +212,7 @@ class PooledFeatures:
         def gather(places: Any) -> tuple[np.ndarray, ...]:
             steps, inside = np.divmod(places, share)
             positions = steps * self._order.batch_size + worker * share + inside
-            indices = [self._order.at(int(position))[1] for position in positions]
+            indices = [self._order.at(int(position)) for position in positions]
             return tuple(array[indices] for array in self._arrays)
 
         @tf.autograph.experimental.do_not_convert

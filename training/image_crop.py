@@ -5,7 +5,7 @@ TensorFlow itself is used here because it can decode a part of a JPEG file.
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -23,9 +23,15 @@ Window = tuple[int, int, int, int]
 _ATTEMPTS = 10
 _UNCHANGED = Augmentation()
 
+WINDOW_DRAWS = 2 * _ATTEMPTS + 2
+"""How many random numbers choose a window."""
+
+DRAWS = 1 + WINDOW_DRAWS
+"""How many random numbers an image takes: whether it is mirrored, and which part of it is seen."""
+
 
 def random_window(
-    rng: np.random.Generator,
+    draws: Sequence[float],
     size_hw: tuple[int, int],
     scale: tuple[float, float],
     ratio: tuple[float, float] = (3 / 4, 4 / 3),
@@ -33,7 +39,7 @@ def random_window(
     """A random part of an image, of random size and proportions.
 
     Args:
-        rng: where chance comes from.
+        draws: `WINDOW_DRAWS` random numbers from [0, 1).
         size_hw: height and width of the image.
         scale: the least and the largest part of the area.
         ratio: the least and the largest width for a height of 1.
@@ -46,16 +52,17 @@ def random_window(
         Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6.
 
     Examples:
-        >>> random_window(np.random.default_rng(0), (100, 200), scale=(1.0, 1.0), ratio=(2.0, 2.0))
-        (0, 0, 100, 200)
+        >>> random_window([0.5] * WINDOW_DRAWS, (100, 200), scale=(0.25, 0.25), ratio=(2.0, 2.0))
+        (25, 50, 50, 100)
     """
     height, width = size_hw
-    for _ in range(_ATTEMPTS):
-        area = height * width * rng.uniform(*scale)
-        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+    *attempts, down, across = draws
+    for for_area, for_ratio in zip(attempts[::2], attempts[1::2], strict=True):
+        area = height * width * (scale[0] + (scale[1] - scale[0]) * for_area)
+        aspect = ratio[0] * (ratio[1] / ratio[0]) ** for_ratio
         h, w = round(math.sqrt(area / aspect)), round(math.sqrt(area * aspect))
         if 0 < h <= height and 0 < w <= width:
-            return int(rng.integers(height - h + 1)), int(rng.integers(width - w + 1)), h, w
+            return int((height - h + 1) * down), int((width - w + 1) * across), h, w
     aspect = min(max(width / height, ratio[0]), ratio[1])
     h, w = max(1, min(height, round(width / aspect))), max(1, min(width, round(height * aspect)))
     return (height - h) // 2, (width - w) // 2, h, w
@@ -109,7 +116,7 @@ class ImageCrops:
         image: AnnotatedImage,
         size_hw: tuple[int, int],
         augmentation: Augmentation = _UNCHANGED,
-        rng: np.random.Generator | None = None,
+        draws: Sequence[float] = (0.0,) * DRAWS,
     ) -> np.ndarray:
         """An image, or a random part of it if there is an augmentation that wants one, resized.
 
@@ -117,7 +124,7 @@ class ImageCrops:
             image: the image.
             size_hw: height and width that it gets.
             augmentation: of which only crops and mirroring happen here.
-            rng: where chance comes from.
+            draws: `DRAWS` random numbers from [0, 1), where chance comes from.
 
         Returns:
             uint8 (height, width, 3), RGB.
@@ -125,19 +132,15 @@ class ImageCrops:
         Raises:
             ImageError: if the image cannot be read.
         """
-        draw = np.random.default_rng(0) if rng is None else rng
-        mirrored = augmentation.flip and draw.random() < 0.5
-        part = self._part(image, augmentation, draw)
-        resized = resize(part, size_hw)
-        return cv2.flip(resized, 1) if mirrored else resized
+        for_mirroring, *for_window = draws
+        resized = resize(self._part(image, augmentation, for_window), size_hw)
+        return cv2.flip(resized, 1) if augmentation.flip and for_mirroring < 0.5 else resized
 
-    def _part(
-        self, image: AnnotatedImage, augmentation: Augmentation, rng: np.random.Generator
-    ) -> np.ndarray:
+    def _part(self, image: AnnotatedImage, augmentation: Augmentation, draws: Sequence[float]) -> np.ndarray:
         def window_of(size_hw: tuple[int, int]) -> Window:
             if augmentation.crop_scale is None:
                 return 0, 0, *size_hw
-            return random_window(rng, size_hw, augmentation.crop_scale, augmentation.crop_ratio)
+            return random_window(draws, size_hw, augmentation.crop_scale, augmentation.crop_ratio)
 
         if self._kept is None:
             return _decoded(image, window_of)

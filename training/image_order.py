@@ -44,10 +44,10 @@ class ImageOrder:
         """How many batches an epoch has."""
         return self.images // self.batch_size
 
-    def at(self, position: int) -> tuple[int, int]:
-        """Epoch and image index at a position, which is counted in images from the start of training."""
+    def at(self, position: int) -> int:
+        """The index of the image at a position, which is counted in images from the start of training."""
         epoch, place = divmod(position, self.steps_per_epoch * self.batch_size)
-        return epoch, int(_permutation(self.images, self.seed, epoch)[place])
+        return int(_permutation(self.images, self.seed, epoch)[place])
 
 
 @lru_cache(maxsize=4)  # an epoch's last images may still be read when the next one's first are

@@ -123,7 +123,7 @@ class MapDetections(keras.layers.Layer):
             boxes = ops.mean(ops.reshape(boxes, (batch, classes, -1, 4)), axis=2)
             return boxes, ops.all(ops.reshape(found, (batch, classes, -1)), axis=2)
         rows = classes * self.max_boxes
-        return ops.reshape(boxes, (batch, rows, 4)), ops.reshape(found, (batch, rows))
+        return ops.reshape(boxes, (-1, rows, 4)), ops.reshape(found, (-1, rows))
 
     def compute_output_spec(
         self, maps: Any, class_ids: Any, probabilities: Any, images: Any, localization_maps: Any = None

@@ -58,18 +58,20 @@ def boxes_from_maps(
         ([0.25, 0.5, 0.5, 0.75], True)
     """
     batch, classes, height, width = ops.shape(maps)
-    surfaces, nodes = batch * classes, height * width
-    maps = ops.reshape(ops.cast(maps, "float32"), (surfaces, nodes))
+    # In what follows, -1 stands for the surfaces, batch * classes: a shape known later costs operations.
+    maps = ops.reshape(ops.cast(maps, "float32"), (-1, height * width))
     rows = _beside_nodes(height, None if image_size is None else image_size[0])
     columns = _beside_nodes(width, None if image_size is None else image_size[1])
-    samples = _interpolated(ops.reshape(maps, (surfaces, height, width)), rows, columns)
-    level = _level(maps, samples, ops.broadcast_to(threshold, (batch, classes)))
+    samples = _interpolated(ops.reshape(maps, (-1, height, width)), rows, columns)
+    if not isinstance(threshold, float | int):
+        threshold = ops.broadcast_to(threshold, (batch, classes))
+    level = _level(maps, samples, threshold)
 
     # From here on nodes come first and surfaces last, (N, M): what is gathered are whole rows of memory.
     table = neighbour_table(height, width)
     excess = ops.transpose(maps - level)
     around = tf.gather(excess, table, axis=0)
-    sides = _sides(ops.reshape(samples - level, (surfaces, width, 2, height, 2)))
+    sides = _sides(ops.reshape(samples - level, (-1, width, 2, height, 2)))
     facing = _facing(sides, table)
     edges = ops.any(ops.logical_and(sides > 0, facing > 0), axis=2)
     labels = connected_components(ops.concatenate([edges, over_saddles(excess, around)], axis=0), table)
@@ -84,8 +86,8 @@ def boxes_from_maps(
     found = largest > 0
     boxes = ops.where(found[..., None], ops.clip(boxes, 0.0, 1.0), 0.0)
     return (
-        ops.reshape(boxes, (batch, classes, max_boxes, 4)),
-        ops.reshape(found, (batch, classes, max_boxes)),
+        ops.reshape(boxes, (-1, classes, max_boxes, 4)),
+        ops.reshape(found, (-1, classes, max_boxes)),
     )
 
 
@@ -105,11 +107,11 @@ def _interpolated(maps: Any, rows: Any, columns: Any) -> Any:
 
     As two products of matrices without a batch, which for matrices this small cost a fraction of others.
     """
-    surfaces, height, width = ops.shape(maps)
-    across = ops.matmul(ops.reshape(maps, (surfaces * height, width)), _hats(columns, width))
-    across = ops.transpose(ops.reshape(across, (surfaces, height, 2 * width)), (0, 2, 1))
-    down = ops.matmul(ops.reshape(across, (surfaces * 2 * width, height)), _hats(rows, height))
-    return ops.reshape(down, (surfaces, 4 * width * height))
+    _, height, width = ops.shape(maps)
+    across = ops.matmul(ops.reshape(maps, (-1, width)), _hats(columns, width))
+    across = ops.transpose(ops.reshape(across, (-1, height, 2 * width)), (0, 2, 1))
+    down = ops.matmul(ops.reshape(across, (-1, height)), _hats(rows, height))
+    return ops.reshape(down, (-1, 4 * width * height))
 
 
 def _hats(positions: Any, length: Any) -> Any:
@@ -128,20 +130,20 @@ def _level(maps: Any, samples: Any, threshold: Any) -> Any:
 
 def _sides(samples: Any) -> Any:
     """The two samples on the upper, left, right and lower side of each node: (4, N, 2, M)."""
-    surfaces, width, _, height, _ = ops.shape(samples)
+    _, width, _, height, _ = ops.shape(samples)
     by_row = ops.transpose(samples, (4, 3, 1, 2, 0))  # row of the sample, h, w, its column, M
     by_column = ops.transpose(samples, (2, 3, 1, 4, 0))
     sides = ops.concatenate([by_row[:1], by_column, by_row[1:]], axis=0)
-    return ops.reshape(sides, (4, height * width, 2, surfaces))
+    return ops.reshape(sides, (4, height * width, 2, -1))
 
 
 def _facing(sides: Any, table: Any) -> Any:
     """For each side the opposite side of the neighbour there; at the border the side itself."""
-    _, nodes, _, surfaces = ops.shape(sides)
+    nodes = ops.shape(sides)[1]
     side = ops.arange(4, dtype="int32")[:, None]
     itself = ops.arange(nodes, dtype="int32")
     source = ops.where(table[:4] == itself, side, 3 - side) * nodes + table[:4]
-    return tf.gather(ops.reshape(sides, (4 * nodes, 2, surfaces)), source, axis=0)
+    return tf.gather(ops.reshape(sides, (4 * nodes, 2, -1)), source, axis=0)
 
 
 def _node_areas(excess: Any, around: Any) -> Any:
@@ -170,7 +172,7 @@ def _largest(areas: Any, labels: Any, count: int) -> tuple[Any, Any]:
     totals = ops.segment_sum(
         ops.reshape(areas, (-1,)), ops.reshape(labels, (-1,)), num_segments=nodes * surfaces
     )
-    totals = ops.transpose(ops.reshape(totals, (nodes, surfaces)))
+    totals = ops.transpose(ops.reshape(totals, (nodes, -1)))
     # Padded, because a small map has fewer nodes than a caller may ask for boxes.
     largest, node = ops.top_k(ops.pad(totals, ((0, 0), (0, count - 1))), count)
     return largest, node * surfaces + ops.arange(surfaces, dtype="int32")[:, None]

@@ -78,7 +78,7 @@ def connected_components(joined: Any, table: Any) -> Any:
         [1, 1, 2]
     """
     _, nodes, grids = ops.shape(joined)
-    own = ops.reshape(ops.arange(nodes * grids, dtype="int32"), (nodes, grids))
+    own = ops.reshape(ops.arange(nodes * grids, dtype="int32"), (nodes, -1))
 
     # Every node takes the largest label around it, then the label of the node that label names: the second
     # step doubles the distance a label has travelled, so a handful of rounds settles most shapes.
