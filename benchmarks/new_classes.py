@@ -9,7 +9,7 @@ GT-known localization, MaxBoxAccV2, and how often a box in the middle is right.
 
 import argparse
 
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 import_quietly()
 

@@ -10,7 +10,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 import_quietly()
 

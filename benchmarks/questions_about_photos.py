@@ -8,7 +8,7 @@ boxes of the data sets only judge the answers.
 
 import argparse
 
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 import_quietly()
 

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 import_quietly()
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from keras_cam.quiet_tensorflow import only_python_writes_to_stderr
+from keras_cam.quiet_libraries import only_python_writes_to_stderr
 from keras_cam.records import Detection, Localization
 
 

@@ -38,6 +38,7 @@ LAYERS = [
         "labels",
         "metrics",
         "onnx_localizer",
+        "quiet_libraries",
         "records",
         "runtime",
         "saliency",
@@ -57,7 +58,7 @@ LAYERS = [
     },
     {"discovery"},
     {"export", "training"},
-    {"cli", "commands", "quiet_tensorflow"},
+    {"cli", "commands"},
 ]
 
 

@@ -366,7 +366,7 @@ assert not heavy, heavy
 def test_what_went_wrong_during_a_quiet_import_is_shown():
     code = """
 import os, sys
-from keras_cam.quiet_tensorflow import stderr_held_back
+from keras_cam.quiet_libraries import stderr_held_back
 with stderr_held_back():
     os.write(2, b"banner")
 try:

@@ -14,7 +14,7 @@ from keras_cam.commands.usage import (
     positive,
 )
 from keras_cam.console import complain, print_table
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 from keras_cam.recipes import THRESHOLD
 
 if TYPE_CHECKING:

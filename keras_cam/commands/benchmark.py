@@ -14,7 +14,7 @@ from keras_cam.commands.usage import (
     positive,
 )
 from keras_cam.console import complain, print_table, progress
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 if TYPE_CHECKING:
     from keras_cam.data.benchmarks import Benchmark

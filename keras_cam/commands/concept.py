@@ -17,7 +17,7 @@ from keras_cam.commands.usage import (
     save_model,
 )
 from keras_cam.console import complain, progress, working
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 from keras_cam.recipes import REFINED_IMAGE_SIZE
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from keras_cam.commands.usage import (
 )
 from keras_cam.console import complain, print_table, progress
 from keras_cam.protocols import PROTOCOLS
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 from keras_cam.recipes import NONE
 
 if TYPE_CHECKING:

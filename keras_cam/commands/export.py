@@ -19,7 +19,7 @@ from keras_cam.commands.usage import (
     read_labels,
 )
 from keras_cam.console import working
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 from keras_cam.recipes import NONE
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from keras_cam.commands.usage import (
     read_data,
 )
 from keras_cam.console import print_table, progress
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 from keras_cam.recipes import NONE, REFINED_IMAGE_SIZE
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ from keras_cam.commands.usage import (
     read_labels,
 )
 from keras_cam.console import complain, picture_paths, print_localizations, progress
-from keras_cam.quiet_tensorflow import import_quietly, stderr_held_back
+from keras_cam.quiet_libraries import import_quietly, stderr_held_back
 from keras_cam.recipes import AUTO
 from keras_cam.records import Localization
 

@@ -11,7 +11,7 @@ from absl.flags import argparse_flags
 
 from keras_cam.commands.usage import DONE, UsageError
 from keras_cam.console import complain
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 FLAGS = flags.FlagValues()
 flags.DEFINE_string(

@@ -15,7 +15,7 @@ from keras_cam.commands.usage import (
     positive,
 )
 from keras_cam.console import complain, progress
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 if TYPE_CHECKING:
     import keras

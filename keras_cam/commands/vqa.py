@@ -18,7 +18,7 @@ from keras_cam.commands.usage import (
     save_model,
 )
 from keras_cam.console import complain, print_table, progress, working
-from keras_cam.quiet_tensorflow import import_quietly
+from keras_cam.quiet_libraries import import_quietly
 
 if TYPE_CHECKING:
     import keras

@@ -10,10 +10,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.encoded_image import EncodedImage
 from keras_cam.data.image_index import ImageIndex, RawBox
 from keras_cam.images import ImageError
 from keras_cam.labels import read_labels
@@ -29,7 +29,7 @@ _HEAD, _TAIL = 12, 4
 
 
 @dataclass(frozen=True, slots=True)
-class TfRecordImage:
+class TfRecordImage(EncodedImage):
     """One image in a TFRecord file, read when it is asked for.
 
     Attributes:
@@ -43,19 +43,6 @@ class TfRecordImage:
     offset: int
     length: int
     name: str
-
-    def read(self) -> np.ndarray:
-        """The pixels as TensorFlow decodes them, uint8 (H, W, 3), RGB.
-
-        Raises:
-            ImageError: if they cannot be decoded.
-        """
-        import tensorflow as tf
-
-        try:
-            return tf.io.decode_image(self.encoded(), channels=3, expand_animations=False).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise ImageError(self.name, error.message) from error
 
     def encoded(self) -> bytes:
         """The image as the record stores it."""

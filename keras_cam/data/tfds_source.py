@@ -14,15 +14,15 @@ import numpy as np
 from PIL import Image
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
+from keras_cam.data.encoded_image import EncodedImage
 from keras_cam.data.image_index import ImageIndex, RawBox
-from keras_cam.images import ImageError
 
 # NAME[/CONFIG][:VERSION][:SPLIT]; a version begins with a digit or is a star, a split with a letter.
 _NAME = re.compile(r"(?P<name>[\w/.,=-]+(?::[\d*][\w.*]*)?)(?::(?P<split>[A-Za-z].*))?")
 
 
 @dataclass(frozen=True, slots=True)
-class TfdsImage:
+class TfdsImage(EncodedImage):
     """One image of a data set, decoded when it is asked for.
 
     Attributes:
@@ -34,19 +34,6 @@ class TfdsImage:
     source: Sequence[Any]
     position: int
     name: str
-
-    def read(self) -> np.ndarray:
-        """The pixels as TensorFlow Datasets decodes them, uint8 (H, W, 3), RGB.
-
-        Raises:
-            ImageError: if they cannot be decoded.
-        """
-        import tensorflow as tf
-
-        try:
-            return tf.io.decode_image(self.encoded(), channels=3, expand_animations=False).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise ImageError(self.name, error.message) from error
 
     def encoded(self) -> bytes:
         """The image as the data set stores it."""
