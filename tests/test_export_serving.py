@@ -71,6 +71,8 @@ class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
         time.sleep(self.delay)
         if request.model_spec.name not in ("", "cam"):
             context.abort(grpc.StatusCode.NOT_FOUND, f"Servable not found: {request.model_spec.name}")
+        if request.model_spec.version.value not in (0, 1):  # 0: none was asked for
+            context.abort(grpc.StatusCode.NOT_FOUND, f"No version {request.model_spec.version.value}")
         inputs = {name: tf.make_ndarray(tensor) for name, tensor in request.inputs.items()}
         response = predict_pb2.PredictResponse()
         for name, value in self.model.run(request.model_spec.signature_name, inputs).items():
@@ -112,7 +114,7 @@ def rest_address(service):
                 return self.answer(503, {"error": "busy"})
             if service.delay:
                 return time.sleep(service.delay)  # nobody waits for the answer
-            if self.path != "/v1/models/cam:predict":
+            if self.path not in ("/v1/models/cam:predict", "/v1/models/cam/versions/1:predict"):
                 return self.answer(404, {"error": f"Servable not found: {self.path}"})
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             encoded = [base64.b64decode(row["image_bytes"]["b64"]) for row in body["instances"]]
@@ -220,6 +222,13 @@ def test_a_model_that_is_not_served_is_named(address, protocol):
     client = ServingClient(address, "dogs", protocol=protocol)
     with pytest.raises(ServingError, match=r"refused: .*Servable not found: .*dogs"):
         list(client.localize([CAT]))
+
+
+def test_a_version_may_be_asked_for(address, protocol):
+    [record] = ServingClient(address, version=1, protocol=protocol).localize([CAT])
+    assert record.detections[0].label == "Egyptian cat"
+    with pytest.raises(ServingError, match=r"refused: .*(No version |versions/)2"):
+        list(ServingClient(address, version=2, protocol=protocol).localize([CAT]))
 
 
 def test_bad_arguments_are_refused(grpc_address):
