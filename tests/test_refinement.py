@@ -143,6 +143,9 @@ def test_what_cannot_be_refined_is_refused_and_the_command_falls_back(tmp_path, 
     images = keras.Input((32, 32, 3))
     pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.AveragePooling2D(4)(images))
     model = keras.Model(images, keras.layers.Dense(2)(pooled))
+    bare = keras.Model(images, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(images)))
+    with pytest.raises(NoTapsError, match='refine="affinity" needs layers before the pooling'):
+        keras_cam.build_localizer(bare, refine="affinity")
     with pytest.raises(NoTapsError, match='refine="affinity" needs mid-level features'):
         keras_cam.build_localizer(model, refine="affinity")
     with pytest.raises(ValueError, match=r"`refine` must be one of .*'B32'.*Received: refine='more'"):

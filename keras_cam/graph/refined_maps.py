@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_cam.graph.classification_head import ClassificationHead
 from keras_cam.graph.flat_graph import flat_graph
-from keras_cam.graph.taps import find_bottleneck, find_taps, halving_phase
+from keras_cam.graph.taps import NoTapsError, find_bottleneck, find_taps, halving_phase
 from keras_cam.layers import (
     AffinityRefinement,
     AlignedFeatures,
@@ -54,6 +54,8 @@ class RefinedMaps:
         classifier: ClassActivationHead,
         positive_weights: bool,
     ) -> None:
+        if head.features is head.inputs:
+            raise NoTapsError('refine="affinity" needs layers before the pooling. Received: a model without any')
         graph = flat_graph(keras.Model(head.inputs, head.features, name="backbone"))
         found = find_taps(graph, taps)
         tensors = [tap.tensor for tap in found]
