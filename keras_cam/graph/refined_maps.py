@@ -55,7 +55,7 @@ class RefinedMaps:
         positive_weights: bool,
     ) -> None:
         if head.features is head.inputs:
-            raise NoTapsError('refine="affinity" needs layers before the pooling. Received: a model without any')
+            raise NoTapsError('refine="affinity" needs layers before the pooling. Received: a model without')
         graph = flat_graph(keras.Model(head.inputs, head.features, name="backbone"))
         found = find_taps(graph, taps)
         tensors = [tap.tensor for tap in found]
