@@ -57,3 +57,12 @@ def test_the_examples_of_a_page_run(page, place, capsys):
     for example in examples(PAGES[page]):
         exec(compile(example, PAGES[page].name, "exec"), namespace)
     assert re.fullmatch(PRINTED.get(page, ""), capsys.readouterr().out)
+
+
+def test_the_page_of_benchmarks_has_the_commands_of_the_program_that_writes_it():
+    report = runpy.run_path(str(DOCS.parent / "benchmarks" / "report.py"))
+    commands = {title: commands for title, _, commands in report["SECTIONS"]}
+    texts = report["sections_of"](DOCS / "benchmarks.md")
+    assert texts
+    for title, text in texts.items():
+        assert re.findall(r"^\$ (.*)$", text, re.MULTILINE) == commands[title]
