@@ -2,7 +2,7 @@
 #
 #   make demo        localize the photos that come with scikit-image
 #   make test        all tests and doctests
-#   make sweep       thousands of broken files, random networks, kills at any moment; ten minutes
+#   make sweep       thousands of broken files, random networks, kills at any moment; a quarter of an hour
 #   make lint        style: ruff
 #   make types       types: mypy
 #   make wheel-test  build the wheel, install it elsewhere, try it there
