@@ -30,7 +30,11 @@ def main() -> None:
     network = keras_cam.build_model(arguments.model, weights="imagenet")
     trained = train_answerer(backbone_of(network, arguments.layer), train)
     print(f"{trained.questions} questions to learn from, {trained.model.output_shape[-1]} answers")
-    print(judge_answers(trained.model, test))
+    figures = judge_answers(trained.model, test)
+    print(f"right of {figures.questions} answers   {figures.accuracy:.1%}")
+    print(f"by the words alone      {figures.words_only:.1%}")
+    print(f"by the image alone      {figures.image_only:.1%}")
+    print(f"maps that point at it   {figures.pointing:.1%}")
 
 
 def questions_about(sources: list[tuple[str, str]], split: str) -> Questions:

@@ -46,12 +46,12 @@ def main() -> None:
     localizer = keras_cam.build_localizer(model, refine=arguments.refine)
     size_hw = model.input_shape[1:3]
     images = [resize(photo(), size_hw)[None] for photo in PHOTOS]
-    print(f"{'runtime':<26} {'classify':>10} {'localize':>10} {'ratio':>6}")
+    print(f"{'runtime':<28} {'classify':>10} {'localize':>10} {'ratio':>6}")
     with tempfile.TemporaryDirectory() as folder:
         for name, classify, localize in runtimes(model, localizer, Path(folder), images):
             times = by_turns([classify, localize], images, arguments.seconds)
             print(
-                f"{name:<26} {times[0] * 1e3:>7.2f} ms {times[1] * 1e3:>7.2f} ms {times[1] / times[0]:>6.3f}",
+                f"{name:<28} {times[0] * 1e3:>7.2f} ms {times[1] * 1e3:>7.2f} ms {times[1] / times[0]:>6.3f}",
                 flush=True,
             )
 
