@@ -8,7 +8,7 @@
 #   make wheel-test  build the wheel, install it elsewhere, try it there
 #   make docs        the documentation as a web site, site/index.html
 #   make coverage    all tests again, and which branches of the code they reach
-#   make benchmarks DATA=FOLDER    measure all figures of docs/benchmarks.md again; two hours
+#   make benchmarks DATA=FOLDER    measure all figures of docs/benchmarks.md again; an hour and a quarter
 #   make clean       remove everything these commands made
 
 PYTHON ?= python3.11

@@ -37,6 +37,17 @@ def randomize():
 
 
 @pytest.fixture(scope="session")
+def colour_classifier():
+    """Class 0, 1, 2 = how red, green, blue the photo is: its maps are the colour channels."""
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(images))
+    pooled = keras.layers.GlobalAveragePooling2D()(features)
+    model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(pooled))
+    model.layers[-1].set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
+    return model
+
+
+@pytest.fixture(scope="session")
 def photos():
     """`photos(2, 32, 48)`: random pixels in 0..255, with edges and flat parts as photos have them."""
 

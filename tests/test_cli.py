@@ -22,22 +22,9 @@ CLASSES = 3
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    """Class 0, 1, 2 = how red, green, blue the photo is: its maps are the colour channels."""
-    images = keras.Input((32, 32, 3))
-    features = keras.layers.Rescaling(1 / 255)(images)
-    features = keras.layers.AveragePooling2D(4)(features)
-    pooled = keras.layers.GlobalAveragePooling2D()(features)
-    outputs = keras.layers.Dense(CLASSES, activation="softmax")(pooled)
-    model = keras.Model(images, outputs)
-    model.layers[-1].set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
-    return model
-
-
-@pytest.fixture(scope="module")
-def model_file(classifier, tmp_path_factory):
+def model_file(colour_classifier, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "colours.keras"
-    classifier.save(path)
+    colour_classifier.save(path)
     return str(path)
 
 
@@ -112,8 +99,8 @@ def test_pictures_of_equal_names_do_not_overwrite_each_other(monkeypatch, tmp_pa
     assert written == {"x_cam-2.png", "x_cam-3.png", "x_cam_cam.png"}
 
 
-def test_a_saved_localizer_is_used_as_it_is(capsys, tmp_path, photos, classifier):
-    keras_cam.build_localizer(classifier, top_k=1).save(tmp_path / "localizer.keras")
+def test_a_saved_localizer_is_used_as_it_is(capsys, tmp_path, photos, colour_classifier):
+    keras_cam.build_localizer(colour_classifier, top_k=1).save(tmp_path / "localizer.keras")
     status, [record], _ = run_json(capsys, photos, "--model", tmp_path / "localizer.keras", "--top-k", 3)
     assert status == 0
     assert [detection["class_id"] for detection in record["detections"]] == [1]
@@ -234,10 +221,12 @@ def test_models_that_take_no_rgb_images_are_refused(capsys, tmp_path, photos):
     )
 
 
-def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(monkeypatch, capsys, photos, classifier):
+def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
+    monkeypatch, capsys, photos, colour_classifier
+):
     def load(*_):
         print("Downloading")
-        return keras_cam.build_localizer(classifier)
+        return keras_cam.build_localizer(colour_classifier)
 
     monkeypatch.setattr("keras_cam.file_localizer.load_localizer", load)
     status, records, err = run_json(capsys, photos)
@@ -292,8 +281,8 @@ def test_the_demo_finds_the_right_classes_without_a_network(capsys, tmp_path):
     assert len(os.listdir(tmp_path / "demo")) == 5
 
 
-def test_localize_files_gives_a_result_for_every_file(classifier, tmp_path, photos):
-    localizer = keras_cam.build_localizer(classifier, top_k=1)
+def test_localize_files_gives_a_result_for_every_file(colour_classifier, tmp_path, photos):
+    localizer = keras_cam.build_localizer(colour_classifier, top_k=1)
     (tmp_path / "broken.png").touch()
     files = [photos, tmp_path / "broken.png", photos / "green.png"]
     results = list(localize_files(localizer, files, ["red", "green", "blue"], "colours", batch_size=2))
@@ -313,11 +302,11 @@ def test_localize_files_takes_localizers_of_any_input_size_and_type(photos):
     assert result.detections[0].activation_map.shape == (224, 224)
 
 
-def test_localize_files_refuses_what_is_no_localizer(classifier):
+def test_localize_files_refuses_what_is_no_localizer(colour_classifier):
     with pytest.raises(ValueError, match=r"`localizer` must be a model from `keras_cam.build_localizer`"):
-        next(localize_files(classifier, []))
+        next(localize_files(colour_classifier, []))
     with pytest.raises(ValueError, match=r"`batch_size` must be at least 1. Received: batch_size=0"):
-        next(localize_files(classifier, [], batch_size=0))
+        next(localize_files(colour_classifier, [], batch_size=0))
 
 
 def run_process(*arguments):

@@ -19,4 +19,3 @@ def test_a_notebook_runs(path, tmp_path):
     client.execute()
     printed = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     assert any(output.output_type in ("execute_result", "display_data") for output in printed)
-    nbformat.write(notebook, tmp_path / "run.ipynb")

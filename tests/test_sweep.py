@@ -29,10 +29,8 @@ FILES, NETWORKS, LOCALIZATIONS, KILLS = 2000, 200, 10_000, 10
 
 
 def command(*arguments):
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "GLOG_minloglevel": "2"}
     return subprocess.Popen(
         [sys.executable, "-m", "keras_cam.cli", *map(str, arguments)],
-        env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -40,21 +38,10 @@ def command(*arguments):
 
 
 @pytest.fixture(scope="module")
-def classifier():
-    """Class 0, 1, 2 = how red, green, blue an image is."""
-    images = keras.Input((32, 32, 3))
-    features = keras.layers.AveragePooling2D(4)(keras.layers.Rescaling(1 / 255)(images))
-    dense = keras.layers.Dense(3)
-    model = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(features)))
-    dense.set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
-    return model
-
-
-@pytest.fixture(scope="module")
-def models(classifier, tmp_path_factory):
+def models(colour_classifier, tmp_path_factory):
     """The same localizer in several formats."""
     folder = tmp_path_factory.mktemp("models")
-    localizer = keras_cam.build_localizer(classifier, labels=["red", "green", "blue"])
+    localizer = keras_cam.build_localizer(colour_classifier, labels=["red", "green", "blue"])
     localizer.save(folder / "colours.keras")
     return {
         "keras": folder / "colours.keras",
