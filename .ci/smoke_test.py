@@ -30,7 +30,7 @@ def check_library(folder: Path) -> None:
     """A classifier is built, localizes the cat, and does so after having been saved and loaded."""
     classifier = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
     localizer = keras_cam.build_localizer(classifier)
-    photo = keras_cam.visualization.read_image(PHOTO)
+    photo = keras_cam.drawing.pictures.read_image(PHOTO)
     images = keras.ops.image.resize(photo[None], (224, 224), antialias=True)
     out = localizer.predict(images, verbose=0)
     assert out["detection_classes"][0, 0] == CAT, out

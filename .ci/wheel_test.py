@@ -15,9 +15,12 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALLED_AS = {"keras_cam": "keras_cam", "training": "keras_cam/training", "export": "keras_cam/export"}
 DATA = {
     "keras_cam/py.typed",
-    "keras_cam/results_page.html",
-    *(f"keras_cam/export/web/{file.name}" for file in (REPOSITORY / "export" / "web").iterdir()),
-    "keras_cam/metrics/__init__.pyi",
+    "keras_cam/evaluation/page.html",
+    *(f"keras_cam/export/web_page/{file.name}" for file in (REPOSITORY / "export" / "web_page").iterdir()),
+    *(
+        f"keras_cam/{file.relative_to(REPOSITORY / 'keras_cam')}"
+        for file in (REPOSITORY / "keras_cam").rglob("*.pyi")
+    ),
     "keras_cam/models/imagenet_labels.txt",
 }
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}

@@ -11,7 +11,7 @@ import argparse
 import statistics
 import time
 
-from keras_cam.quiet_libraries import import_quietly
+from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 

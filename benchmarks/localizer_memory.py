@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_cam.quiet_libraries import import_quietly
+from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 

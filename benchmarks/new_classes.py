@@ -9,16 +9,16 @@ GT-known localization, MaxBoxAccV2, and how often a box in the middle is right.
 
 import argparse
 
-from keras_cam.quiet_libraries import import_quietly
+from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 
 import keras  # noqa: E402
 
 import keras_cam  # noqa: E402
+from keras_cam import evaluate  # noqa: E402
+from keras_cam.applications.features import backbone_of, extract_features  # noqa: E402
 from keras_cam.data import AnnotatedImages, read_annotations  # noqa: E402
-from keras_cam.evaluate import evaluate  # noqa: E402
-from keras_cam.features import backbone_of, extract_features  # noqa: E402
 from keras_cam.recipes import DEFAULT_RECIPE, NONE, RECIPES, REFINED_IMAGE_SIZE  # noqa: E402
 from keras_cam.training import train_foreground  # noqa: E402
 

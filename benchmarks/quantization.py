@@ -10,7 +10,7 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from keras_cam.quiet_libraries import import_quietly
+from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 
@@ -19,10 +19,10 @@ import numpy as np  # noqa: E402
 from keras_cam.data import read_annotations  # noqa: E402
 from keras_cam.export import save_litert  # noqa: E402
 from keras_cam.export.quantize_litert import QUANTIZATIONS  # noqa: E402
-from keras_cam.file_localizer import load_localizer  # noqa: E402
+from keras_cam.inference.litert import LiteRTLocalizer, resize  # noqa: E402
+from keras_cam.inference.load import load_localizer  # noqa: E402
 from keras_cam.metrics import box_ious  # noqa: E402
 from keras_cam.recipes import NONE, REFINEMENTS  # noqa: E402
-from keras_cam.runtime import LiteRTLocalizer, resize  # noqa: E402
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from keras_cam.quiet_libraries import import_quietly
+from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 
@@ -22,7 +22,7 @@ from skimage import data  # noqa: E402
 
 import keras_cam  # noqa: E402
 from keras_cam.export import save_litert  # noqa: E402
-from keras_cam.runtime import LiteRTLocalizer  # noqa: E402
+from keras_cam.inference.litert import LiteRTLocalizer  # noqa: E402
 
 
 def main() -> None:

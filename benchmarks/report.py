@@ -20,7 +20,7 @@ import time
 from importlib.metadata import version
 from pathlib import Path
 
-from keras_cam.whole_file import whole_file
+from keras_cam.images.whole_file import whole_file
 
 PACKAGES = ("keras-cam", "tensorflow", "keras", "numpy", "opencv-python", "ai-edge-litert", "onnxruntime")
 
@@ -155,7 +155,7 @@ def measured(about: str, commands: list[str], data: Path | None) -> str:
                 words = [re.sub(rf"^{name}(?=/)", lambda _, place=place: place, word) for word in words]
             program = [
                 sys.executable,
-                *(words[1:] if words[0] == "python" else ["-m", "keras_cam.cli", *words[1:]]),
+                *(words[1:] if words[0] == "python" else ["-m", "keras_cam.cli.main", *words[1:]]),
             ]
             done = subprocess.run(program, capture_output=True, text=True, check=True)
             lines = [line.rstrip() for line in done.stdout.splitlines()]

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from keras_cam.quiet_libraries import import_quietly
+from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 
@@ -26,8 +26,8 @@ from skimage import data  # noqa: E402
 import keras_cam  # noqa: E402
 from keras_cam.export import save_litert, save_onnx, save_saved_model  # noqa: E402
 from keras_cam.export.quantize_litert import QUANTIZATIONS  # noqa: E402
+from keras_cam.inference.litert import LiteRTLocalizer, resize  # noqa: E402
 from keras_cam.recipes import NONE, REFINEMENTS  # noqa: E402
-from keras_cam.runtime import LiteRTLocalizer, resize  # noqa: E402
 
 PHOTOS = (data.astronaut, data.chelsea, data.coffee, data.rocket)
 CALIBRATION_IMAGES = 32

@@ -16,7 +16,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from keras_cam.quiet_libraries import import_quietly
+from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 
@@ -25,9 +25,9 @@ import numpy as np  # noqa: E402
 from scipy.stats import t as student  # noqa: E402
 
 import keras_cam  # noqa: E402
-from keras_cam.console import print_table  # noqa: E402
+from keras_cam import evaluate  # noqa: E402
+from keras_cam.cli.console import print_table  # noqa: E402
 from keras_cam.data import AnnotatedImages, read_annotations, to_dataset  # noqa: E402
-from keras_cam.evaluate import evaluate  # noqa: E402
 from keras_cam.training import TrainingConfig, load_config, train  # noqa: E402
 from keras_cam.training.classifier import build_classifier  # noqa: E402
 

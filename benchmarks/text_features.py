@@ -7,10 +7,10 @@ python benchmarks/text_features.py words/
 import sys
 
 import keras_cam
+from keras_cam import evaluate
+from keras_cam.applications.discovery.concepts import images_in, learn_concept
+from keras_cam.applications.features import backbone_of
 from keras_cam.data import read_annotations
-from keras_cam.discovery.concepts import images_in, learn_concept
-from keras_cam.evaluate import evaluate
-from keras_cam.features import backbone_of
 
 # The layer, None for what is pooled; the side of the images; `output_stride`, None for the network's own.
 FEATURES = [

@@ -12,11 +12,11 @@ import numpy as np
 from skimage import data_dir
 
 import keras_cam
+from keras_cam.drawing.pictures import overlay
 from keras_cam.graph.localizer_parts import localizer_parts
-from keras_cam.images import read_image, write_png
+from keras_cam.images.files import read_image, write_png
 from keras_cam.ops.affinity import affinity
 from keras_cam.ops.area_resize import area_resize
-from keras_cam.visualization import overlay
 
 WIDTH = 360
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from skimage import data
 
-from keras_cam.images import find_images, read_image
+from keras_cam.images.files import find_images, read_image
 
 SIDE = 320
 FONTS = {

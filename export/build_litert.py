@@ -13,8 +13,7 @@ from keras_cam.export.litert_metadata import ModelCard, litert_metadata
 from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS, quantize_litert
 from keras_cam.export.representative_images import representative_images
 from keras_cam.export.signatures import Signatures, build_signatures
-from keras_cam.images import input_size_hw
-from keras_cam.localizer import check_localizer
+from keras_cam.localizer import check_localizer, image_size_hw
 
 
 def fixed_signatures(
@@ -28,7 +27,7 @@ def fixed_signatures(
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
     if image_size is None:
-        image_size = input_size_hw(localizer.inputs[0].shape)
+        image_size = image_size_hw(localizer)
     constant = with_constant_head(localizer)
     return build_signatures(constant, labels, image_size=image_size, batch_size=batch_size)
 

@@ -1,4 +1,4 @@
-"""Encoded images to pixels, inside the graph, as `keras_cam.images.read_image` gives them in Python.
+"""Encoded images to pixels, inside the graph, as `keras_cam.images.files.read_image` gives them in Python.
 
 TensorFlow itself is used here for its decoders, and for `tf.data`, which gets over errors.
 """
@@ -9,15 +9,16 @@ from typing import Any
 import tensorflow as tf
 
 from keras_cam.export.exif_orientation import exif_orientation
-from keras_cam.images import MAX_PIXELS
+from keras_cam.images.files import MAX_PIXELS
 
 
 def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]:
     """Decode images of any size and resize each as a whole.
 
-    The pixels are those of `keras_cam.images.read_image`: JPEGs are turned as their EXIF orientation says,
-    transparent PNGs are laid over white, what has more than `MAX_PIXELS` pixels is not decoded. (Transparent
-    pixels of GIFs are black, and orientations elsewhere than in a JPEG's EXIF data do not count.)
+    The pixels are those of `keras_cam.images.files.read_image`: JPEGs are turned as their EXIF orientation
+    says, transparent PNGs are laid over white, what has more than `MAX_PIXELS` pixels is not decoded.
+    (Transparent pixels of GIFs are black, and orientations elsewhere than in a JPEG's EXIF data do not
+    count.)
 
     Args:
         image_bytes: string tensor (B,), encoded JPEG, PNG, GIF (of which the first frame counts) or BMP of 8,
@@ -36,7 +37,7 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
     """
 
     def pixels(encoded: Any) -> tuple[Any, Any]:
-        # As `keras_cam.data.image_batches` does it.
+        # As `keras_cam.images.batches` does it.
         resized = tf.image.resize(_decode(encoded), size_hw, method="bicubic", antialias=True)
         return tf.clip_by_value(resized, 0.0, 255.0), True
 

@@ -14,7 +14,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from keras_cam.runtime import LABELS_FILE
+from keras_cam.inference.litert import LABELS_FILE
 
 METADATA_NAME = "TFLITE_METADATA"
 

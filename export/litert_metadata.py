@@ -7,7 +7,7 @@ from typing import Any
 import flatbuffers
 import numpy as np
 
-from keras_cam.runtime import LABELS_FILE
+from keras_cam.inference.litert import LABELS_FILE
 
 _FILE_IDENTIFIER = b"M001"
 

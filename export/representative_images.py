@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_cam.images import ImageError, find_images, read_image
-from keras_cam.runtime import resize
+from keras_cam.images.files import ImageError, find_images, read_image
+from keras_cam.images.resize import resize
 
 MOST = 200
 """How many images are looked at: more do not change the ranges of activations."""

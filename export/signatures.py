@@ -12,10 +12,9 @@ import keras
 import tensorflow as tf
 
 from keras_cam.export.decode_images import decode_images
-from keras_cam.graph.cursor import sources_of
-from keras_cam.images import input_size_hw
-from keras_cam.labels import class_names_of
-from keras_cam.localizer import check_localizer
+from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.localizer import check_localizer, image_size_hw
+from keras_cam.models.labels import class_names, labels_of
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,9 @@ class Signatures:
             - `localize`: `images` (B, H, W, 3), RGB in 0..255; all that the localizer returns.
             - `localize_bytes`: `image_bytes` (B,) string, encoded JPEG, PNG, GIF or BMP; the same.
             - `classify`: `images`; `logits` and `probabilities`, (B, N) float32.
-            - `cam`: `images` and `class_ids` (B, K) int32; `class_activation_maps` (B, K, h, w) float32.
+            - `cam`: `images` and `class_ids` (B, K) int32; `class_activation_maps` (B, K, h, w) float32;
+              `localization_maps` (B, K, h', w') float32, if the localizer refines maps; and
+              `detection_boxes` (B, K, 4) float32, zeros where a class has no box.
         size_hw: the height and width of the images; those that images of any size are resized to.
         labels: the names of the N classes.
     """
@@ -77,11 +78,11 @@ def build_signatures(
     """
     check_localizer(localizer)
     images = localizer.inputs[0]
-    scores, head = localizer.get_layer("scores"), localizer.get_layer("class_activation_head")
-    backbone = keras.Model(images, features_of(localizer))
-    classifier = keras.Model(backbone.output, {"logits": scores.input, "probabilities": scores.output})
+    front, back = localizer_parts(localizer)
+    classes = front.output["logits"].shape[-1]
     height, width = _image_size(images.shape[1:3], image_size)
-    size_hw = input_size_hw((None, height, width, 3))
+    default = image_size_hw(localizer)
+    size_hw = (height or default[0], width or default[1])
 
     pixels = tf.TensorSpec((batch_size, height, width, 3), images.dtype, name="images")
     encoded = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")
@@ -100,17 +101,19 @@ def build_signatures(
         return {name: _where(is_image, rows) for name, rows in outputs.items()}
 
     @tf.function(input_signature=[pixels])
-    def features(images: Any) -> Any:
+    def classified(images: Any) -> dict[str, Any]:
         with plain_operations():
-            return backbone(images, training=False)
+            return front(images, training=False)
 
     @tf.function(input_signature=[pixels])
     def classify(images: Any) -> dict[str, Any]:
-        return classifier(features(images), training=False)
+        found = classified(images)
+        return {name: found[name] for name in ("logits", "probabilities")}
 
     @tf.function(input_signature=[pixels, asked])
     def cam(images: Any, class_ids: Any) -> dict[str, Any]:
-        return {"class_activation_maps": head(features(images), class_ids)}
+        with plain_operations():
+            return back([class_ids, *classified(images)["tensors"]], training=False)
 
     functions = {
         "localize": localize,
@@ -118,7 +121,8 @@ def build_signatures(
         "classify": classify,
         "cam": cam,
     }
-    return Signatures(localizer, functions, size_hw, _labels(localizer, labels, scores.output.shape[-1]))
+    names = class_names(classes, labels, labels_of(localizer))
+    return Signatures(localizer, functions, size_hw, names)
 
 
 @contextmanager
@@ -135,15 +139,6 @@ def plain_operations() -> Iterator[None]:
         tf.config.run_functions_eagerly(before)
 
 
-def features_of(localizer: keras.Model) -> Any:
-    """The KerasTensor that a localizer's classifier is called on."""
-    head = localizer.get_layer("class_activation_head")
-    tensor = localizer.get_layer("scores").input
-    while tensor._keras_history.operation is not head:  # the layer that names the classes
-        [tensor] = sources_of(tensor)
-    return sources_of(tensor)[0]
-
-
 def _image_size(own: Sequence[int | None], asked: tuple[int, int] | None) -> tuple[int | None, int | None]:
     height, width = own
     if asked is None:
@@ -156,15 +151,6 @@ def _image_size(own: Sequence[int | None], asked: tuple[int, int] | None) -> tup
             f"Received: image_size={asked!r}"
         )
     return asked
-
-
-def _labels(localizer: keras.Model, labels: Sequence[str] | None, classes: int) -> tuple[str, ...]:
-    names = tuple(labels or class_names_of(localizer, classes))
-    if len(names) != classes:
-        raise ValueError(
-            f"`labels` must name the {classes} classes of the localizer. Received: {len(names)} names"
-        )
-    return names
 
 
 def _where(is_image: Any, rows: Any) -> Any:

@@ -7,9 +7,12 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from keras_cam.graph import names
 from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
 from keras_cam.graph.foreground import foreground_of
 from keras_cam.graph.refined_maps import RefinedMaps
+from keras_cam.graph.taps import NoTapsError
+from keras_cam.images.resize import DEFAULT_IMAGE_SIZE, input_size_hw
 from keras_cam.layers import (
     ClassActivationHead,
     ClassLabels,
@@ -20,10 +23,13 @@ from keras_cam.layers import (
 )
 from keras_cam.recipes import (
     AFFINITY,
+    AUTO,
     DEFAULT_RECIPE,
+    DEFAULT_REFINE,
     NONE,
     POSITIVE_WEIGHTS_UP_TO,
     RECIPES,
+    REFINED_IMAGE_SIZE,
     REFINEMENTS,
     THRESHOLD,
     Recipe,
@@ -35,7 +41,7 @@ def build_localizer(
     top_k: int | Literal["all"] | None = 5,
     *,
     class_ids: Sequence[int] | Literal["input"] | None = None,
-    refine: str = NONE,
+    refine: str = DEFAULT_REFINE,
     taps: Sequence[str] | None = None,
     positive_weights: bool | None = None,
     foreground: keras.Model | None = None,
@@ -71,9 +77,11 @@ def build_localizer(
         class_ids: choose the classes instead. "input" adds a second input `class_ids`, integers (B, K), other
             classes for every image: `localizer({"images": images, "class_ids": np.array([[281], [207]])})`.
             A list of integers: always those. Rows then keep the asked order, with or without boxes.
-        refine: "none", the paper's rule: boxes are cut out of the class activation maps. "affinity": out of
-            maps spread over what belongs together in the image by mid-level features of the network, which
-            cover the object rather than its most telling part. Or a recipe, `keras_cam.recipes.RECIPES`.
+        refine: what boxes are cut out of. "none", the paper's rule: the class activation maps. "affinity":
+            refined maps, which mid-level features of the network spread over what belongs together in the
+            image, so that they cover the object rather than its most telling part. Or one of
+            `keras_cam.recipes.RECIPES`. "auto": "affinity" if the network has mid-level features and
+            `rule` is "one_threshold", else "none". Refinement was measured on images of 320 x 320.
         taps: the names of the layers that give the mid-level features, finest first; by default the last
             outputs of blocks at stride 8 and 16, see `keras_cam.graph.taps.find_taps`.
         positive_weights: bool, whether refined maps come from the classifier's positive weights only. By
@@ -91,7 +99,7 @@ def build_localizer(
         output: name or index of the output to localize, if the model has several.
         activation: "softmax" or "sigmoid", what turns logits into scores. By default what the model
             ends in; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
-        labels: the names of the classes, which the localizer then carries: see `keras_cam.labels.labels_of`.
+        labels: the names of the classes, which the localizer then carries: see `keras_cam.models.labels`.
             By default those that the model carries, if any.
         name: str, the name of the new model.
 
@@ -115,34 +123,33 @@ def build_localizer(
         (TensorShape([2, 3, 4]), TensorShape([2, 3, 2, 2]))
     """
     head = find_classification_head(model, output)
-    recipe = _recipe(refine, taps=taps, positive_weights=positive_weights, foreground=foreground)
-    images = keras.Input(batch_shape=head.inputs.shape, dtype=head.inputs.dtype, name="images")
-    classifier = ClassActivationHead(head.classifier, name="class_activation_head")
-    if recipe is None:
-        backbone = keras.Model(head.inputs, head.features, name="backbone")
+    classifier = ClassActivationHead(head.classifier, name=names.HEAD)
+    options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}
+    recipe, refined_maps = _refinement(refine, rule, head, classifier, options)
+    images = keras.Input(batch_shape=head.inputs.shape, dtype=head.inputs.dtype, name=names.IMAGES)
+    if refined_maps is None:
+        backbone = keras.Model(head.inputs, head.features, name=names.BACKBONE)
         # Without this, layers that augment images would do so whenever the localizer is simply called.
         features = backbone(images, training=False)
     else:
-        positive = _takes_positive_weights(classifier, positive_weights)
-        refined_maps = RefinedMaps(head, taps, recipe.dense, classifier, positive)
         view = refined_maps.view(images)
         features = view.features
     logits = classifier(features)
     labels = labels or head.labels
     if labels:
-        logits = ClassLabels(labels, name="labels")(logits)
+        logits = ClassLabels(labels, name=names.LABELS)(logits)
     classes = logits.shape[-1]
     scores = _activation(head, classes, activation)
 
     inputs: Any = images
     if isinstance(class_ids, str) and class_ids == "input":
-        chosen = keras.Input((None,), dtype="int32", name="class_ids")
-        inputs = {"images": images, "class_ids": chosen}
+        chosen = keras.Input((None,), dtype="int32", name=names.CLASS_IDS)
+        inputs = {names.IMAGES: images, names.CLASS_IDS: chosen}
     elif class_ids is not None:
-        chosen = ClassSelection(class_ids=_valid_ids(class_ids, classes), name="class_selection")(logits)
+        chosen = ClassSelection(class_ids=_valid_ids(class_ids, classes), name=names.SELECTION)(logits)
     else:
         count = _class_count(top_k, classes, rule)
-        chosen = ClassSelection(top_k=count, name="class_selection")(logits)
+        chosen = ClassSelection(top_k=count, name=names.SELECTION)(logits)
     if rule == "tight_and_loose" and class_ids is not None:
         raise ValueError(
             'rule="tight_and_loose" takes the three best classes, not chosen ones. '
@@ -154,20 +161,15 @@ def build_localizer(
         max_boxes=rows_per_class,
         rule=rule,
         boxes_first=class_ids is None,
-        name="detections",
+        name=names.DETECTIONS,
     )
     maps = classifier(features, chosen)
-    if recipe is None:
+    if recipe is None or refined_maps is None:
         return keras.Model(inputs, detections(maps, chosen, scores(logits), images), name=name)
-    if rule == "tight_and_loose":
-        raise ValueError(
-            'rule="tight_and_loose" cuts boxes out of class activation maps, not of refined ones. '
-            f"Received: refine={refine!r}"
-        )
     views = [refined_maps(view, chosen)]
     if recipe.mirrored:
         views.append(refined_maps.mirrored(images, chosen))
-    localization_maps = UnitRange(name="localization_maps")(views)
+    localization_maps = UnitRange(name=names.LOCALIZATION_MAPS)(views)
     if foreground is not None:
         parts = [localization_maps, foreground_of(foreground, view.taps)]
         localization_maps = ForegroundMaps(name="foreground_maps")(parts)
@@ -192,16 +194,46 @@ def check_localizer(localizer: keras.Model) -> None:
         )
 
 
-def _recipe(refine: str, **options: Any) -> Recipe | None:
+def image_size_hw(localizer: keras.Model) -> tuple[int, int]:
+    """The height and width to which photos are resized for a localizer whose only input is images.
+
+    A localizer that takes any size gets 320 x 320 if it refines maps, else 224 x 224.
+    """
+    refines = names.LOCALIZATION_MAPS in localizer.output
+    default = REFINED_IMAGE_SIZE if refines else DEFAULT_IMAGE_SIZE
+    return input_size_hw(localizer.inputs[0].shape, default)
+
+
+def _refinement(
+    refine: str,
+    rule: str,
+    head: ClassificationHead,
+    classifier: ClassActivationHead,
+    options: dict[str, Any],
+) -> tuple[Recipe | None, RefinedMaps | None]:
+    """The recipe and what builds refined maps by it; None and None for the paper's rule."""
     if refine not in REFINEMENTS:
         raise ValueError(f"`refine` must be one of {REFINEMENTS}. Received: refine={refine!r}")
-    if refine == NONE:
-        given = {name: value for name, value in options.items() if value is not None}
-        if given:
-            names = " and ".join(f"`{name}`" for name in given)
-            raise ValueError(f"Only refined maps have {names}. Received: refine={refine!r}, {given}")
-        return None
-    return RECIPES[DEFAULT_RECIPE if refine == AFFINITY else refine]
+    given = {name: value for name, value in options.items() if value is not None}
+    is_paper = refine == NONE or (refine == AUTO and rule == "tight_and_loose")
+    if given and is_paper:
+        which = " and ".join(f"`{name}`" for name in given)
+        raise ValueError(f"Only refined maps have {which}. Received: refine={refine!r}, {given}")
+    if is_paper:
+        return None, None
+    if rule == "tight_and_loose":
+        raise ValueError(
+            'rule="tight_and_loose" cuts boxes out of class activation maps, not of refined ones. '
+            f"Received: refine={refine!r}"
+        )
+    recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]
+    positive = _takes_positive_weights(classifier, options["positive_weights"])
+    try:
+        return recipe, RefinedMaps(head, options["taps"], recipe.dense, classifier, positive)
+    except NoTapsError:
+        if refine != AUTO or given:
+            raise
+        return None, None
 
 
 def _takes_positive_weights(classifier: ClassActivationHead, asked: bool | None) -> bool:
@@ -229,7 +261,7 @@ def _activation(head: ClassificationHead, classes: int, activation: str | None) 
         activation = head.activation
     if activation == "linear":
         activation = "sigmoid" if classes == 1 else "softmax"
-    return keras.layers.Activation(activation, dtype="float32", name="scores")
+    return keras.layers.Activation(activation, dtype="float32", name=names.SCORES)
 
 
 def _class_count(top_k: int | str | None, classes: int, rule: str) -> int:

@@ -1,4 +1,7 @@
-"""How maps are refined, by name. Reading it needs no Keras."""
+"""How boxes are made of maps: the paper's thresholds, and recipes that refine maps first.
+
+Reading it needs no Keras.
+"""
 
 from dataclasses import dataclass
 
@@ -27,17 +30,33 @@ RECIPES = {
 }
 
 NONE, AFFINITY, AUTO = "none", "affinity", "auto"
-REFINEMENTS = (NONE, AFFINITY, *RECIPES)
-"""What `refine` may be: the paper's rule; the recipe that gives most for its cost; or a recipe."""
+REFINEMENTS = (AUTO, NONE, AFFINITY, *RECIPES)
+"""What `refine` may be; see `REFINE_HELP`."""
+
+DEFAULT_REFINE = AUTO
+"""Of `build_localizer`, and so of all that localizes, evaluates and exports."""
 
 DEFAULT_RECIPE = "B32"
+"""What "affinity" stands for."""
 
-_SUMMARIES = [f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()]
-REFINE_HELP = "; ".join(["none: the paper's rule", f"affinity: {DEFAULT_RECIPE}", *_SUMMARIES])
+REFINE_HELP = "; ".join(
+    [
+        "auto: affinity if the network has mid-level features, else none",
+        "none: the paper's rule, boxes of the class activation maps",
+        f"affinity: recipe {DEFAULT_RECIPE}",
+        *(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()),
+    ]
+)
 """What they mean, for the command line."""
 
 THRESHOLD = 0.2
-"""The paper's: the part of a class activation map's maximum that a box's pixels exceed."""
+"""The paper's: the part of a class activation map's maximum that the pixels of a box exceed."""
+
+TIGHT_THRESHOLD = 100 / 255
+"""That of the tight box of the paper's test set result.
+
+The paper names the two boxes but not the tighter threshold; its released code takes 100 of 255.
+"""
 
 POSITIVE_WEIGHTS_UP_TO = 100
 """Classes. With more, maps to be refined take the negative weights of the classifier too."""

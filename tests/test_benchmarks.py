@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from keras_cam import cli
-from keras_cam.commands.benchmark import NAMES
+from keras_cam.applications.features import FeatureTable, backbone_of, extract_features, run_benchmark
+from keras_cam.applications.features.benchmarks import BENCHMARKS, Attributes, read_benchmark
+from keras_cam.cli import main as cli
+from keras_cam.cli.commands.benchmark import NAMES
 from keras_cam.data import AnnotationError
-from keras_cam.data.benchmarks import BENCHMARKS, Attributes, read_benchmark
-from keras_cam.features import FeatureTable, backbone_of, extract_features, run_benchmark
 
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
 

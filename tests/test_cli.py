@@ -12,11 +12,11 @@ import pytest
 from PIL import Image
 
 import keras_cam
-from keras_cam import cli
-from keras_cam.commands import usage
-from keras_cam.file_localizer import localize_files
-from keras_cam.images import read_image
-from keras_cam.records import FailedImage, Localization
+from keras_cam.cli import main as cli
+from keras_cam.cli import usage
+from keras_cam.images.files import read_image
+from keras_cam.inference.files import localize_files
+from keras_cam.inference.records import FailedImage, Localization
 
 CLASSES = 3
 
@@ -228,7 +228,7 @@ def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
         print("Downloading")
         return keras_cam.build_localizer(colour_classifier)
 
-    monkeypatch.setattr("keras_cam.file_localizer.load_localizer", load)
+    monkeypatch.setattr("keras_cam.load_localizer", load)
     status, records, err = run_json(capsys, photos)
     assert (status, len(records), err) == (0, 1, "Downloading\n")
 
@@ -237,7 +237,7 @@ def test_an_interrupt_is_status_130(monkeypatch, capsys, photos, model_file):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_cam.file_localizer.localize_files", interrupted)
+    monkeypatch.setattr("keras_cam.localize_files", interrupted)
     assert cli.main(["localize", str(photos), "--model", model_file, "--json"]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -246,7 +246,7 @@ def test_pictures_that_cannot_be_written_are_failures(monkeypatch, capsys, tmp_p
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("keras_cam.images.write_png", full)
+    monkeypatch.setattr("keras_cam.images.files.write_png", full)
     status, records, err = run_json(capsys, photos, "--model", model_file, "--output", tmp_path / "out")
     assert (status, records) == (1, [])
     assert err == f"keras-cam: Cannot write {tmp_path / 'out' / 'green_cam.png'}: No space left on device\n"
@@ -317,7 +317,7 @@ def run_process(*arguments):
 
 
 def test_the_process_writes_no_banners(photos, model_file):
-    done = run_process("-m", "keras_cam.cli", "localize", photos, "--model", model_file, "--json")
+    done = run_process("-m", "keras_cam.cli.main", "localize", photos, "--model", model_file, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
 
@@ -329,7 +329,7 @@ def test_what_libraries_say_about_a_broken_file_is_not_shown(tmp_path, model_fil
     content[100:2000] = bytes(1900)  # libtiff complains itself
     (tmp_path / "broken.tif").write_bytes(content)
     done = run_process(
-        "-m", "keras_cam.cli", "localize", tmp_path / "broken.tif", "--model", model_file, "--json"
+        "-m", "keras_cam.cli.main", "localize", tmp_path / "broken.tif", "--model", model_file, "--json"
     )
     assert (done.returncode, done.stdout) == (1, "")
     [line] = done.stderr.splitlines()
@@ -339,7 +339,7 @@ def test_what_libraries_say_about_a_broken_file_is_not_shown(tmp_path, model_fil
 def test_help_and_the_list_of_models_load_nothing_heavy():
     code = """
 import sys
-from keras_cam.cli import main
+from keras_cam.cli.main import main
 for arguments in (["--help"], ["localize", "--help"], ["models"]):
     try:
         main(arguments)
@@ -355,7 +355,7 @@ assert not heavy, heavy
 def test_what_went_wrong_during_a_quiet_import_is_shown():
     code = """
 import os, sys
-from keras_cam.quiet_libraries import stderr_held_back
+from keras_cam.cli.quiet_libraries import stderr_held_back
 with stderr_held_back():
     os.write(2, b"banner")
 try:

@@ -10,13 +10,13 @@ import pytest
 from PIL import Image
 
 import keras_cam
-from keras_cam import cli
+from keras_cam.applications.discovery.concepts import images_in, learn_concept, ranked, read_captions
+from keras_cam.applications.features import backbone_of
+from keras_cam.cli import main as cli
 from keras_cam.data import AnnotatedImage, AnnotatedImages, AnnotationError, read_annotations
-from keras_cam.discovery.concepts import images_in, learn_concept, ranked, read_captions
-from keras_cam.features import backbone_of
-from keras_cam.labels import labels_of
 from keras_cam.metrics import box_ious
 from keras_cam.metrics.pointing_game import highest_point_xy
+from keras_cam.models.labels import labels_of
 
 RENDER = Path(__file__).parent.parent / "examples" / "rendered_text.py"
 

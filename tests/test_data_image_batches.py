@@ -6,8 +6,8 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
-from keras_cam.data.image_batches import resized_images
-from keras_cam.images import read_image
+from keras_cam.images.batches import resized_images
+from keras_cam.images.files import read_image
 
 
 def annotated(folder, sizes_wh, boxes=()):

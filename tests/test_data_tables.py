@@ -8,7 +8,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cam.data import AnnotationError, ProblemKind, read_annotations
-from keras_cam.images import ImageError
+from keras_cam.images.files import ImageError
 
 
 def save(path, size_wh=(40, 20)):

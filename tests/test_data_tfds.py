@@ -7,7 +7,7 @@ import pytest
 
 from keras_cam.data import AnnotationError, ProblemKind, read_annotations, to_dataset
 from keras_cam.data.tfds_source import TfdsImage
-from keras_cam.images import ImageError
+from keras_cam.images.files import ImageError
 
 tfds = pytest.importorskip("tensorflow_datasets", reason='needs `pip install "keras-cam[tfds]"`')
 

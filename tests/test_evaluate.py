@@ -10,10 +10,10 @@ import pytest
 from PIL import Image
 
 import keras_cam
-from keras_cam import cli
+from keras_cam import evaluate
+from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations
-from keras_cam.evaluate import evaluate
-from keras_cam.evaluation import mcnemar_p_value
+from keras_cam.evaluation.results import mcnemar_p_value
 from keras_cam.metrics import wilson_interval
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
@@ -186,7 +186,7 @@ def test_an_interrupted_evaluation_leaves_no_results(localizer, photos, tmp_path
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_cam.evaluate.evaluate", interrupted)
+    monkeypatch.setattr("keras_cam.evaluate", interrupted)
     localizer.save(photos / "colours.keras")
     arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras")]
     assert cli.main([*arguments, "--output", str(tmp_path / "results")]) == 130

@@ -12,8 +12,8 @@ import skimage
 
 import keras_cam
 from keras_cam.export import save_saved_model
-from keras_cam.file_localizer import load_localizer, localize_files
-from keras_cam.labels import imagenet_labels
+from keras_cam.inference.load import load_localizer, localize_files
+from keras_cam.models.labels import imagenet_labels
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "c"
 PHOTO = f"{skimage.data_dir}/coffee.png"

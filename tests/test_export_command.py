@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam import cli
+from keras_cam.cli import main as cli
 
 LABELS = ("red", "green", "blue")
 
@@ -140,7 +140,7 @@ def test_wrong_usage_is_status_2_and_one_clear_message(
 def test_a_litert_file_localizes_without_tensorflow_and_without_a_word(exported, photos):
     code = """
 import sys
-from keras_cam.cli import main
+from keras_cam.cli.main import main
 status = main(["localize", "--json", *sys.argv[1:]])
 heavy = {"tensorflow", "keras"} & set(sys.modules)
 assert (status, heavy) == (0, set()), (status, heavy)

@@ -13,7 +13,7 @@ import keras_cam
 from keras_cam.export import save_litert
 from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS
 from keras_cam.export.representative_images import representative_images
-from keras_cam.runtime import LiteRTLocalizer
+from keras_cam.inference.litert import LiteRTLocalizer
 
 CLASSES = 6
 SIZE_HW = (48, 64)

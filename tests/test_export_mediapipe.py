@@ -14,8 +14,8 @@ from PIL import Image
 
 import keras_cam
 from keras_cam.export import save_litert, save_mediapipe
-from keras_cam.images import read_image
-from keras_cam.runtime import LiteRTLocalizer, resize
+from keras_cam.images.files import read_image
+from keras_cam.inference.litert import LiteRTLocalizer, resize
 
 DETECT = """
 import json, sys

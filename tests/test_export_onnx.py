@@ -5,7 +5,7 @@ import pytest
 
 import keras_cam
 from keras_cam.export import save_onnx, save_saved_model
-from keras_cam.onnx_localizer import OnnxLocalizer
+from keras_cam.inference.onnx import OnnxLocalizer
 
 CLASSES = 6
 ASKED = np.array([[4, 0], [1, 5], [2, 2]], np.int32)

@@ -26,11 +26,12 @@ from tensorflow_serving.apis import (
 )
 
 import keras_cam
-from keras_cam.export import ServingClient, ServingError, save_saved_model
-from keras_cam.file_localizer import load_localizer, localize_files
-from keras_cam.images import read_image
-from keras_cam.labels import imagenet_labels
-from keras_cam.records import FailedImage, Localization
+from keras_cam.export import save_saved_model
+from keras_cam.images.files import read_image
+from keras_cam.inference import ServingClient, ServingError
+from keras_cam.inference.load import load_localizer, localize_files
+from keras_cam.inference.records import FailedImage, Localization
+from keras_cam.models.labels import imagenet_labels
 
 CAT, COFFEE = (f"{skimage.data_dir}/{name}.png" for name in ("chelsea", "coffee"))
 

@@ -17,9 +17,9 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import keras_cam
 from keras_cam.export import save_web
-from keras_cam.file_localizer import localize_files
-from keras_cam.labels import imagenet_labels
+from keras_cam.inference.files import localize_files
 from keras_cam.metrics import box_ious
+from keras_cam.models.labels import imagenet_labels
 
 PHOTOS = [f"{skimage.data_dir}/{name}" for name in ("chelsea.png", "coffee.png", "motorcycle_left.png")]
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")

@@ -7,10 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam import cli
-from keras_cam.data import AnnotatedImage, AnnotatedImages, read_annotations
-from keras_cam.data.cropped_image import CroppedImage
-from keras_cam.discovery.fine_grained import (
+from keras_cam.applications.discovery.cropped_image import CroppedImage
+from keras_cam.applications.discovery.fine_grained import (
     CAM_BOX,
     FULL_IMAGE,
     TRUE_BOX,
@@ -20,7 +18,9 @@ from keras_cam.discovery.fine_grained import (
     crops,
     stratified_folds,
 )
-from keras_cam.features import LinearSvm, attach, backbone_of
+from keras_cam.applications.features import LinearSvm, attach, backbone_of
+from keras_cam.cli import main as cli
+from keras_cam.data import AnnotatedImage, AnnotatedImages, read_annotations
 from keras_cam.localizer import build_localizer
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam.images import ImageError, find_images, read_image, write_png
+from keras_cam.images.files import ImageError, find_images, read_image, write_png
 
 # Left half red, right half blue: shows flips, rotations and swapped channels alike.
 PHOTO = np.zeros((32, 48, 3), np.uint8)
@@ -182,7 +182,7 @@ def test_png_files_appear_whole(tmp_path):
 
 def test_reading_images_needs_neither_keras_nor_tensorflow():
     code = (
-        "import sys, keras_cam.images, keras_cam.records, keras_cam.labels\n"
+        "import sys, keras_cam.images.files, keras_cam.inference.records, keras_cam.models.labels\n"
         "assert not {'keras', 'tensorflow'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam import cli
-from keras_cam.data import AnnotatedImage, read_annotations
-from keras_cam.discovery.informative_objects import (
+from keras_cam.applications.discovery.informative_objects import (
     draw_informative_objects,
     informative_objects,
     object_shares,
     scenes_of_folders,
 )
+from keras_cam.cli import main as cli
+from keras_cam.data import AnnotatedImage, read_annotations
 from keras_cam.layers import ClassLabels
 
 RED, BLUE = 0, 2

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import keras_cam
-from keras_cam.labels import imagenet_labels, labels_for, labels_of, read_labels
+from keras_cam.models.labels import imagenet_labels, labels_for, labels_of, read_labels
 
 
 def test_imagenet_names_are_a_thousand_different_ones():

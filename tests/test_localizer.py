@@ -12,7 +12,7 @@ from keras import layers
 
 import keras_cam
 from keras_cam import build_localizer
-from keras_cam.file_localizer import load_localizer
+from keras_cam.inference.load import load_localizer
 
 RED, GREEN, BLUE = range(3)
 KEYS = {

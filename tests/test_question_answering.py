@@ -13,20 +13,20 @@ from keras import ops
 from PIL import Image
 
 import keras_cam
-from keras_cam import cli
-from keras_cam.data import AnnotationError
-from keras_cam.data.vqa_json import normalized_answer, read_questions, vqa_accuracy
-from keras_cam.discovery.question_answering import (
+from keras_cam.applications.discovery.answerer_training import train_answerer
+from keras_cam.applications.discovery.question_answering import (
     EVERY_QUESTION,
     answer_questions,
     build_answer_localizer,
     judge_answers,
     most_frequent_answers,
 )
-from keras_cam.features import backbone_of
-from keras_cam.labels import labels_of
-from keras_cam.records import FailedImage
-from keras_cam.training import train_answerer
+from keras_cam.applications.discovery.vqa_json import normalized_answer, read_questions, vqa_accuracy
+from keras_cam.applications.features import backbone_of
+from keras_cam.cli import main as cli
+from keras_cam.data import AnnotationError
+from keras_cam.inference.records import FailedImage
+from keras_cam.models.labels import labels_of
 
 DRAW = Path(__file__).parent.parent / "examples" / "coloured_shapes.py"
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_cam.records import localizations
+from keras_cam.inference.records import localizations
 
 
 def outputs():

@@ -10,16 +10,18 @@ import pytest
 import skimage
 
 import keras_cam
-from keras_cam import cli, runtime
+from keras_cam import evaluate
+from keras_cam.applications.features import attach, backbone_of, extract_features, fit_linear_svm
+from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations
-from keras_cam.evaluate import evaluate
 from keras_cam.export import save_litert, save_saved_model
-from keras_cam.features import attach, backbone_of, extract_features, fit_linear_svm
-from keras_cam.file_localizer import load_localizer
 from keras_cam.graph.flat_graph import flat_graph
 from keras_cam.graph.foreground import build_foreground
 from keras_cam.graph.taps import NoTapsError, find_taps
-from keras_cam.images import read_image
+from keras_cam.images.files import read_image
+from keras_cam.images.resize import resize
+from keras_cam.inference import LiteRTLocalizer
+from keras_cam.inference.load import load_localizer
 from keras_cam.layers import AffinityRefinement, HalfSteps, InterleavedMaps, MapDetections, UnitRange
 from keras_cam.ops.area_resize import area_resize
 from keras_cam.recipes import RECIPES
@@ -215,7 +217,7 @@ def test_a_foreground_is_learned_from_refined_maps_and_sharpens_them(lite0, tmp_
     foreground = train_foreground(lite0, photos, epochs=40)
     plain = keras_cam.build_localizer(lite0, top_k=1, refine="affinity")
     localizer = keras_cam.build_localizer(lite0, top_k=1, refine="affinity", foreground=foreground)
-    images = np.stack([runtime.resize(read_image(photo), (160, 160)) for photo in photos])
+    images = np.stack([resize(read_image(photo), (160, 160)) for photo in photos])
     before, after = (np.asarray(one(images)["localization_maps"])[:, 0] for one in (plain, localizer))
     assert after.min() == 0
     assert after.max() == 1
@@ -224,7 +226,7 @@ def test_a_foreground_is_learned_from_refined_maps_and_sharpens_them(lite0, tmp_
     localizer.save(tmp_path / "localizer.keras")
     again = keras.models.load_model(tmp_path / "localizer.keras")(images)
     np.testing.assert_array_equal(again["localization_maps"][:, 0], after)
-    lite = runtime.LiteRTLocalizer(save_litert(localizer, tmp_path / "cam.tflite"))
+    lite = LiteRTLocalizer(save_litert(localizer, tmp_path / "cam.tflite"))
     np.testing.assert_allclose(lite.localize(images)["localization_maps"][:, 0], after, atol=1e-3)
 
 

@@ -10,10 +10,11 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_cam
+from keras_cam import localize_files
 from keras_cam.export import save_litert
-from keras_cam.file_localizer import localize_files as localize_with_keras
-from keras_cam.records import FailedImage
-from keras_cam.runtime import LiteRTLocalizer, localize_files, resize
+from keras_cam.images.resize import resize
+from keras_cam.inference.litert import LiteRTLocalizer
+from keras_cam.inference.records import FailedImage
 
 LABELS = ("red", "green", "blue")
 
@@ -41,7 +42,7 @@ def photos(tmp_path):
 
 
 def test_records_are_those_of_the_keras_model(file, localizer, photos):
-    lite, keras_records = LiteRTLocalizer(file), localize_with_keras(localizer, [photos], LABELS, "colours")
+    lite, keras_records = LiteRTLocalizer(file), localize_files(localizer, [photos], LABELS, "colours")
     for record, expected in zip(
         localize_files(lite, [photos], model_name="colours"), keras_records, strict=True
     ):
@@ -90,8 +91,8 @@ def test_what_is_no_file_of_ours_is_refused(tmp_path, file):
 
 def test_neither_tensorflow_nor_keras_is_imported(file, photos):
     code = (
-        "import sys; from keras_cam import runtime; lite = runtime.LiteRTLocalizer(sys.argv[1]); "
-        "[record] = runtime.localize_files(lite, [sys.argv[2]]); print(record.detections[0].label); "
+        "import sys; from keras_cam import inference; lite = inference.LiteRTLocalizer(sys.argv[1]); "
+        "[record] = inference.localize_files(lite, [sys.argv[2]]); print(record.detections[0].label); "
         "assert not {'tensorflow', 'keras', 'cv2', 'matplotlib'} & set(sys.modules)"
     )
     done = subprocess.run(

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 import keras_cam
-from keras_cam import cli
+from keras_cam import evaluate
+from keras_cam.cli import main as cli
 from keras_cam.data import AnnotatedImage, AnnotatedImages
-from keras_cam.evaluate import evaluate
 from keras_cam.graph.logits import find_logits
+from keras_cam.inference.gradients import SaliencyLocalizer
 from keras_cam.layers import ClassLabels
-from keras_cam.saliency import SaliencyLocalizer
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from skimage import data
 
 import keras_cam
 from keras_cam.export import save_litert, save_saved_model
-from keras_cam.file_localizer import load_localizer, localize_files
-from keras_cam.images import IMAGE_SUFFIXES, write_png
+from keras_cam.images.files import IMAGE_SUFFIXES, write_png
+from keras_cam.inference.load import load_localizer, localize_files
 from keras_cam.training.checkpoints import Checkpoints, read_checkpoint
 
 pytestmark = pytest.mark.sweep
@@ -30,7 +30,7 @@ FILES, NETWORKS, LOCALIZATIONS, KILLS = 2000, 200, 10_000, 10
 
 def command(*arguments):
     return subprocess.Popen(
-        [sys.executable, "-m", "keras_cam.cli", *map(str, arguments)],
+        [sys.executable, "-m", "keras_cam.cli.main", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

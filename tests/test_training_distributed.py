@@ -102,7 +102,7 @@ def test_workers_make_the_same_steps_and_a_killed_one_comes_back(folder, one_dev
 
     def start(index):
         task = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
-        command = [sys.executable, "-m", "keras_cam.cli", "train", "--config", str(folder / "config.py")]
+        command = [sys.executable, "-m", "keras_cam.cli.main", "train", "--config", str(folder / "config.py")]
         command += ["--data", str(folder / "photos"), "--output", str(output)]
         return subprocess.Popen(
             command,

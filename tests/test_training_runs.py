@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 import keras_cam
-from keras_cam import cli
+from keras_cam.cli import main as cli
 from keras_cam.data import AnnotationError, read_annotations
-from keras_cam.images import read_image
-from keras_cam.labels import labels_of
+from keras_cam.images.files import read_image
+from keras_cam.models.labels import labels_of
 from keras_cam.training import (
     Augmentation,
     ConfigError,
@@ -159,7 +159,7 @@ def test_it_learns_and_validates_classes_boxes_and_pictures(tmp_path):
 
 def start(arguments):
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONUNBUFFERED": "1"}
-    return subprocess.Popen([sys.executable, "-m", "keras_cam.cli", *arguments], env=environment)
+    return subprocess.Popen([sys.executable, "-m", "keras_cam.cli.main", *arguments], env=environment)
 
 
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(photos, tmp_path):

@@ -5,10 +5,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam import cli
-from keras_cam.discovery.unit_sheet import UnitRow, draw_unit_sheet, unit_sheet_html
-from keras_cam.discovery.units import class_units, find_unit_images, receptive_field, segmented_patch
-from keras_cam.features import backbone_of
+from keras_cam.applications.discovery.unit_sheet import UnitRow, draw_unit_sheet, unit_sheet_html
+from keras_cam.applications.discovery.units import (
+    class_units,
+    find_unit_images,
+    receptive_field,
+    segmented_patch,
+)
+from keras_cam.applications.features import backbone_of
+from keras_cam.cli import main as cli
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam.records import Detection, Localization
-from keras_cam.visualization import (
+from keras_cam.drawing.pictures import (
     COLORMAPS,
     display_size,
     draw_localization,
@@ -13,6 +12,7 @@ from keras_cam.visualization import (
     gallery,
     overlay,
 )
+from keras_cam.inference.records import Detection, Localization
 
 INFERNO_TOP = np.array([252, 255, 164])  # the last colour of matplotlib's table
 

@@ -12,10 +12,9 @@ from keras_cam.training.config import (
     load_config,
 )
 from keras_cam.training.foreground import train_foreground
-from keras_cam.training.question_answering import train_answerer
+from keras_cam.training.run import TrainedModel, train
 from keras_cam.training.stage import DivergedError
 from keras_cam.training.strategies import STRATEGIES, WorkerLostError
-from keras_cam.training.train import TrainedModel, train
 
 __all__ = [
     "STRATEGIES",
@@ -29,6 +28,5 @@ __all__ = [
     "list_configs",
     "load_config",
     "train",
-    "train_answerer",
     "train_foreground",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cam.whole_file import whole_file
+from keras_cam.images.whole_file import whole_file
 
 _NAME = re.compile(r"step-(\d+)\.npz")
 _STATE = "state.json"

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 
 import keras_cam
+from keras_cam.graph.keras_internals import all_layers
 from keras_cam.layers import AttentionDropout, ClassLabels
 from keras_cam.training.config import ConfigError, Stage, TrainingConfig
 
@@ -51,7 +52,7 @@ def set_trainable(model: keras.Model, stage: Stage) -> None:
     for layer in model.layers:
         layer.trainable = stage.trains == "all" or layer in behind
     if stage.batch_norm == "frozen":
-        for layer in model._flatten_layers(include_self=False, recursive=True):
+        for layer in all_layers(model):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
 

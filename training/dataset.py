@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_cam.data import AnnotatedImages, AnnotationError, to_dataset
-from keras_cam.images import ImageError
+from keras_cam.images.files import ImageError
 from keras_cam.training.augmentation import augment_images, batch_layer, image_layers, mix_batch
 from keras_cam.training.config import Augmentation
 from keras_cam.training.image_crop import DRAWS, ImageCrops

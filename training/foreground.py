@@ -6,9 +6,10 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_cam.data.image_batches import decode_error, resized_images
 from keras_cam.graph.foreground import build_foreground
-from keras_cam.images import find_images, input_size_hw, read_image
+from keras_cam.images.batches import read_batches
+from keras_cam.images.files import find_images, read_image
+from keras_cam.images.resize import input_size_hw
 from keras_cam.localizer import build_localizer
 from keras_cam.recipes import AFFINITY, REFINED_IMAGE_SIZE
 
@@ -84,14 +85,13 @@ def _features_and_maps(
     taps = localizer.get_layer("aligned_features").output
     extractor = keras.Model(localizer.inputs[0], [*taps, localizer.output["localization_maps"]])
     features, maps = [], []
-    photos = resized_images(lambda index: read_image(files[index]), len(files), size_hw)
-    for batch in photos.batch(8).prefetch(1).as_numpy_iterator():
-        *kinds, refined = (np.asarray(output) for output in extractor(batch["images"], training=False))
-        has_map = (refined[:, 0].max(axis=(1, 2)) > 0) & (batch["errors"] == b"")
+    for batch in read_batches(lambda index: read_image(files[index]), len(files), size_hw, batch_size=8):
+        *kinds, refined = (np.asarray(output) for output in extractor(batch.images, training=False))
+        has_map = (refined[:, 0].max(axis=(1, 2)) > 0) & batch.readable
         features.append(np.concatenate(kinds, axis=-1)[has_map])
         maps.append(refined[has_map, 0])
-        for error in batch["errors"]:
-            on_image(decode_error(error) if error else None)
+        for error in batch.errors:
+            on_image(error)
     if not sum(map(len, maps)):
         raise ValueError(f"There must be an image with a map to learn from. Received: {len(files)} images")
     return np.concatenate(features), np.concatenate(maps)

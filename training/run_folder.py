@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_cam.images.whole_file import whole_file
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.config import ConfigError
-from keras_cam.whole_file import whole_file
 
 
 class RunFolder:

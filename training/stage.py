@@ -12,7 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_cam.console import progress as progress_bar
+from keras_cam.cli.console import progress as progress_bar
+from keras_cam.graph.keras_internals import build_for_batch
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import compile_classifier, set_trainable, split_at_pooling
 from keras_cam.training.config import ConfigError
@@ -156,7 +157,7 @@ def _build(strategy: tf.distribute.Strategy, network: keras.Model, spec: Any) ->
         expand_composites=False,
     )
     with strategy.scope():
-        network._symbolic_build(data_batch=local)
+        build_for_batch(network, local)
         network.optimizer.build(network.trainable_variables)
 
 

@@ -6,18 +6,19 @@ import keras
 import numpy as np
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages
-from keras_cam.evaluate import evaluate
-from keras_cam.images import ImageError, input_size_hw
+from keras_cam.drawing.pictures import display_size, draw_localization, gallery
+from keras_cam.evaluation.run import evaluate
+from keras_cam.images.files import ImageError
+from keras_cam.images.resize import input_size_hw
+from keras_cam.inference.records import localizations
 from keras_cam.localizer import build_localizer
 from keras_cam.models.registry import MODELS
-from keras_cam.records import localizations
 from keras_cam.training.config import TrainingConfig
 from keras_cam.training.dataset import validation_dataset
 from keras_cam.training.image_crop import resize
-from keras_cam.visualization import display_size, draw_localization, gallery
 
 if TYPE_CHECKING:
-    from keras_cam.evaluation import Evaluation
+    from keras_cam.evaluation.results import Evaluation
 
 LOCALIZATION_RATES = (
     "localization_top1_error",

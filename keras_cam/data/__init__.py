@@ -8,8 +8,8 @@ from keras_cam.data.annotated_images import (
     ProblemKind,
     describe_problems,
 )
-from keras_cam.data.image_batches import decode_error, to_dataset
-from keras_cam.data.read_annotations import read_annotations
+from keras_cam.data.batches import decode_error, to_dataset
+from keras_cam.data.layouts import read_annotations
 
 __all__ = [
     "AnnotatedImage",

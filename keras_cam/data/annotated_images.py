@@ -9,7 +9,8 @@ from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 
-from keras_cam.images import ImageError, read_image
+from keras_cam.images.batches import ImageBatch, read_batches
+from keras_cam.images.files import ImageError, read_image
 
 
 class ProblemKind(str, Enum):
@@ -185,6 +186,10 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
         parts = [(len(self.images), "image"), (len(self.class_names), "class"), (boxes, "box")]
         text = f"{self.source}: " + ", ".join(_counted(count, noun) for count, noun in parts)
         return f"{text}; {_summary(self.problems)}" if self.problems else text
+
+    def batches(self, size_hw: tuple[int, int], batch_size: int) -> Iterator[ImageBatch]:
+        """The pixels of all images in order, see `keras_cam.images.batches.read_batches`."""
+        return read_batches(lambda index: self.images[index].read(), len(self), size_hw, batch_size)
 
     @property
     def labels(self) -> np.ndarray:

@@ -1,10 +1,10 @@
-"""Images that a data set keeps encoded, decoded by TensorFlow when they are asked for."""
+"""Images that a data set keeps encoded inside of a larger file, decoded when they are asked for."""
 
 from abc import ABC, abstractmethod
 
 import numpy as np
 
-from keras_cam.images import ImageError
+from keras_cam.images.files import decode_image
 
 
 class EncodedImage(ABC):
@@ -18,17 +18,12 @@ class EncodedImage(ABC):
     name: str
 
     def read(self) -> np.ndarray:
-        """The pixels as TensorFlow decodes them, uint8 (H, W, 3), RGB.
+        """The pixels, uint8 (H, W, 3), RGB, as `keras_cam.images.files.read_image` gives them.
 
         Raises:
-            ImageError: if they cannot be decoded.
+            ImageError: the image cannot be decoded.
         """
-        import tensorflow as tf
-
-        try:
-            return tf.io.decode_image(self.encoded(), channels=3, expand_animations=False).numpy()
-        except tf.errors.InvalidArgumentError as error:
-            raise ImageError(self.name, error.message) from error
+        return decode_image(self.encoded(), self.name)
 
     @abstractmethod
     def encoded(self) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
 from keras_cam.data.image_index import ImageIndex
 from keras_cam.data.voc_xml import VocAnnotation, boxes_of_classes, read_voc_xml
-from keras_cam.images import IMAGE_SUFFIXES
+from keras_cam.images.files import IMAGE_SUFFIXES
 
 _ANNOTATIONS = "Annotations"
 

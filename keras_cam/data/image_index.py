@@ -18,7 +18,7 @@ from keras_cam.data.annotated_images import (
     ProblemKind,
     describe_problems,
 )
-from keras_cam.images import upright_size_wh
+from keras_cam.images.files import upright_size_wh
 
 # Annotation tools disagree by up to a pixel about where an image ends; no detector's score depends on it.
 _TOLERANCE = 1.0

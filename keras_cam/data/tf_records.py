@@ -15,8 +15,8 @@ from PIL import Image
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
 from keras_cam.data.encoded_image import EncodedImage
 from keras_cam.data.image_index import ImageIndex, RawBox
-from keras_cam.images import ImageError
-from keras_cam.labels import read_labels
+from keras_cam.images.files import ImageError
+from keras_cam.models.labels import read_labels
 
 _SUFFIXES = (".tfrecord", ".tfrecords")
 

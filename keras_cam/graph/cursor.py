@@ -4,6 +4,8 @@ from typing import Any
 
 import keras
 
+from keras_cam.graph.keras_internals import call_of, keyword_arguments, operation_of, output_position
+
 
 class GraphCursor:
     """A place in a functional graph, moved backwards from a tensor to what it was made from.
@@ -30,7 +32,7 @@ class GraphCursor:
     @property
     def operation(self) -> Any:
         """The layer or operation that made the tensor."""
-        return self._tensor._keras_history.operation
+        return operation_of(self._tensor)
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -66,7 +68,7 @@ class GraphCursor:
         for call in reversed(self._calls):
             nested = call.operation
             part = keras.Model(nested.inputs, tensor, name=f"{nested.name}_features")
-            training = call.arguments.kwargs.get("training")
+            training = keyword_arguments(call).get("training")
             sources = call.input_tensors if len(nested.inputs) > 1 else call.input_tensors[0]
             tensor = part(sources) if training is None else part(sources, training=training)
         return tensor
@@ -78,11 +80,11 @@ class GraphCursor:
             if position is not None:
                 self._tensor = self._calls.pop().input_tensors[position]
                 continue
-            history = self._tensor._keras_history
-            if not is_graph(history.operation):
+            operation = operation_of(self._tensor)
+            if not is_graph(operation):
                 return
-            self._calls.append(_call(self._tensor))
-            self._tensor = history.operation.outputs[history.tensor_index]
+            self._calls.append(call_of(self._tensor))
+            self._tensor = operation.outputs[output_position(self._tensor)]
 
 
 def is_graph(operation: Any) -> bool:
@@ -92,7 +94,7 @@ def is_graph(operation: Any) -> bool:
 
 def sources_of(tensor: Any) -> list[Any]:
     """The KerasTensors that an operation was called on to give the tensor."""
-    return _call(tensor).input_tensors
+    return call_of(tensor).input_tensors
 
 
 def inputs_of(tensor: Any, inputs: list[Any]) -> list[Any]:
@@ -105,12 +107,6 @@ def inputs_of(tensor: Any, inputs: list[Any]) -> list[Any]:
             if _position(current, inputs) is None:
                 todo += sources_of(current)
     return [tensor for tensor in inputs if id(tensor) in seen]
-
-
-def _call(tensor: Any) -> Any:
-    """The node of the graph that records the call which made the tensor."""
-    history = tensor._keras_history
-    return history.operation._inbound_nodes[history.node_index]
 
 
 def _position(tensor: Any, tensors: list[Any]) -> int | None:

@@ -4,6 +4,7 @@ from typing import Any, NoReturn
 
 import keras
 
+from keras_cam.graph.keras_internals import calls_to, consumers_of
 from keras_cam.layers.dilated_pooling import DilatedPooling2D
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
@@ -71,7 +72,7 @@ def _plan(model: keras.Model, output_stride: int) -> tuple[dict[str, keras.layer
     # that was taken out.
     state: dict[int, tuple[int, int]] = {}
     for operation in model.operations:
-        call = operation._inbound_nodes[0]
+        call = calls_to(operation)[0]
         sources = [state[id(tensor)] for tensor in call.input_tensors]
         stride = max((source[0] for source in sources), default=1)
         dilation = max((source[1] for source in sources), default=1)
@@ -118,7 +119,7 @@ def _padding(
     operation: keras.layers.ZeroPadding2D, stride: int, dilation: int, output_stride: int
 ) -> keras.layers.Layer | None:
     """Explicit padding must suit the convolution or pooling it is meant for."""
-    consumer = operation._outbound_nodes[0].operation
+    consumer = consumers_of(operation)[0]
     if stride * _stride(consumer) <= output_stride and dilation == 1:
         return None
     if not isinstance(consumer, _CONVOLUTIONS + _POOLINGS):

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 
 from keras_cam.graph.cursor import is_graph
+from keras_cam.graph.keras_internals import functional_graph, run_graph
 
 
 def flat_graph(model: keras.Model) -> keras.Model:
@@ -32,10 +33,10 @@ def flat_graph(model: keras.Model) -> keras.Model:
             # In one graph all names differ, so a layer of a name that is taken stays in a model of its own.
             taken = names.setdefault(operation.name, operation) is not operation
             return _inside(operation, f"{operation.name}_{len(names)}") if taken else operation
-        graph = operation._functional if isinstance(operation, keras.Sequential) else operation
+        graph = functional_graph(operation)
 
         def call(inputs: Any, **_: Any) -> Any:
-            outputs = graph._run_through_graph(inputs, operation_fn=flattened)
+            outputs = run_graph(graph, inputs, flattened)
             return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
 
         return call

@@ -1,46 +1,49 @@
 """A localizer in two parts: up to the classes that are chosen, and from there on."""
 
-from typing import Any
-
 import keras
 
+from keras_cam.graph import names
 from keras_cam.graph.cursor import sources_of
+from keras_cam.graph.keras_internals import calls_in, calls_to
+from keras_cam.layers import MapDetections
 
 
 def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Take a localizer apart, so that maps of other classes than its own choice cost nothing twice.
+    """Take a localizer apart, to ask for other classes than it chooses without a second forward pass.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
+        localizer: a model from `keras_cam.build_localizer`, with images as its only input.
 
     Returns:
-        `(front, back)`, which share its layers. `front(images)` is `[*tensors, logits]`, what the backbone
-        gives and the logits (B, N). `back([class_ids, *tensors])`, with integers `class_ids` (B, K), is a
-        dict of `class_activation_maps` (B, K, h, w) and, if the localizer refines maps, of
-        `localization_maps` (B, K, h', w').
+        `(front, back)`, which share its layers. `front(images)` is a dict of `logits` (B, N),
+        `probabilities` (B, N) and `tensors`, a list of what `back` needs. `back([class_ids, *tensors])`, with
+        integers `class_ids` (B, K), is a dict of `class_activation_maps` (B, K, h, w); if the localizer
+        refines maps, of `localization_maps` (B, K, h', w'); and of `detection_boxes` (B, K, 4) as ymin, xmin,
+        ymax, xmax in [0, 1], zeros where a class has no box: the largest component above the threshold, or
+        the mean over several thresholds, as the localizer was built with.
 
     Examples:
         >>> from keras import ops
         >>> import keras_cam
         >>> model = keras_cam.build_model("mobilenet_v2", classes=10, input_shape=(64, 64, 3))
         >>> front, back = localizer_parts(keras_cam.build_localizer(model))
-        >>> *tensors, logits = front(ops.zeros((1, 64, 64, 3)))
-        >>> back([ops.array([[7, 3, 0]]), *tensors])["class_activation_maps"].shape
-        TensorShape([1, 3, 2, 2])
+        >>> found = front(ops.zeros((1, 64, 64, 3)))
+        >>> back([ops.array([[7, 3, 0]]), *found["tensors"]])["detection_boxes"].shape
+        TensorShape([1, 3, 4])
     """
-    maps, chosen, _, images, *refined = sources_of(localizer.output["detection_boxes"])
-    calls = localizer.get_layer("backbone")._inbound_nodes
-    tensors = [tensor for call in calls for tensor in _made_in(call, localizer)]
+    maps, chosen, probabilities, images, *refined = sources_of(localizer.output["detection_boxes"])
+    in_localizer = {id(call) for call in calls_in(localizer)}
+    calls = [call for call in calls_to(localizer.get_layer(names.BACKBONE)) if id(call) in in_localizer]
+    # The images as well, of which boxes need the size.
+    tensors = [images, *(tensor for call in calls for tensor in call.outputs)]
     outputs = {"class_activation_maps": maps}
     if refined:
         outputs["localization_maps"] = refined[0]
-    front = keras.Model(images, [*tensors, localizer.get_layer("scores").input])
+    boxes = MapDetections(localizer.get_layer(names.DETECTIONS).threshold, boxes_first=False)
+    rows = boxes(maps, chosen, probabilities, images, *refined)
+    outputs["detection_boxes"] = rows["detection_boxes"]
+    scores = localizer.get_layer(names.SCORES)
+    front = keras.Model(images, {"logits": scores.input, "probabilities": scores.output, "tensors": tensors})
     back = keras.Model([chosen, *tensors], outputs)
     back.input_spec = None  # it takes any number of classes, not just as many as the localizer chooses
     return front, back
-
-
-def _made_in(call: Any, localizer: keras.Model) -> list[Any]:
-    """What a call of a layer gives, if it is one of the localizer's."""
-    level = [node for nodes in localizer._nodes_by_depth.values() for node in nodes]
-    return list(call.outputs) if any(node is call for node in level) else []

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cam.graph import names
 from keras_cam.graph.classification_head import ClassificationHead
 from keras_cam.graph.flat_graph import flat_graph
 from keras_cam.graph.taps import NoTapsError, find_bottleneck, find_taps, halving_phase
@@ -56,20 +57,20 @@ class RefinedMaps:
     ) -> None:
         if head.features is head.inputs:
             raise NoTapsError('refine="affinity" needs layers before the pooling. Received: a model without')
-        graph = flat_graph(keras.Model(head.inputs, head.features, name="backbone"))
+        graph = flat_graph(keras.Model(head.inputs, head.features, name=names.BACKBONE))
         found = find_taps(graph, taps)
         tensors = [tap.tensor for tap in found]
         bottleneck = find_bottleneck(graph) if dense else None
         if bottleneck is None:
-            self._backbone = keras.Model(graph.inputs, [*tensors, graph.outputs[0]], name="backbone")
+            self._backbone = keras.Model(graph.inputs, [*tensors, graph.outputs[0]], name=names.BACKBONE)
             self._rest = None
         else:
-            self._backbone = keras.Model(graph.inputs, [*tensors, bottleneck.tensor], name="backbone")
+            self._backbone = keras.Model(graph.inputs, [*tensors, bottleneck.tensor], name=names.BACKBONE)
             self._rest = keras.Model(bottleneck.tensor, graph.outputs[0], name="rest")
             phase = halving_phase(self._rest)
             self._half_steps = HalfSteps(phase, name="half_steps")
             self._interleaved = InterleavedMaps(phase, name="interleaved_maps")
-        self._aligned = AlignedFeatures(found[-1].pooling, name="aligned_features")
+        self._aligned = AlignedFeatures(found[-1].pooling, name=names.ALIGNED_FEATURES)
         self._refinement = AffinityRefinement(name="affinity_refinement")
         self._classifier, self._positive_weights = classifier, positive_weights
 

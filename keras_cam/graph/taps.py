@@ -8,6 +8,7 @@ from typing import Any
 import keras
 
 from keras_cam.graph.cursor import sources_of
+from keras_cam.graph.keras_internals import calls_in, calls_to, operation_of
 
 # By how much these change the size of what they are given; others that have `strides` divide it.
 _ENLARGING = (keras.layers.Conv2DTranspose, keras.layers.UpSampling2D)
@@ -36,7 +37,7 @@ class Tap:
     @property
     def name(self) -> str:
         """The name of the layer or operation that made it."""
-        return self.tensor._keras_history.operation.name
+        return operation_of(self.tensor).name
 
 
 class NoTapsError(ValueError):
@@ -102,9 +103,9 @@ def halving_phase(tail: keras.Model) -> int:
     for operation in tail.operations:
         window = getattr(operation, "kernel_size", getattr(operation, "pool_size", (1, 1)))[0]
         if _step(operation) == 2 and window > 1:
-            source = operation._inbound_nodes[-1].input_tensors[0]
+            source = calls_to(operation)[-1].input_tensors[0]
             size = source.shape[1] or 0
-            maker = source._keras_history.operation
+            maker = operation_of(source)
             if operation.padding == "same":
                 before = max(window - 2 + size % 2, 0) // 2
             elif isinstance(maker, keras.layers.ZeroPadding2D):
@@ -119,7 +120,7 @@ def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
     """All tensors that convolutions have made and that have positions, in the order of the graph."""
     # Of each tensor: its stride, by how much later layers are dilated for lost strides, whether learned.
     state = {id(tensor): (1.0, 1, False) for tensor in backbone.inputs}
-    nodes = [node for _, level in sorted(backbone._nodes_by_depth.items(), reverse=True) for node in level]
+    nodes = calls_in(backbone)
     uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
     uses[id(backbone.outputs[0])] += 1
     pending = {id(tensor) for tensor in backbone.inputs}
@@ -160,7 +161,7 @@ def _dilation(operation: Any) -> int:
 
 
 def _block_output(taps: Sequence[Tap]) -> Tap:
-    sums = [tap for tap in taps if isinstance(tap.tensor._keras_history.operation, keras.layers.Add)]
+    sums = [tap for tap in taps if isinstance(operation_of(tap.tensor), keras.layers.Add)]
     narrowest = min((tap.tensor.shape[-1] for tap in sums), default=0)
     return [tap for tap in sums or taps if not sums or tap.tensor.shape[-1] == narrowest][-1]
 

@@ -10,7 +10,7 @@ import keras
 class ClassLabels(keras.layers.Layer):
     """Passes logits or probabilities on, and names their classes.
 
-    Whatever saves, loads or clones the model takes the names along; `keras_cam.labels.labels_of` finds them.
+    Whatever saves, loads or clones the model takes the names along; `keras_cam.models.labels` finds them.
 
     Args:
         labels: the names of all classes, in the order of their indices.

@@ -8,12 +8,9 @@ from keras import ops
 
 from keras_cam.ops.boxes import boxes_from_maps
 from keras_cam.ops.gather_rows import gather_rows
+from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
 
 RULES = ("one_threshold", "tight_and_loose")
-
-# The paper's rule for its test-set result names the boxes but not the tighter threshold; its released code
-# takes 100 of 255.
-TIGHT_THRESHOLD = 100 / 255
 
 # The class ranks of the five boxes of "tight_and_loose", and which of them are tight.
 _RANKS = (0, 0, 1, 1, 2)
@@ -60,7 +57,7 @@ class MapDetections(keras.layers.Layer):
 
     def __init__(
         self,
-        threshold: float | Sequence[float] = 0.2,
+        threshold: float | Sequence[float] = THRESHOLD,
         max_boxes: int = 1,
         rule: str = "one_threshold",
         boxes_first: bool = True,

@@ -6,6 +6,7 @@ from .confidence_drop import (
     explanation_images,
 )
 from .insertion_deletion import DeletionAUC, InsertionAUC, perturbed_images
+from .intervals import wilson_interval
 from .localization_error import (
     ClassificationError,
     GTKnownLocalization,
@@ -15,7 +16,6 @@ from .localization_error import (
 from .max_box_accuracy import MaxBoxAcc, MaxBoxAccV2, PxAP
 from .pointing_game import PointingGame
 from .road import ROAD, road_images
-from .wilson_interval import wilson_interval
 
 __all__ = [
     "ROAD",

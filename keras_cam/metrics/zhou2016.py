@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-THRESHOLD = 0.2
+from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
 
-# Of 255; the second one is the tight threshold of the test-set heuristic as well.
+# Of 255.
 RELEASED_THRESHOLDS = (20, 100, 110)
-TIGHT_THRESHOLD = 100 / 255
 
 # What the released program leaves free at the right and lower border, and how many of 255 parts of the
 # largest distance to the background a pixel has to be away from it.

@@ -49,7 +49,7 @@ def build_model(
             slower): later convolutions are dilated, weights stay valid. Networks with squeeze-and-excitation
             average over the finer map then, so their logits differ a little.
         classifier_activation: "softmax", "sigmoid" or None, which returns logits.
-        labels: the names of the classes, which the model then carries: see `keras_cam.labels.labels_of`.
+        labels: the names of the classes, which the model then carries: see `keras_cam.models.labels`.
 
     Returns:
         A functional `keras.Model`.

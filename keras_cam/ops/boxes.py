@@ -13,6 +13,7 @@ from keras_cam.ops.components import (
     neighbour_table,
     over_saddles,
 )
+from keras_cam.recipes import THRESHOLD
 
 # Where the area of a cell is measured, and how much each of these lines counts. Along a line it is exact; the
 # lines lie closer to the grid, where narrow peaks are.
@@ -26,7 +27,7 @@ _FLAT = 1e-6
 
 
 def boxes_from_maps(
-    maps: Any, threshold: Any = 0.2, max_boxes: int = 1, image_size: tuple[Any, Any] | None = None
+    maps: Any, threshold: Any = THRESHOLD, max_boxes: int = 1, image_size: tuple[Any, Any] | None = None
 ) -> tuple[Any, Any]:
     """Bounding boxes of the largest connected components above a part of each map's maximum.
 

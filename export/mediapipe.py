@@ -1,0 +1,93 @@
+"""A localizer as the file that MediaPipe's `ObjectDetector` opens.
+
+TensorFlow itself is used here for `tf.function`.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_cam.export.build_litert import build_litert, fixed_signatures, litert_path
+from keras_cam.export.litert_metadata import ModelCard
+from keras_cam.images.whole_file import whole_file
+
+# In this order, and all as floats, the detector expects them.
+OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+
+# Labels of components travel along a grid in fewer rounds than this times its longer side; a spiral and a
+# snake that fill it take 2.4 times.
+_ROUNDS_A_SIDE = 3
+
+
+def save_mediapipe(
+    localizer: keras.Model,
+    path: str | Path,
+    labels: Sequence[str] | None = None,
+    *,
+    quantization: str | None = None,
+    representative_data: Any = None,
+    image_size: tuple[int, int] | None = None,
+    card: ModelCard | None = None,
+) -> Path:
+    """Save a localizer as one LiteRT file for the `ObjectDetector` of MediaPipe Tasks.
+
+    MediaPipe takes files with a single subgraph and four outputs in floats. So there are no maps in it, and
+    only the signature `localize`; the search for components is written out instead of being a loop. Boxes,
+    classes and scores are those of the file from `keras_cam.export.save_litert`, for the same pixels:
+    MediaPipe resizes images in its own way.
+
+    Args:
+        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
+        path: the file, `.tflite`. It is written or replaced whole or not at all.
+        labels, quantization, representative_data, image_size, card: see `save_litert`.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError, ModuleNotFoundError, OSError: see `save_litert`.
+
+    Reference:
+        https://ai.google.dev/edge/mediapipe/solutions/vision/object_detector
+
+    Examples:
+        >>> import tempfile
+        >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
+        >>> import keras_cam
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     localizer = keras_cam.build_localizer(model, labels=["cat", "dog"])
+        ...     save_mediapipe(localizer, f"{folder}/pets.tflite").stat().st_size > 1000
+        True
+    """
+    file = litert_path(path)
+    signatures = fixed_signatures(localizer, labels, image_size)
+    localize = signatures.functions["localize"]
+
+    @tf.function(input_signature=localize.input_signature)
+    def detect(images: Any) -> dict[str, Any]:
+        outputs = localize.python_function(images)
+        return {name: tf.cast(outputs[name], tf.float32) for name in OUTPUTS}
+
+    maps = localizer.output.get("localization_maps", localizer.output["class_activation_maps"])
+    sides = [side or _side(size) for side, size in zip(maps.shape[2:], signatures.size_hw, strict=True)]
+    content = build_litert(
+        signatures,
+        {"localize": detect},
+        OUTPUTS,
+        quantization,
+        representative_data,
+        card,
+        loop_rounds=_ROUNDS_A_SIDE * max(sides),
+    )
+    with whole_file(file) as unfinished:
+        unfinished.write_bytes(content)
+    return file
+
+
+def _side(size: int) -> int:
+    """No map is finer than every eighth pixel, but for networks that are made to be."""
+    return -(-size // 8)

@@ -1,0 +1,115 @@
+"""A localizer as an ONNX file: for ONNX Runtime, OpenVINO and others."""
+
+import os
+import tempfile
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_cam.export.signatures import build_signatures, plain_operations
+from keras_cam.graph import names
+from keras_cam.graph.localizer_parts import localizer_parts
+
+
+def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | None = None) -> Path:
+    """Save a localizer as an ONNX file.
+
+    ONNX knows no signatures, so one graph has the outputs of all: those of the localizer; `logits` and
+    `probabilities` (B, N) float32; and maps and boxes of the classes that a second input asks for,
+    `class_ids` (B, K) int32, which may be left out: `cam` (B, K, h, w) float32, the raw maps; `cam_refined`
+    (B, K, h', w') float32, if the localizer refines maps; and `cam_boxes` (B, K, 4) float32. Batches are of
+    any size. The names of the classes are in the metadata as `labels`, one a line.
+
+    The file appears whole or not at all: it is written under another name and then renamed.
+
+    Args:
+        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
+        path: the file, which ends in `.onnx`; one that is there is replaced.
+        labels: the names of all classes; see `keras_cam.export.build_signatures`.
+
+    Returns:
+        `path`.
+
+    Raises:
+        ValueError: `localizer` is none, `path` has another ending, or `labels` do not fit.
+        ModuleNotFoundError: the packages of the extra `onnx` are not installed.
+        OSError: the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix != ".onnx":
+        raise ValueError(f"`path` must end in .onnx. Received: path={str(path)!r}")
+    class_names = build_signatures(localizer, labels).labels
+    try:
+        import onnx
+        import tf2onnx  # noqa: F401  # Keras calls it
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'ONNX files are written with the packages onnx and tf2onnx: pip install "keras-cam[onnx]"'
+        ) from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        unfinished = Path(folder) / path.name
+        with (
+            plain_operations(),
+            warnings.catch_warnings(),
+        ):  # Keras and tf2onnx still ask NumPy for names that it no longer has
+            warnings.simplefilter("ignore")
+            _with_all_outputs(localizer).export(unfinished, format="onnx", verbose=False)
+        exported = onnx.load(unfinished)
+        _let_class_ids_be_left_out(exported.graph)
+        _separate_outputs_from_inputs(exported.graph)
+        onnx.helper.set_model_props(exported, {"labels": "\n".join(class_names)})
+        onnx.save(exported, unfinished)
+        os.replace(unfinished, path)
+    return path
+
+
+# What `localizer_parts` calls the maps and boxes of asked classes, and the file does.
+ASKED_OUTPUTS = {
+    "class_activation_maps": "cam",
+    "localization_maps": "cam_refined",
+    "detection_boxes": "cam_boxes",
+}
+
+
+def _with_all_outputs(localizer: keras.Model) -> keras.Model:
+    images = localizer.inputs[0]
+    front, back = localizer_parts(localizer)
+    class_ids = keras.Input((None,), dtype="int32", name=names.CLASS_IDS)
+    # One row of classes serves all images.
+    rows = class_ids + ops.zeros_like(front.output["logits"][:, :1], dtype="int32")
+    asked = back([rows, *front.output["tensors"]])
+    outputs = {
+        **localizer.output,
+        "logits": front.output["logits"],
+        "probabilities": front.output["probabilities"],
+        **{ASKED_OUTPUTS[name]: tensor for name, tensor in asked.items()},
+    }
+    model = keras.Model([images, class_ids], outputs)
+    model(model.inputs)  # Keras exports no model that was never called
+    return model
+
+
+def _let_class_ids_be_left_out(graph: Any) -> None:
+    """An initializer with the name of an input is its value unless another one is given."""
+    from onnx import numpy_helper
+
+    graph.initializer.append(numpy_helper.from_array(np.zeros((1, 1), np.int32), "class_ids"))
+
+
+def _separate_outputs_from_inputs(graph: Any) -> None:
+    """Copy what a loop's body passes on unchanged: OpenVINO does not find its way if both have one name."""
+    from onnx import helper
+
+    bodies = [helper.get_node_attr_value(node, "body") for node in graph.node if node.op_type == "Loop"]
+    for body in bodies:
+        inputs = {tensor.name for tensor in body.input}
+        for output in body.output:
+            if output.name in inputs:
+                body.node.append(helper.make_node("Identity", [output.name], [f"{output.name}_passed_on"]))
+                output.name += "_passed_on"

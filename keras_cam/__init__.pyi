@@ -1,0 +1,31 @@
+from . import data, drawing, evaluation, export, inference, layers, metrics, training
+from .data import read_annotations
+from .evaluation import evaluate
+from .graph.classification_head import find_classification_head
+from .inference import Localization, load_localizer, localize, localize_files
+from .localizer import build_localizer
+from .models.build_model import build_model
+from .models.registry import list_models
+
+__all__ = [
+    "Localization",
+    "build_localizer",
+    "build_model",
+    "data",
+    "drawing",
+    "evaluate",
+    "evaluation",
+    "export",
+    "find_classification_head",
+    "inference",
+    "layers",
+    "list_models",
+    "load_localizer",
+    "localize",
+    "localize_files",
+    "metrics",
+    "read_annotations",
+    "training",
+]
+
+__version__: str

@@ -1,0 +1,123 @@
+"""Answers to questions about images, learned from pooled features and words.
+
+TensorFlow itself is used here for `tf.data`.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_cam.applications.discovery.question_answering import build_answerer, most_frequent_answers
+from keras_cam.applications.discovery.vqa_json import Questions
+from keras_cam.applications.features import extract_features
+from keras_cam.training.config import Stage
+from keras_cam.training.optimizer import build_optimizer
+
+
+@dataclass(frozen=True)
+class TrainedAnswerer:
+    """What comes out of training.
+
+    Attributes:
+        model: from `images` (B, H, W, 3) and `questions` (B,), strings, to logits of answers (B, N).
+        questions: how many it was trained on: those whose image can be read, with an answer that it knows.
+        history: the loss and accuracy after each epoch.
+        failures: what is wrong with images that could not be read.
+    """
+
+    model: keras.Model
+    questions: int
+    history: dict[str, list[float]]
+    failures: tuple[str, ...]
+
+
+def train_answerer(
+    backbone: keras.Model,
+    questions: Questions,
+    *,
+    answers: int = 1000,
+    epochs: int = 40,
+    batch_size: int = 256,
+    seed: int = 0,
+    on_image: Callable[[], None] = lambda: None,
+) -> TrainedAnswerer:
+    """Trains a linear softmax over answers on pooled features and a bag of words.
+
+    The backbone stays as it is; its features are computed once for each image, and kept in memory.
+
+    Args:
+        backbone: from images to features (B, h, w, C), see `keras_cam.applications.features.backbone_of`. The
+            features of earlier layers are finer.
+        questions: see `keras_cam.applications.discovery.vqa_json.read_questions`.
+        answers: how many answers it knows, the most frequent ones.
+        epochs: passes over the questions, with AdamW and a cosine schedule.
+        batch_size: how many questions at once.
+        seed: of the order.
+        on_image: called for each image whose features are there.
+
+    Returns:
+        The model and its history.
+
+    Raises:
+        ValueError: no image can be read, or there are fewer than two answers.
+
+    Reference:
+        Zhou et al., CVPR 2016, section 4.3.
+    """
+    known = most_frequent_answers(questions, answers)
+    if len(known) < 2:
+        raise ValueError(f"There must be at least two answers to tell apart. Received: {list(known)}")
+    table = extract_features(backbone, questions.images, on_image=on_image)
+    rows = {name: row for row, name in enumerate(table.names)}
+    labels = {answer: label for label, answer in enumerate(known)}
+    used = [
+        (rows[name], question.text, labels[question.answer])
+        for question in questions.questions
+        if (name := questions.images[question.image].name) in rows and question.answer in labels
+    ]
+    if not used:
+        raise ValueError(f"There must be an image that can be read. Received: {table.failures[:1]}")
+    places, texts, wanted = (list(column) for column in zip(*used, strict=True))
+    model = build_answerer(backbone, texts, known)
+    stage = Stage(epochs=epochs, learning_rate=0.01, optimizer="adamw", weight_decay=0.05, warmup_epochs=1.0)
+    history = _train(model, table.vectors, (places, texts, wanted), stage, batch_size, seed)
+    return TrainedAnswerer(model, len(used), history, table.failures)
+
+
+def _train(
+    model: keras.Model,
+    vectors: np.ndarray,
+    examples: tuple[list[int], list[str], list[int]],
+    stage: Stage,
+    batch_size: int,
+    seed: int,
+) -> dict[str, list[float]]:
+    """Trains the linear layers, on a row of features, a question and an answer for each example."""
+    image_evidence, word_evidence = model.get_layer("image_evidence"), model.get_layer("word_evidence")
+    standardized = image_evidence.get_layer("standardized")
+    standardized.set_weights([vectors.mean(axis=0), vectors.var(axis=0)])
+    inputs = {
+        "vectors": keras.Input(vectors.shape[1:], name="vectors"),
+        "questions": keras.Input((), dtype="string", name="questions"),
+    }
+    seen = image_evidence.get_layer("head")(standardized(inputs["vectors"], training=False))
+    trainee = keras.Model(inputs, seen + word_evidence(inputs["questions"]))
+    places, texts, wanted = examples
+    steps = -(-len(places) // batch_size)
+    trainee.compile(
+        build_optimizer(stage, steps),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+    )
+    features = tf.constant(vectors)
+
+    def example(place: Any, text: Any, label: Any) -> Any:
+        return {"vectors": tf.gather(features, place), "questions": text}, label
+
+    dataset = tf.data.Dataset.from_tensor_slices((places, texts, wanted))
+    shuffled = dataset.shuffle(len(places), seed=seed).batch(batch_size).map(example)
+    return trainee.fit(shuffled, epochs=stage.epochs, shuffle=False, verbose=0).history

@@ -1,0 +1,204 @@
+"""A detector of something that photos were only said to show: a phrase in their captions, or a folder."""
+
+import csv
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_cam.applications.features import FeatureTable, LinearSvm, attach, extract_features, fit_linear_svm
+from keras_cam.data import AnnotatedImage, AnnotatedImages, AnnotationError
+from keras_cam.images.files import find_images
+from keras_cam.inference.files import localize_files
+from keras_cam.inference.records import FailedImage, Localization
+from keras_cam.localizer import build_localizer
+from keras_cam.models.labels import labels_of
+from keras_cam.recipes import AFFINITY
+
+if TYPE_CHECKING:
+    import keras
+
+# A negative is hard if it is on the wrong side of the margin.
+_MARGIN = -1.0
+
+_BETWEEN_WORDS = r"\W+"
+
+
+@dataclass(frozen=True, eq=False)
+class Concept:
+    """A linear detector of a concept.
+
+    Attributes:
+        classifier: a `keras.Model` of the one class NAME, whose logit is the margin, for `build_localizer`.
+        negatives: how many negatives each round trained on; the last number is what it took.
+        failures: what is wrong with images that could not be read.
+    """
+
+    classifier: "keras.Model"
+    negatives: tuple[int, ...]
+    failures: tuple[str, ...]
+
+
+def learn_concept(
+    backbone: "keras.Model",
+    positives: AnnotatedImages,
+    negatives: AnnotatedImages,
+    name: str = "concept",
+    *,
+    rounds: int = 10,
+    cost: float | None = None,
+    seed: int = 0,
+    on_image: Callable[[], None] = lambda: None,
+) -> Concept:
+    """Train a linear SVM on pooled features, with the negatives that are hard to tell apart.
+
+    It starts with as many negatives as there are positives, drawn at random. Each round adds those that the
+    detector does not keep at a distance, worst first, at most as many as there are positives, until there are
+    none.
+
+    Args:
+        backbone: from images to features (B, h, w, C), see `keras_cam.applications.features.backbone_of`.
+        positives: images that are said to show the concept.
+        negatives: images that are not, any number.
+        name: the name of the concept, and of its class.
+        rounds: how often it is trained at most.
+        cost: the C of the SVM; None chooses it by cross-validation in the first round.
+        seed: decides about the first negatives.
+        on_image: called for each image whose features are there.
+
+    Returns:
+        The detector.
+
+    Raises:
+        ValueError: fewer than two positives or negatives can be read.
+        ModuleNotFoundError: scikit-learn is not installed.
+
+    Reference:
+        Zhou et al., CVPR 2016, section 4. Zhou, Jagadeesh and Piramuthu, "ConceptLearner: Discovering
+        Visual Concepts from Weakly Labeled Image Collections", CVPR 2015.
+    """
+    names = (f"not {name}", name)
+    shown = [extract_features(backbone, part, on_image=on_image) for part in (negatives, positives)]
+    for part, kind in zip(shown, ("negatives", "positives"), strict=True):
+        if len(part) < 2:
+            raise ValueError(f"There must be at least two readable {kind}. Received: {len(part)}")
+    pool, present = shown
+    chosen = np.random.default_rng(seed).permutation(len(pool))[: len(present)]
+    sizes: list[int] = []
+    for _ in range(rounds):
+        sizes.append(len(chosen))
+        table = _together(pool.take(chosen), present, names)
+        svm = fit_linear_svm(table) if cost is None else fit_linear_svm(table, [cost])
+        cost = svm.cost
+        score = svm.margins(pool.vectors)[:, 1]
+        score[chosen] = -np.inf
+        hard = np.argsort(-score)[: len(present)]
+        hard = hard[score[hard] > _MARGIN]
+        if not len(hard):
+            break
+        chosen = np.concatenate([chosen, hard])
+    failures = (*pool.failures, *present.failures)
+    detector = LinearSvm(svm.kernel[:, 1:], svm.bias[1:], (name,), svm.cost)
+    return Concept(attach(detector, backbone), tuple(sizes), failures)
+
+
+def _together(negatives: FeatureTable, positives: FeatureTable, names: tuple[str, str]) -> FeatureTable:
+    vectors = np.concatenate([negatives.vectors, positives.vectors])
+    labels = np.repeat([0, 1], [len(negatives), len(positives)])
+    return FeatureTable((*negatives.names, *positives.names), vectors, labels, names)
+
+
+def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, AnnotatedImages]:
+    """Images whose captions have a phrase, and those whose captions do not.
+
+    Args:
+        file: a table with the columns `image`, a path relative to the file, and `caption`: `.csv`, or `.tsv`
+            with tabs; or `.jsonl` with such an object in each line. An image may be in several rows: any
+            caption with the phrase counts.
+        phrase: whole words that follow each other; upper and lower case are the same.
+
+    Returns:
+        `(positives, negatives)`.
+
+    Raises:
+        ValueError: the phrase has no word.
+        AnnotationError: the file cannot be read, lacks a column, or one of the two has no image.
+
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "captions.csv"
+        >>> _ = path.write_text("image,caption\\na.jpg,A red car.\\nb.jpg,Red carpet\\n")
+        >>> positives, negatives = read_captions(path, "red car")
+        >>> [image.name for image in positives], [image.name for image in negatives]
+        (['a.jpg'], ['b.jpg'])
+    """
+    path, words = Path(file), re.findall(r"\w+", phrase)
+    if not words:
+        raise ValueError(f"`phrase` must have a word. Received: phrase={phrase!r}")
+    pattern = re.compile(rf"\b{_BETWEEN_WORDS.join(words)}\b", re.IGNORECASE)
+    has_phrase: dict[str, bool] = {}
+    for image, caption in _captions(path):
+        has_phrase[image] = has_phrase.get(image, False) or bool(pattern.search(caption))
+    with_it, without_it = (
+        [name for name, found in has_phrase.items() if found == wanted] for wanted in (True, False)
+    )
+    return (
+        _images(f"{path}, with the phrase", with_it, path.parent),
+        _images(f"{path}, without it", without_it, path.parent),
+    )
+
+
+def _captions(path: Path) -> list[tuple[str, str]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as lines:
+            rows: Iterable[Any]
+            if path.suffix == ".jsonl":
+                rows = [json.loads(line) for line in lines if line.strip()]
+            else:
+                rows = csv.DictReader(lines, delimiter="\t" if path.suffix == ".tsv" else ",")
+            return [(str(row["image"]), str(row["caption"] or "")) for row in rows]
+    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+        rule = f"{path} must be CSV, TSV or JSON lines with the columns image and caption"
+        raise AnnotationError(f"{rule}. Received: {error!r}") from error
+
+
+def images_in(source: str | Path) -> AnnotatedImages:
+    """The image files below a folder, for `learn_concept`."""
+    return _images(str(source), [str(file) for file in find_images([source])])
+
+
+def _images(source: str, names: list[str], folder: Path = Path()) -> AnnotatedImages:
+    """Images of which nothing is known but their names, which are relative to a folder."""
+    if not names:
+        raise AnnotationError(f"There must be an image in {source}. Received: none")
+    images = tuple(AnnotatedImage(name, str(folder / name), 0, (0,)) for name in names)
+    return AnnotatedImages(source, ("image",), images)
+
+
+def ranked(
+    classifier: "keras.Model", photos: Iterable[str | Path], on_image: Callable[[], None] = lambda: None
+) -> tuple[list[Localization], list[str]]:
+    """Photos with the concept first, and where it is in each.
+
+    Args:
+        classifier: that of a `Concept`.
+        photos: files, and folders, which stand for the images below them.
+        on_image: called for each photo.
+
+    Returns:
+        A record for each photo, with the concept as its only detection, the best score first; and what is
+        wrong with those that cannot be read.
+    """
+    localizer = build_localizer(classifier, refine=AFFINITY)
+    records, failures = [], []
+    for record in localize_files(localizer, photos, labels_of(classifier)):
+        on_image()
+        if isinstance(record, FailedImage):
+            failures.append(record.error)
+        else:
+            records.append(record)
+    return sorted(records, key=lambda record: -record.detections[0].score), failures

@@ -1,0 +1,343 @@
+"""Answers to questions about images, what each owes to the image and to the words, and where it is seen."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_cam.applications.discovery.vqa_json import Questions, vqa_accuracy
+from keras_cam.drawing.pictures import display_size, draw_localization, gallery
+from keras_cam.images.batches import read_batches
+from keras_cam.images.files import read_image
+from keras_cam.images.resize import input_size_hw
+from keras_cam.inference.records import FailedImage, Localization, localizations
+from keras_cam.layers import ClassActivationHead, ClassLabels, ClassSelection, MapDetections
+from keras_cam.metrics.pointing_game import highest_point_xy
+from keras_cam.models.heads import global_pooling
+from keras_cam.models.labels import labels_of
+from keras_cam.recipes import THRESHOLD
+
+EVERY_QUESTION = ""
+"""Stands among the words for what speaks for an answer whatever the question is."""
+
+
+def build_answerer(backbone: keras.Model, texts: Sequence[str], answers: Sequence[str]) -> keras.Model:
+    """A linear classifier of answers on pooled features and a bag of words, untrained.
+
+    It is the sum of two models: `image_evidence`, a classifier that `keras_cam.build_localizer` takes like
+    any other, and `word_evidence`. Pooled features are standardized, by statistics that training sets.
+
+    Args:
+        backbone: from images (B, H, W, 3) to features (B, h, w, C), see
+            `keras_cam.applications.features.backbone_of`.
+        texts: the questions whose words it shall know.
+        answers: all that it may answer.
+
+    Returns:
+        A `keras.Model` from `images` (B, H, W, 3) and `questions` (B,), strings, to logits (B, N).
+
+    Reference:
+        Zhou et al., CVPR 2016, section 4.3. Zhou et al., "Simple Baseline for Visual Question Answering",
+        2015.
+    """
+    [pixels] = backbone.inputs
+    images = keras.Input(batch_shape=pixels.shape, dtype=pixels.dtype, name="images")
+    features = keras.layers.Identity(name="features")(backbone(images, training=False))
+    standardized = keras.layers.BatchNormalization(
+        center=False, scale=False, trainable=False, dtype="float32", name="standardized"
+    )(global_pooling(features))
+    seen = _linear(len(answers), "head", use_bias=False)(standardized)
+    image_evidence = keras.Model(images, ClassLabels(answers, name="labels")(seen), name="image_evidence")
+
+    questions = keras.Input((), dtype="string", name="questions")
+    bag_of_words = keras.layers.TextVectorization(output_mode="count", name="bag_of_words")
+    bag_of_words.adapt(list(texts))
+    said = _linear(len(answers), "words", use_bias=True)(bag_of_words(questions))
+    word_evidence = keras.Model(questions, said, name="word_evidence")
+
+    # Inputs of their own, for what is an input of a model inside of another cannot be one of both.
+    inputs = {"images": _like(images), "questions": _like(questions)}
+    both = [image_evidence(inputs["images"]), word_evidence(inputs["questions"])]
+    return keras.Model(inputs, keras.layers.Add(dtype="float32", name="answers")(both), name="answerer")
+
+
+def _like(tensor: Any) -> Any:
+    return keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name)
+
+
+def _linear(answers: int, name: str, use_bias: bool) -> keras.layers.Dense:
+    # From zero, words that no question has keep out of every answer.
+    return keras.layers.Dense(
+        answers, use_bias=use_bias, kernel_initializer="zeros", dtype="float32", name=name
+    )
+
+
+def build_answer_localizer(
+    answerer: keras.Model, top_k: int = 5, threshold: float = THRESHOLD
+) -> keras.Model:
+    """From an answerer to a model that also shows where it sees its answers.
+
+    Args:
+        answerer: what `keras_cam.training.train_answerer` returns.
+        top_k: how many answers, best first.
+        threshold: see `keras_cam.build_localizer`.
+
+    Returns:
+        A `keras.Model` with the inputs of the answerer and the outputs of a localizer, whose classes are
+        answers and whose scores come from image and words; and besides, `image_logits` and `word_logits`
+        (B, N), what speaks for each answer compared to the mean of all. Their sum has the answerer's softmax.
+
+    Raises:
+        ValueError: the model is no answerer.
+
+    Reference:
+        Zhou et al., CVPR 2016, section 4.3 and figure 12.
+    """
+    check_answerer(answerer)
+    seen, said = answerer.get_layer("image_evidence"), answerer.get_layer("word_evidence")
+    images, questions = _like(seen.inputs[0]), _like(said.inputs[0])
+    backbone = keras.Model(seen.inputs, seen.get_layer("features").output, name="backbone")
+    classifier = ClassActivationHead(
+        [seen.get_layer("standardized"), seen.get_layer("head")], name="class_activation_head"
+    )
+    features = backbone(images, training=False)
+    image_logits, word_logits = (
+        logits - ops.mean(logits, axis=-1, keepdims=True)
+        for logits in (classifier(features), said(questions))
+    )
+    logits = ClassLabels(labels_of(answerer) or (), name="labels")(image_logits + word_logits)
+    chosen = ClassSelection(top_k=min(top_k, logits.shape[-1]), name="class_selection")(logits)
+    scores = keras.layers.Activation("softmax", dtype="float32", name="scores")(logits)
+    detections = MapDetections(threshold=threshold, boxes_first=False, name="detections")
+    outputs = detections(classifier(features, chosen), chosen, scores, images)
+    return keras.Model(
+        {"images": images, "questions": questions},
+        {**outputs, "image_logits": image_logits, "word_logits": word_logits},
+        name="answer_localizer",
+    )
+
+
+def check_answerer(model: keras.Model) -> None:
+    """Raise a `ValueError` unless this is a model of `build_answerer`."""
+    names = {layer.name for layer in model.layers}
+    if not {"image_evidence", "word_evidence"} <= names:
+        raise ValueError(
+            "`answerer` must be a model from `keras_cam.training.train_answerer`, with the layers "
+            f"image_evidence and word_evidence. Received: {model.name} with {sorted(names)[:10]}"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class AnsweredQuestion:
+    """A question and its answers.
+
+    Attributes:
+        question: the question.
+        localization: the answers as detections, best first, with map and box; their score is the
+            probability.
+        image_logits: for each answer, what the image says for it, compared to the mean of all answers.
+        word_logits: for each answer, what each word of the question says for it, where "[UNK]" stands for
+            those that training did not have; and under `EVERY_QUESTION` what speaks for it in any.
+    """
+
+    question: str
+    localization: Localization
+    image_logits: tuple[float, ...]
+    word_logits: tuple[Mapping[str, float], ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON-ready values."""
+        answers = [
+            {
+                "answer": detection.label,
+                **{key: detection.to_dict()[key] for key in ("score", "box_xyxy")},
+                "image_logit": round(image, 4),
+                "word_logits": {word: round(value, 4) for word, value in words.items()},
+            }
+            for detection, image, words in zip(
+                self.localization.detections, self.image_logits, self.word_logits, strict=True
+            )
+        ]
+        return {"image": self.localization.image, "question": self.question, "answers": answers}
+
+
+def answer_questions(
+    answerer: keras.Model,
+    asked: Sequence[tuple[str | Path, str]],
+    top_k: int = 5,
+    threshold: float = THRESHOLD,
+    batch_size: int = 32,
+) -> Iterator[AnsweredQuestion | FailedImage]:
+    """Answers questions about image files.
+
+    Args:
+        answerer: what `keras_cam.training.train_answerer` returns.
+        asked: pairs of an image file and a question.
+        top_k: how many answers.
+        threshold: see `keras_cam.build_localizer`.
+        batch_size: how many at once.
+
+    Yields:
+        For each pair, in order, the answers, or what is wrong with the image.
+
+    Raises:
+        ValueError: the model is no answerer.
+    """
+    check_answerer(answerer)
+    answers = labels_of(answerer)
+    word_evidence = _WordEvidence(answerer)
+    for (image, question), looked in zip(
+        asked, _look(answerer, asked, top_k, threshold, batch_size), strict=True
+    ):
+        if isinstance(looked, str):
+            yield FailedImage(str(image), looked)
+            continue
+        size_wh, outputs = looked
+        rows = {key: value[None] for key, value in outputs.items()}
+        [record] = localizations(rows, [str(image)], [size_wh], answers, answerer.name)
+        chosen = [detection.class_id for detection in record.detections]
+        words = word_evidence.of(question)
+        said = [{word: float(logits[answer]) for word, logits in words.items()} for answer in chosen]
+        yield AnsweredQuestion(question, record, tuple(outputs["image_logits"][chosen].tolist()), tuple(said))
+
+
+def draw_answers(answered: Sequence[AnsweredQuestion]) -> np.ndarray:
+    """A picture for each question: its best answer, with map and box over the image.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        ImageError: if an image cannot be read any more.
+    """
+    pictures = []
+    for one in answered:
+        best = one.localization.detections[0]
+        asked = replace(best, label=f"{one.question} {best.label}")
+        record = replace(one.localization, detections=(asked,))
+        pictures.append(draw_localization(display_size(record.image, shortest=640), record))
+    return gallery(pictures, columns=min(3, len(pictures)))
+
+
+class _WordEvidence:
+    """What each word says for each answer, compared to the mean of all answers."""
+
+    def __init__(self, answerer: keras.Model):
+        model = answerer.get_layer("word_evidence")
+        self._bag_of_words = model.get_layer("bag_of_words")
+        kernel, bias = model.get_layer("words").get_weights()
+        vocabulary = self._bag_of_words.get_vocabulary()
+        self._logits = dict(
+            zip(map(str, vocabulary), kernel - kernel.mean(axis=1, keepdims=True), strict=True)
+        )
+        self._always = bias - bias.mean()
+
+    def of(self, question: str) -> dict[str, np.ndarray]:
+        """(N,) for each known word of a question, and under `EVERY_QUESTION` for any."""
+        counts = ops.convert_to_numpy(self._bag_of_words([question]))[0]
+        words = {
+            word: count * self._logits[word]
+            for word, count in zip(self._logits, counts, strict=True)
+            if count
+        }
+        return {**words, EVERY_QUESTION: self._always}
+
+
+@dataclass(frozen=True)
+class AnswererFigures:
+    """How well questions are answered.
+
+    Attributes:
+        questions: how many there were.
+        accuracy: VQA's accuracy, in [0, 1], see `keras_cam.applications.discovery.vqa_json.vqa_accuracy`.
+        words_only: that of the answers that the words alone would give.
+        image_only: that of the answers that the image alone would give.
+        pointing: of the questions with a box, for how many the highest point of the answer's map is in it;
+            None without boxes.
+        failures: what is wrong with images that could not be read; their questions do not count.
+    """
+
+    questions: int
+    accuracy: float
+    words_only: float
+    image_only: float
+    pointing: float | None
+    failures: tuple[str, ...]
+
+
+def judge_answers(
+    answerer: keras.Model,
+    questions: Questions,
+    batch_size: int = 32,
+    on_question: Callable[[], None] = lambda: None,
+) -> AnswererFigures:
+    """Compares answers with those of people.
+
+    Args:
+        answerer: what `keras_cam.training.train_answerer` returns.
+        questions: with answers.
+        batch_size: how many questions at once.
+        on_question: called for each question.
+
+    Raises:
+        ValueError: no image can be read.
+    """
+    answers = labels_of(answerer) or ()
+    asked = [(questions.images[one.image].image, one.text) for one in questions.questions]
+    right: dict[str, list[float]] = {"both": [], "words": [], "image": []}
+    pointed, failures = [], []
+    for question, looked in zip(
+        questions.questions, _look(answerer, asked, 1, THRESHOLD, batch_size), strict=True
+    ):
+        on_question()
+        if isinstance(looked, str):
+            failures.append(looked)
+            continue
+        size_wh, outputs = looked
+        logits = {"words": outputs["word_logits"], "image": outputs["image_logits"]}
+        logits["both"] = logits["words"] + logits["image"]
+        for kind, values in logits.items():
+            right[kind].append(vqa_accuracy(answers[values.argmax()], question.answers))
+        if question.box_xyxy is not None:
+            x, y = highest_point_xy(outputs["class_activation_maps"][0], size_wh)
+            left, top, end, bottom = question.box_xyxy
+            pointed.append(left <= x < end and top <= y < bottom)
+    if not right["both"]:
+        raise ValueError(f"There must be an image that can be read. Received: {failures[:1]}")
+    accuracy, words_only, image_only = (float(np.mean(right[kind])) for kind in ("both", "words", "image"))
+    pointing = float(np.mean(pointed)) if pointed else None
+    return AnswererFigures(
+        len(right["both"]), accuracy, words_only, image_only, pointing, tuple(dict.fromkeys(failures))
+    )
+
+
+def most_frequent_answers(questions: Questions, count: int) -> tuple[str, ...]:
+    """The answers that were given most often, equally frequent ones by the alphabet."""
+    counts = Counter(question.answer for question in questions.questions)
+    return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer))[:count])
+
+
+def _look(
+    answerer: keras.Model,
+    asked: Sequence[tuple[Any, str]],
+    top_k: int,
+    threshold: float,
+    batch_size: int,
+) -> Iterator[str | tuple[tuple[int, int], dict[str, np.ndarray]]]:
+    """For each question the size of its image and what the localizer makes of both, or what is wrong."""
+    localizer = build_answer_localizer(answerer, top_k, threshold)
+    size_hw = input_size_hw(localizer.input["images"].shape)
+    for batch in read_batches(lambda index: read_image(asked[index][0]), len(asked), size_hw, batch_size):
+        # What stands for an image that cannot be read goes along: its answers are not looked at.
+        texts = ops.convert_to_tensor([asked[index][1] for index in batch.index])
+        outputs = localizer.predict_on_batch({"images": batch.images, "questions": texts})
+        for row, (error, size_wh) in enumerate(zip(batch.errors, batch.sizes_wh, strict=True)):
+            if error:
+                yield error
+            else:
+                yield tuple(size_wh.tolist()), {key: value[row] for key, value in outputs.items()}

@@ -1,0 +1,63 @@
+"""The part of a network from its images to a feature map."""
+
+from typing import Any
+
+import keras
+
+from keras_cam.graph.classification_head import find_classification_head
+from keras_cam.graph.cursor import inputs_of, is_graph
+from keras_cam.graph.keras_internals import calls_in
+from keras_cam.graph.names import BACKBONE
+from keras_cam.localizer import gives_boxes
+
+
+def backbone_of(model: keras.Model, layer: str | None = None) -> keras.Model:
+    """The part of a network from its images to a feature map.
+
+    The backbone shares the layers of the network.
+
+    Args:
+        model: a functional or `Sequential` network, which may have others nested in it; or a localizer.
+        layer: the name of the layer whose output is the feature map, wherever it is nested. By default the
+            map that the network itself pools.
+
+    Returns:
+        A `keras.Model` from images (B, H, W, 3) to features (B, h, w, C).
+
+    Raises:
+        ValueError: no such layer, its output is no map, or, without `layer`, the network pools none.
+
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3))
+        >>> backbone_of(model).output.shape, backbone_of(model, "block10_add").output.shape
+        ((None, 2, 2, 1280), (None, 4, 4, 112))
+    """
+    if layer is None and gives_boxes(model):
+        return model.get_layer(BACKBONE)
+    if layer is None:
+        head = find_classification_head(model)
+        return keras.Model(head.inputs, head.features, name="backbone")
+    features = _output_of(model, layer)
+    if features is None:
+        raise ValueError(f"`layer` must name a layer of the model. Received: layer={layer!r}")
+    if len(features.shape) != 4:
+        raise ValueError(
+            f"`layer` must give a map (B, h, w, C). Received: layer={layer!r}, which gives {features.shape}"
+        )
+    [images] = inputs_of(features, model.inputs)
+    return keras.Model(images, features, name="backbone")
+
+
+def _output_of(model: keras.Model, name: str) -> Any:
+    """What a layer gives, as a function of the model's inputs; None if there is no such layer."""
+    for layer in model.layers:
+        if layer.name == name:
+            return layer.output
+    for nested in filter(is_graph, model.layers):
+        inside = _output_of(nested, name)
+        if inside is not None:
+            call = next(call for call in calls_in(model) if call.operation is nested)
+            sources = call.input_tensors
+            return keras.Model(nested.inputs, inside)(sources if len(sources) > 1 else sources[0])
+    return None

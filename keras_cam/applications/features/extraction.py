@@ -1,0 +1,152 @@
+"""Photos through a backbone, pooled: in batches, resumed where they were interrupted."""
+
+import hashlib
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from keras_cam.applications.features.feature_table import FeatureTable, check_suffix
+from keras_cam.data import AnnotatedImages
+from keras_cam.images.resize import input_size_hw
+from keras_cam.images.whole_file import whole_file
+
+if TYPE_CHECKING:
+    import keras
+
+# How many images are done again, at most, after an interruption.
+_PART = 512
+
+
+def extract_features(
+    backbone: "keras.Model",
+    annotated: AnnotatedImages,
+    path: str | Path | None = None,
+    batch_size: int = 32,
+    on_image: Callable[[], None] = lambda: None,
+) -> FeatureTable:
+    """Global average pooling of a backbone's features, for every image of a data set.
+
+    Images are resized as a whole to the size that the backbone takes (224 x 224 if it takes any). One that
+    cannot be read has no row; `failures` says why.
+
+    Args:
+        backbone: from images (B, H, W, 3), RGB in 0..255, to features (B, h, w, C), see `backbone_of`.
+        annotated: the images, see `keras_cam.data.read_annotations`.
+        path: where the table is kept, see `FeatureTable.save`. What is done goes to the folder `path.parts`
+            until all is: interrupted, a second call with the same backbone and images goes on from there.
+        batch_size: how many images go through the backbone at once.
+        on_image: called for each image that is done.
+
+    Returns:
+        The table, in the order of the images.
+
+    Raises:
+        ValueError: `batch_size` is not positive, or `path` has another suffix.
+
+    Reference:
+        Zhou et al., CVPR 2016, section 4.
+
+    Examples:
+        >>> from skimage import data_dir
+        >>> import keras_cam
+        >>> from keras_cam.data import AnnotatedImage
+        >>> from keras_cam.applications.features import backbone_of
+        >>> model = keras_cam.build_model("efficientnet_lite0", input_shape=(64, 64, 3))
+        >>> cat = AnnotatedImage("cat", f"{data_dir}/chelsea.png", 0, (0,))
+        >>> extract_features(backbone_of(model), AnnotatedImages("cats", ("cat",), (cat,))).vectors.shape
+        (1, 1280)
+    """
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
+    size_hw = input_size_hw(backbone.inputs[0].shape)
+    folder, key = None, ""
+    if path is not None:
+        check_suffix(path)
+        folder, key = Path(f"{path}.parts"), _fingerprint(backbone, annotated)
+        folder.mkdir(exist_ok=True, parents=True)
+    parts = []
+    for start in range(0, len(annotated), _PART):
+        images = annotated[start : start + _PART]
+        file = folder / f"{start:09}.npz" if folder else None
+        part = _Part.load(file, key) if file else None
+        if part is None:
+            part = _extract(backbone, images, size_hw, batch_size, on_image)
+            if file:
+                part.save(file, key)
+        else:
+            for _ in images:
+                on_image()
+        parts.append(part)
+    table = _table(parts, annotated, backbone.output.shape[-1])
+    if path is not None and folder:
+        table.save(path)
+        shutil.rmtree(folder)
+    return table
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came out for up to `_PART` images."""
+
+    readable: np.ndarray  # bool, one an image
+    vectors: np.ndarray  # float32, one a readable image
+    failures: tuple[str, ...]  # one for each other image
+
+    def save(self, file: Path, key: str) -> None:
+        failures = np.array(self.failures, np.str_)
+        with whole_file(file) as unfinished:
+            np.savez(unfinished, readable=self.readable, vectors=self.vectors, failures=failures, key=key)
+
+    @classmethod
+    def load(cls, file: Path, key: str) -> "_Part | None":
+        if not file.is_file():
+            return None
+        with np.load(file) as part:
+            if part["key"] != key:  # of other images, or of another backbone
+                return None
+            return cls(part["readable"], part["vectors"], tuple(part["failures"].tolist()))
+
+
+def _extract(
+    backbone: "keras.Model",
+    images: AnnotatedImages,
+    size_hw: tuple[int, int],
+    batch_size: int,
+    on_image: Callable[[], None],
+) -> _Part:
+    failures: list[str] = []
+    readable, vectors = [], []
+    for batch in images.batches(size_hw, batch_size):
+        good = batch.readable
+        if good.any():
+            features = backbone.predict_on_batch(batch.images[good])
+            vectors.append(features.mean(axis=(1, 2), dtype=np.float32))
+        failures += filter(None, batch.errors)
+        readable.append(good)
+        for _ in good:
+            on_image()
+    return _Part(np.concatenate(readable), np.concatenate(vectors or [np.zeros((0, 0))]), tuple(failures))
+
+
+def _table(parts: list[_Part], annotated: AnnotatedImages, channels: int) -> FeatureTable:
+    vectors = [np.zeros((0, channels), np.float32), *(part.vectors for part in parts if part.readable.any())]
+    readable = np.concatenate([np.zeros(0, bool), *(part.readable for part in parts)])
+    names = tuple(image.name for image, good in zip(annotated, readable, strict=True) if good)
+    failures = tuple(failure for part in parts for failure in part.failures)
+    return FeatureTable(
+        names, np.concatenate(vectors), annotated.labels[readable], annotated.class_names, failures
+    )
+
+
+def _fingerprint(backbone: "keras.Model", annotated: AnnotatedImages) -> str:
+    """Differs if the backbone or the list of images does."""
+    digest = hashlib.sha256(backbone.to_json().encode())
+    for variable in backbone.variables:
+        digest.update(np.asarray(variable).tobytes())
+    for image in annotated:
+        digest.update(f"{image.name}\n{image.label}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()

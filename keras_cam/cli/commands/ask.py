@@ -1,0 +1,89 @@
+"""`keras-cam ask`: answers to questions about a photo, where they are seen, and what speaks for them."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.cli.console import complain, print_table
+from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.usage import (
+    DONE,
+    UsageError,
+    check_suffix,
+    fraction,
+    load_classifier,
+    positive,
+)
+from keras_cam.recipes import THRESHOLD
+
+if TYPE_CHECKING:
+    from keras_cam.applications.discovery.question_answering import AnsweredQuestion
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser("ask", help="answer questions about a photo, and show where the answer is")
+    parser.set_defaults(run=run)
+    parser.add_argument("photo", type=Path, metavar="PHOTO")
+    parser.add_argument("questions", nargs="+", metavar="QUESTION")
+    parser.add_argument(
+        "--model", required=True, type=Path, metavar="FILE", help="what `keras-cam vqa` wrote"
+    )
+    parser.add_argument(
+        "--top-k", type=positive, default=3, metavar="K", help="answers a question (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=fraction,
+        default=THRESHOLD,
+        metavar="T",
+        help="the part of a map's maximum that a box has to exceed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="a picture (.png) of the best answers with maps and boxes"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object a question instead of the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Answers the questions, and draws the picture if asked to."""
+    check_suffix("output", args.output, ".png")
+    if not args.model.exists():
+        raise UsageError(f"--model must be a file that `keras-cam vqa` wrote. Received: {args.model}")
+    import_quietly()
+    from keras_cam.applications.discovery.question_answering import answer_questions, draw_answers
+    from keras_cam.images.files import write_png
+    from keras_cam.inference.records import FailedImage
+
+    answerer = load_classifier(str(args.model))
+    asked = [(args.photo, question) for question in args.questions]
+    try:
+        answered = []
+        for one in answer_questions(answerer, asked, args.top_k, args.threshold):
+            if isinstance(one, FailedImage):
+                raise UsageError(one.error)
+            answered.append(one)
+        if args.output:
+            args.output.parent.mkdir(parents=True, exist_ok=True)
+            write_png(args.output, draw_answers(answered))
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    for one in answered:
+        print(json.dumps(one.to_dict())) if args.json else _print(one)
+    if args.output:
+        complain(f"Picture: {args.output}") if args.json else print(f"Picture: {args.output}")
+    return DONE
+
+
+def _print(answered: "AnsweredQuestion") -> None:
+    """A row for each answer: its probability, and what the image and each word say for it."""
+    words = list(answered.word_logits[0])
+    rows = [
+        (detection.label, f"{detection.score:.1%}", f"{image:+.2f}", *(f"{by[word]:+.2f}" for word in words))
+        for detection, image, by in zip(
+            answered.localization.detections, answered.image_logits, answered.word_logits, strict=True
+        )
+    ]
+    header = (answered.question, "score", "image", *(word or "(any question)" for word in words))
+    print_table(header, rows, right=header[1:])

@@ -1,0 +1,128 @@
+"""`keras-cam concept`: a detector of what photos were only said to show, and a gallery of what it finds."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.cli.console import complain, progress, working
+from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.usage import (
+    DEFAULT_MODEL,
+    DONE,
+    SOME_FAILED,
+    UsageError,
+    check_model,
+    check_suffix,
+    load_backbone,
+    positive,
+    read_data,
+    save_model,
+)
+from keras_cam.recipes import REFINED_IMAGE_SIZE
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_cam.applications.discovery.concepts import Concept
+    from keras_cam.data import AnnotatedImages
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser(
+        "concept", help="learn what photos are said to show, by folders or captions, and where it is"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--positives", type=Path, metavar="DIR", help="photos that are said to show it")
+    parser.add_argument(
+        "--split",
+        help="which part of the positives, if they are annotated as `keras-cam evaluate` takes them, such as "
+        "Street View Text's train (default: all images below the folder)",
+    )
+    parser.add_argument("--negatives", type=Path, metavar="DIR", help="photos that are not")
+    parser.add_argument(
+        "--captions", type=Path, metavar="FILE", help="instead: CSV, TSV or JSON lines with image and caption"
+    )
+    parser.add_argument("--phrase", metavar="WORDS", help="what captions of positives say")
+    parser.add_argument("--name", help="the name of the concept (default: the phrase, or the folder's name)")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="whose features it is learned on (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--layer", help="take the features of this layer; earlier ones are finer (default: what is pooled)"
+    )
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE", help="the detector to write, a .keras file"
+    )
+    parser.add_argument("--photos", nargs="+", type=Path, metavar="DIR", help="other photos, to be ranked")
+    parser.add_argument("--gallery", type=Path, metavar="FILE", help="a picture (.png) of the best of them")
+    parser.add_argument(
+        "--top", type=positive, default=12, metavar="N", help="how many (default: %(default)s)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Learns the concept, writes the detector, and draws the gallery if asked to."""
+    folders, captions = (args.positives, args.negatives), (args.captions, args.phrase)
+    if all(folders) == all(captions) or any(folders) == any(captions):
+        raise UsageError("Either --positives and --negatives, or --captions and --phrase must be given.")
+    if args.split and not args.positives:
+        raise UsageError(f"--split goes with --positives. Received: --split {args.split}")
+    if bool(args.photos) != bool(args.gallery):
+        raise UsageError("--photos and --gallery go together.")
+    check_suffix("output", args.output, ".keras")
+    check_suffix("gallery", args.gallery, ".png")
+    check_model(args.model)
+    import_quietly()
+
+    backbone = load_backbone(args.model, args.layer, REFINED_IMAGE_SIZE)
+    try:
+        concept = _learn(backbone, *_examples(args), args.name or args.phrase or args.positives.name)
+        with working(f"Writing {args.output}"):
+            save_model(concept.classifier, args.output)
+    except (ModuleNotFoundError, OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    rounds, negatives = len(concept.negatives), concept.negatives[-1]
+    print(f"Detector: {args.output}, trained on {negatives} negatives in {rounds} rounds")
+    failures = list(concept.failures)
+    if args.gallery:
+        failures += _draw(concept, args.photos, args.gallery, args.top)
+    for failure in failures:
+        complain(failure)
+    return SOME_FAILED if failures else DONE
+
+
+def _examples(args: argparse.Namespace) -> "tuple[AnnotatedImages, AnnotatedImages]":
+    from keras_cam.applications.discovery.concepts import images_in, read_captions
+
+    if args.captions:
+        return read_captions(args.captions, args.phrase)
+    positives = read_data(args.positives, args.split) if args.split else images_in(args.positives)
+    return positives, images_in(args.negatives)
+
+
+def _learn(
+    backbone: "keras.Model", positives: "AnnotatedImages", negatives: "AnnotatedImages", name: str
+) -> "Concept":
+    from keras_cam.applications.discovery.concepts import learn_concept
+
+    with progress(len(positives) + len(negatives), "Looking at examples") as advance:
+        return learn_concept(backbone, positives, negatives, name, on_image=advance)
+
+
+def _draw(concept: "Concept", photos: list[Path], file: Path, count: int) -> list[str]:
+    """Writes the gallery; returns what is wrong with photos that could not be read."""
+    from keras_cam.applications.discovery.concepts import ranked
+    from keras_cam.drawing.pictures import draw_localization, gallery
+    from keras_cam.images.files import find_images, write_png
+
+    files = find_images(photos)
+    with progress(len(files), "Ranking photos") as advance:
+        best, failures = ranked(concept.classifier, files, advance)
+    with working(f"Writing {file}"):
+        write_png(file, gallery([draw_localization(record.image, record) for record in best[:count]]))
+    print(f"Gallery: {file}")
+    return failures

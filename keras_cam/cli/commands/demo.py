@@ -1,0 +1,35 @@
+"""`keras-cam demo`: the main job on photos that are already there."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from keras_cam.cli.commands.localize import localize_photos
+from keras_cam.cli.console import picture_paths
+from keras_cam.cli.usage import DEFAULT_OUTPUT
+
+PHOTOS = ("chelsea.png", "coffee.png", "camera.png", "motorcycle_left.png")
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser("demo", help="localize photos that come with scikit-image; needs no network")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="default: %(default)s/"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Localizes the photos, and puts their pictures on one sheet."""
+    from skimage import data_dir  # type: ignore[attr-defined]  # its stub file lacks it
+
+    from keras_cam.drawing.pictures import gallery
+    from keras_cam.images.files import write_png
+
+    photos = [Path(data_dir) / name for name in PHOTOS]
+    status = localize_photos(photos, output=args.output)
+    sheet = args.output / "gallery.png"
+    write_png(sheet, gallery(picture_paths(photos, args.output)))
+    print(f"All in one: {sheet}")
+    return status

@@ -1,0 +1,115 @@
+"""`keras-cam features`: pooled features of images as a file, and a linear classifier made from them."""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.cli.console import complain, print_table, progress, working
+from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.usage import (
+    DONE,
+    SOME_FAILED,
+    UsageError,
+    add_model,
+    check_model,
+    check_suffix,
+    load_backbone,
+    positive,
+    read_data,
+    save_model,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_cam.applications.features import FeatureTable, LinearSvm
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser(
+        "features", help="pooled features of images, and a linear SVM that becomes a model with maps"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
+    parser.add_argument("--split", help="which part of the data, such as train")
+    parser.add_argument("--test-split", metavar="SPLIT", help="another part, on which the SVM is measured")
+    add_model(parser)
+    parser.add_argument("--layer", help="take the output of this layer (default: what the model pools)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the features to this .npz or .parquet file"
+    )
+    parser.add_argument(
+        "--classifier",
+        type=Path,
+        metavar="FILE",
+        help="train a linear SVM and write it as a .keras model, for `keras-cam localize --model`",
+    )
+    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Extracts the features, and trains and measures a classifier if asked to."""
+    if not (args.output or args.classifier or args.test_split):
+        raise UsageError("One of --output, --classifier and --test-split must be given.")
+    check_suffix("classifier", args.classifier, ".keras")
+    check_model(args.model)
+    import_quietly()
+
+    try:
+        backbone = load_backbone(args.model, args.layer)
+        table = _extract(backbone, args, args.split, args.output)
+        failures = table.failures
+        if args.classifier or args.test_split:
+            failures += _classify(backbone, table, args)
+    except (ModuleNotFoundError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    return SOME_FAILED if failures else DONE
+
+
+def _extract(
+    backbone: "keras.Model", args: argparse.Namespace, split: str | None, output: Path | None = None
+) -> "FeatureTable":
+    """The features of one part of the data; what cannot be read goes to stderr."""
+    from keras_cam.applications.features import extract_features
+
+    annotated = read_data(args.data, split)
+    with progress(len(annotated), "Extracting features") as advance:
+        table = extract_features(backbone, annotated, output, args.batch_size, advance)
+    for failure in table.failures:
+        complain(failure)
+    if output:
+        print(f"{len(table)} x {table.vectors.shape[1]} features: {output}")
+    return table
+
+
+def _classify(backbone: "keras.Model", table: "FeatureTable", args: argparse.Namespace) -> tuple[str, ...]:
+    """Trains an SVM, measures it and writes it; returns what could not be read."""
+    from keras_cam.applications.features import attach, fit_linear_svm
+
+    with working("Training a linear SVM"):
+        svm = fit_linear_svm(table)
+    tested = _extract(backbone, args, args.test_split) if args.test_split else None
+    _print_accuracies(svm, tested)
+    if args.classifier:
+        save_model(attach(svm, backbone), args.classifier)
+        print(f"Classifier: {args.classifier}")
+    return tested.failures if tested else ()
+
+
+def _print_accuracies(svm: "LinearSvm", tested: "FeatureTable | None") -> None:
+    """Prints a table of the accuracies in cross-validation, and that of the chosen C on other images."""
+    from keras_cam.metrics import wilson_interval
+
+    rows = []
+    for cost, accuracy in svm.accuracies.items():
+        chosen = tested is not None and cost == svm.cost
+        on_test = ""
+        if tested is not None and chosen:
+            right = round(svm.accuracy(tested) * len(tested))
+            low, high = wilson_interval(right, len(tested))
+            on_test = f"{right / len(tested):.1%} [{low:.1%}, {high:.1%}]"
+        mark = " (chosen)" if cost == svm.cost else ""
+        rows.append((f"{cost:g}{mark}", f"{accuracy:.1%}", on_test))
+    header = ("C", "accuracy in cross-validation", "accuracy on the test split")
+    print_table(header, rows, right=header[1:])

@@ -1,0 +1,144 @@
+"""`keras-cam finegrained`: whether a second look at the CAM box tells similar classes apart."""
+
+import argparse
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.cli.console import print_table, progress
+from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.usage import (
+    DONE,
+    UsageError,
+    add_model,
+    add_refine,
+    check_model,
+    check_suffix,
+    load_backbone,
+    positive,
+    read_data,
+)
+from keras_cam.recipes import DEFAULT_REFINE, NONE, REFINED_IMAGE_SIZE
+
+if TYPE_CHECKING:
+    from keras_cam.applications.discovery.fine_grained import FineGrainedComparison
+    from keras_cam.data import AnnotatedImages
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser(
+        "finegrained", help="classify whole images, CAM boxes and ground-truth boxes by linear SVMs"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
+    parser.add_argument(
+        "--split", action="append", help="a part of the data, such as train; several are put together"
+    )
+    add_model(parser)
+    parser.add_argument(
+        "--locator", metavar="NAME|FILE", help="another model that gives the boxes (default: the same)"
+    )
+    add_refine(parser)
+    parser.add_argument(
+        "--folds",
+        type=positive,
+        default=5,
+        metavar="N",
+        help="parts for cross-validation (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--repeats",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="of the cross-validation (default: %(default)s)",
+    )
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each split")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="some CAM boxes and crops (.png)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compares, and prints the three rows."""
+    check_suffix("picture", args.picture, ".png")
+    for model in filter(None, (args.model, args.locator)):
+        check_model(model)
+    import_quietly()
+    from keras_cam.applications.discovery.fine_grained import draw_crops
+    from keras_cam.images.files import write_png
+
+    try:
+        comparison = _compare(args)
+        if args.picture:
+            args.picture.parent.mkdir(parents=True, exist_ok=True)
+            write_png(args.picture, draw_crops(comparison))
+    except (OSError, ModuleNotFoundError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    _print_json(comparison) if args.json else _print_rows(comparison)
+    return DONE
+
+
+def _compare(args: argparse.Namespace) -> "FineGrainedComparison":
+    from keras_cam.applications.discovery.fine_grained import compare_crops, stratified_folds
+
+    annotated = _read(args)
+    folds = stratified_folds(annotated.labels, args.folds, args.repeats)
+    backbone = load_backbone(args.model)
+    locator = None
+    refine = args.refine or DEFAULT_REFINE
+    if args.locator or refine != NONE:
+        size = 0 if refine == NONE else REFINED_IMAGE_SIZE
+        locator = load_backbone(args.locator or args.model, smallest_size=size)
+    passes = 2 + len(folds)
+    with progress(passes * len(annotated), "Extracting features") as advance:
+        return compare_crops(
+            backbone,
+            annotated,
+            folds,
+            locator,
+            localizer_options={"refine": refine},
+            on_image=advance,
+        )
+
+
+def _read(args: argparse.Namespace) -> "AnnotatedImages":
+    """The images of all splits, as one data set."""
+    from keras_cam.data import AnnotatedImages
+
+    parts = [read_data(args.data, split) for split in args.split or [None]]
+    images = []
+    for number, part in enumerate(parts):
+        images += [replace(image, name=f"{number}/{image.name}") for image in part[: args.limit]]
+    return AnnotatedImages(str(args.data), parts[0].class_names, tuple(images))
+
+
+def _print_rows(comparison: "FineGrainedComparison") -> None:
+    from keras_cam.applications.discovery.fine_grained import FULL_IMAGE
+
+    rows = []
+    for row in comparison.accuracies:
+        gain = "" if row == FULL_IMAGE else _text(*comparison.gain(row, over=FULL_IMAGE), "+")
+        rows.append((row, _text(*comparison.mean(row)), gain))
+    header = ("what is classified", "accuracy", "better than the full image by")
+    print_table(header, rows, right=header[1:])
+    if comparison.iou_over_half:
+        share = sum(comparison.iou_over_half) / len(comparison.iou_over_half)
+        print(f"CAM boxes with IoU of at least 0.5: {share:.1%}. Intervals: 95 %, over the folds.")
+
+
+def _text(mean: float, half_width: float, sign: str = "") -> str:
+    return f"{mean:{sign}.1%} ± {half_width:.1%}"
+
+
+def _print_json(comparison: "FineGrainedComparison") -> None:
+    from keras_cam.applications.discovery.fine_grained import FULL_IMAGE
+
+    figures = {
+        row: {"mean": mean, "half_width": half_width, "folds": comparison.accuracies[row]}
+        for row in comparison.accuracies
+        for mean, half_width in [comparison.mean(row)]
+    }
+    gains = {row: comparison.gain(row, over=FULL_IMAGE) for row in figures if row != FULL_IMAGE}
+    print(json.dumps({"accuracy": figures, "gain": gains, "iou_over_half": comparison.iou_over_half}))

@@ -1,0 +1,91 @@
+"""`keras-cam foreground`: learn, from photos without labels, what belongs to objects."""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from keras_cam.cli.console import complain, progress, working
+from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.usage import (
+    DEFAULT_MODEL,
+    DONE,
+    SOME_FAILED,
+    UsageError,
+    check_model,
+    check_suffix,
+    load_classifier,
+    positive,
+    save_model,
+)
+from keras_cam.recipes import AFFINITY, AUTO, NONE, REFINE_HELP, REFINED_IMAGE_SIZE, REFINEMENTS
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser(
+        "foreground", help="learn from photos without labels what belongs to objects, for better boxes"
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="a few hundred of the kind to localize"
+    )
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="a classifier: a name from `keras-cam models` or a .keras file (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--output", required=True, type=Path, metavar="FILE", help="the localizer to write, a .keras file"
+    )
+    parser.add_argument(
+        "--refine",
+        choices=[name for name in REFINEMENTS if name not in (AUTO, NONE)],
+        default=AFFINITY,
+        help=f"what its maps are made of. {REFINE_HELP} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
+    )
+    parser.add_argument("--epochs", type=positive, default=12, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains the foreground and writes the localizer."""
+    check_suffix("output", args.output, ".keras")
+    check_model(args.model)
+    import_quietly()
+    import keras_cam
+    from keras_cam.images.files import find_images
+    from keras_cam.localizer import gives_boxes
+    from keras_cam.training import train_foreground
+
+    files = find_images(args.photos)
+    classifier = load_classifier(args.model, REFINED_IMAGE_SIZE)
+    if gives_boxes(classifier):
+        raise UsageError(f"--model must be a classifier. Received: {args.model}, which is a localizer")
+    failures = []
+
+    try:
+        with progress(len(files), "Looking at photos") as advance:
+
+            def on_image(error: str | None) -> None:
+                advance()
+                if error:
+                    failures.append(error)
+
+            foreground = train_foreground(
+                classifier, files, epochs=args.epochs, seed=args.seed, on_image=on_image
+            )
+        with working(f"Writing {args.output}"):
+            localizer = keras_cam.build_localizer(
+                classifier, args.top_k, refine=args.refine, foreground=foreground
+            )
+            save_model(localizer, args.output)
+    except (OSError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    for failure in failures:
+        complain(failure)
+    print(f"Localizer: {args.output}")
+    return SOME_FAILED if failures else DONE

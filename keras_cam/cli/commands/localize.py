@@ -1,0 +1,151 @@
+"""`keras-cam localize`: what is in photos, and where."""
+
+import argparse
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_cam.cli.console import complain, picture_paths, print_localizations, progress
+from keras_cam.cli.quiet_libraries import import_quietly, stderr_held_back
+from keras_cam.cli.usage import (
+    DEFAULT_MODEL,
+    DEFAULT_OUTPUT,
+    DONE,
+    SOME_FAILED,
+    UsageError,
+    add_refine,
+    add_threshold,
+    add_top_k,
+    check_model,
+    load_model,
+    positive,
+    read_labels,
+)
+from keras_cam.inference.records import Localization
+
+
+def add_parser(commands: Any) -> None:
+    """Adds the command to those of `keras-cam`."""
+    parser = commands.add_parser("localize", help="say what is in photos, and where")
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="a folder stands for all images below it"
+    )
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="a name from `keras-cam models`, a .keras file or an exported model (default: %(default)s)",
+    )
+    add_top_k(parser)
+    add_refine(parser)
+    add_threshold(parser)
+    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    parser.add_argument(
+        "--batch-size", type=positive, default=8, metavar="N", help="photos at once (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/)"
+    )
+    parser.add_argument(
+        "--json", action="store_true", help="one JSON object a photo; pictures only with --output"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Localizes the photos and says how it went."""
+    output = args.output or (None if args.json else DEFAULT_OUTPUT)
+    return localize_photos(
+        [file for path in args.photos for file in _photos(path, output)],
+        output,
+        model=args.model,
+        top_k=args.top_k,
+        threshold=args.threshold,
+        refine=args.refine,
+        labels_file=args.labels,
+        batch_size=args.batch_size,
+        as_json=args.json,
+    )
+
+
+def localize_photos(
+    files: Sequence[Path],
+    output: Path | None,
+    *,
+    model: str = DEFAULT_MODEL,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    refine: str | None = None,
+    labels_file: Path | None = None,
+    batch_size: int = 8,
+    as_json: bool = False,
+) -> int:
+    """Localizes the files and reports on each: a line of JSON, or a row of the table; and a picture."""
+    labels = read_labels(labels_file)
+    check_model(model)
+    pictures: Sequence[Path | None] = [None] * len(files)
+    if output:
+        _make_folder(output)
+        pictures = picture_paths(files, output)
+    if not model.endswith(".tflite"):  # a LiteRT file runs without TensorFlow
+        import_quietly()
+    with stderr_held_back():  # LiteRT greets
+        localizer = load_model(model, top_k, threshold, refine)
+    if labels is not None and len(labels) != localizer.classes:
+        raise UsageError(
+            f"--labels must name the {localizer.classes} classes of the model. "
+            f"Received: {labels_file} with {len(labels)} names"
+        )
+    from keras_cam.inference.files import localize_files
+
+    results = localize_files(localizer, files, labels, model, batch_size)
+    done = []
+    with progress(len(files)) as advance:
+        for picture, result in zip(pictures, results, strict=True):
+            if not isinstance(result, Localization):
+                complain(result.error)
+            elif picture is None or _draw(result, picture):
+                done.append(result)
+                if as_json:
+                    print(json.dumps(result.to_dict()), flush=True)
+            advance()
+    if not as_json:
+        print_localizations(done)
+        if done:
+            print(f"Pictures: {output}{os.sep}")
+    return DONE if len(done) == len(files) else SOME_FAILED
+
+
+def _photos(path: Path, output: Path | None) -> Sequence[Path]:
+    """The image files that `path` stands for."""
+    from keras_cam.images.files import find_images
+
+    files = find_images([path])
+    # `keras-cam localize .` must not take the pictures of its last run for photos.
+    if output and path.resolve() in output.resolve().parents:
+        return [file for file in files if output.resolve() not in file.resolve().parents] or [path]
+    return files
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"--output must be a folder that can be written. Received: {folder} ({error.strerror})"
+        ) from error
+
+
+def _draw(record: "Localization", picture: Path) -> bool:
+    """Writes the picture of one photo; tells whether that went well."""
+    from keras_cam.drawing.pictures import display_size, draw_localization
+    from keras_cam.images.files import ImageError, write_png
+
+    try:
+        write_png(picture, draw_localization(display_size(record.image), record))
+    except (ImageError, OSError) as error:
+        complain(str(error) if isinstance(error, ImageError) else f"Cannot write {picture}: {error.strerror}")
+        return False
+    return True

@@ -1,0 +1,143 @@
+"""What the command line shows: tables on stdout, complaints and progress on stderr."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from keras_cam.cli.quiet_libraries import only_python_writes_to_stderr
+from keras_cam.inference.records import Detection, Localization
+
+
+def complain(message: str) -> None:
+    """Writes one line to stderr."""
+    # A file name may hold bytes that are no text, and must not break the message about it.
+    line = f"keras-cam: {message}\n".encode(errors="backslashreplace").decode()
+    sys.stderr.write(line)
+    sys.stderr.flush()
+
+
+@contextmanager
+def progress(total: int, task: str = "Localizing") -> Iterator[Callable[[], None]]:
+    """A progress bar on stderr if that is a terminal; yields the function that moves it one step on.
+
+    Meanwhile, what C libraries write to stderr is dropped: libtiff grumbles about broken files, besides
+    failing, which would tear the bar.
+    """
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress
+
+    with only_python_writes_to_stderr():
+        console = Console(stderr=True)
+        bar = Progress(
+            *Progress.get_default_columns(),
+            MofNCompleteColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        with bar:
+            bar_id = bar.add_task(task, total=total)
+            yield lambda: bar.advance(bar_id)
+
+
+@contextmanager
+def working(task: str) -> Iterator[None]:
+    """Says on stderr, if that is a terminal, what is being done for as long as it takes."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(task):
+        yield
+
+
+def print_localizations(records: Sequence[Localization]) -> None:
+    """Prints a table of the classes and boxes of all photos."""
+    rows = []
+    for record, name in zip(records, _short_names([record.image for record in records]), strict=True):
+        for rank, detection in enumerate(record.detections, 1):
+            score = f"{detection.score:.1%}"
+            rows.append((name if rank == 1 else "", str(rank), detection.label, score, _box_text(detection)))
+    header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
+    print_table(header, rows, right=("rank", "score"))
+
+
+def _short_names(files: Sequence[str]) -> list[str]:
+    """The paths without the folder that all of them share."""
+    paths = [os.path.abspath(file) for file in files]
+    shared = os.path.commonpath(map(os.path.dirname, paths)) if paths else ""
+    # A name may hold bytes that are no text, which a terminal cannot show.
+    return [os.fsencode(os.path.relpath(path, shared)).decode(errors="replace") for path in paths]
+
+
+def print_models(models: Sequence[Mapping[str, Any]]) -> None:
+    """Prints a table of the models that can be built by name."""
+    rows = [
+        (
+            model["name"],
+            model["family"],
+            f"{model['parameters'] / 1e6:.1f} M",
+            _size_text(model["input_size"]),
+            _size_text(model["map_size"]),
+            model["weights"] or "none",
+            "yes" if model["offline"] else "",
+        )
+        for model in models
+    ]
+    header = ("model", "family", "parameters", "input", "map", "ImageNet weights", "on this machine")
+    print_table(header, rows, right=("parameters", "input", "map"))
+
+
+def _size_text(size_hw: Sequence[int] | None) -> str:
+    return "none" if size_hw is None else " x ".join(map(str, size_hw))
+
+
+def _box_text(detection: Detection) -> str:
+    if detection.box_xyxy is None:
+        return "none"
+    return ", ".join(str(round(value)) for value in detection.box_xyxy)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
+    """Prints a table whose columns named in `right` are aligned to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD)
+    for name in header:
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))  # as text, because file names may look like Rich's markup
+    # Rich takes 80 columns for a file or a pipe, where nothing needs to be broken into lines.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
+    """A name in `folder` for the picture of each file: all different, and none that of an input.
+
+    Examples:
+        >>> [path.name for path in picture_paths([Path("a/x.jpg"), Path("b/X.png")], Path("out"))]
+        ['x_cam.png', 'X_cam-2.png']
+    """
+    # Case does not tell files apart on all systems.
+    taken = {_key(file) for file in files}
+    paths = []
+    for file in files:
+        path, number = folder / f"{file.stem}_cam.png", 1
+        while _key(path) in taken:
+            number += 1
+            path = folder / f"{file.stem}_cam-{number}.png"
+        taken.add(_key(path))
+        paths.append(path)
+    return paths
+
+
+def _key(path: Path) -> str:
+    return os.path.abspath(path).casefold()

@@ -1,0 +1,188 @@
+"""What the commands share: their exit statuses, their errors of usage, and the types of their arguments."""
+
+import argparse
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
+from textwrap import shorten
+from typing import TYPE_CHECKING
+
+from keras_cam.cli.console import complain
+from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
+from keras_cam.recipes import DEFAULT_REFINE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_cam.data import AnnotatedImages
+    from keras_cam.inference import Localizer, SaliencyLocalizer
+
+DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+DEFAULT_OUTPUT = Path("keras-cam-output")
+
+
+class UsageError(Exception):
+    """What the user asked for cannot be done; the message says why, in one line."""
+
+
+def add_model(parser: argparse.ArgumentParser) -> None:
+    """Adds `--model`, for a command that takes models of Keras only."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="a name from `keras-cam models` or a .keras file (default: %(default)s)",
+    )
+
+
+def add_top_k(parser: argparse.ArgumentParser) -> None:
+    """Adds `--top-k`; None stands for the default, which a saved localizer does not take."""
+    parser.add_argument(
+        "--top-k", type=positive, metavar="K", help=f"classes a photo (default: {DEFAULT_TOP_K})"
+    )
+
+
+def add_threshold(parser: argparse.ArgumentParser) -> None:
+    """Adds `--threshold`."""
+    refined = ", ".join(
+        f"of {name} {' and '.join(map(str, recipe.thresholds))}" for name, recipe in RECIPES.items()
+    )
+    parser.add_argument(
+        "--threshold",
+        type=fraction,
+        metavar="T",
+        help="the part of a map's maximum that a box has to exceed (default: "
+        f"{THRESHOLD}; {refined}, with the mean of the boxes)",
+    )
+
+
+def add_refine(parser: argparse.ArgumentParser) -> None:
+    """Adds `--refine`; None stands for the default, which a saved localizer does not take."""
+    parser.add_argument(
+        "--refine",
+        choices=REFINEMENTS,
+        help=f"what boxes are cut out of. {REFINE_HELP} (default: {DEFAULT_REFINE})",
+    )
+
+
+def positive(text: str) -> int:
+    """The type of an argument that counts something."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be an integer of at least 1. Received: {text}")
+    return int(text)
+
+
+def fraction(text: str) -> float:
+    """The type of an argument that is a part of something, less than all of it."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1). Received: {text}")
+    return value
+
+
+def check_model(model: str) -> None:
+    """Says what is wrong with the name of a model before anything slow starts."""
+    from keras_cam.models.registry import MODELS, REFUSED
+
+    if model in REFUSED:
+        raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
+    if model not in MODELS and not Path(model).exists():
+        raise UsageError(
+            f"--model must be a .keras file, an exported model or one of {', '.join(MODELS)}. "
+            f"Received: {model}"
+        )
+
+
+def read_labels(path: Path | None) -> Sequence[str] | None:
+    """The class names in the file of `--labels`, if there is one."""
+    from keras_cam.models.labels import read_labels as read
+
+    try:
+        return read(path) if path else None
+    except ValueError as error:
+        raise UsageError(f"--labels: {error}") from error
+
+
+def load_model(
+    model: str, top_k: int | None = None, threshold: float | None = None, refine: str | None = None
+) -> "Localizer":
+    """The localizer of a model's name or file; what goes wrong is an error of usage."""
+    from keras_cam.inference.load import load_localizer
+
+    with _loading(model):
+        return load_localizer(model, top_k, threshold, refine)
+
+
+def load_saliency(model: str) -> "SaliencyLocalizer":
+    """The localizer by backpropagation of a model's name or file; what goes wrong is an error of usage."""
+    from keras_cam.inference.gradients import SaliencyLocalizer
+    from keras_cam.inference.load import load_classifier
+
+    with _loading(model):
+        return SaliencyLocalizer(load_classifier(model))
+
+
+def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":
+    """The model of a name or file; what goes wrong is an error of usage."""
+    from keras_cam.inference.load import load_classifier as load
+
+    with _loading(model):
+        return load(model, smallest_size)
+
+
+def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) -> "keras.Model":
+    """The part of a model up to its features, or up to a layer; what goes wrong is an error of usage."""
+    from keras_cam.applications.features import backbone_of
+    from keras_cam.inference.load import load_classifier
+
+    with _loading(model):
+        return backbone_of(load_classifier(model, smallest_size), layer)
+
+
+def read_data(source: str | Path, split: str | None = None, strict: bool = False) -> "AnnotatedImages":
+    """Annotated images; what is wrong with their annotations goes to stderr.
+
+    Raises:
+        ValueError: there is nothing that could be used.
+    """
+    from keras_cam.data import describe_problems, read_annotations
+
+    annotated = read_annotations(source, split, strict=strict)
+    if annotated.problems:
+        complain(describe_problems(annotated.problems))
+    return annotated
+
+
+def check_suffix(option: str, path: Path | None, suffix: str) -> None:
+    """Says that a file must have another ending."""
+    if path and path.suffix != suffix:
+        raise UsageError(f"--{option} must end in {suffix}. Received: {path}")
+
+
+def save_model(model: "keras.Model", path: Path) -> None:
+    """Writes a `.keras` file whole or not at all."""
+    from keras_cam.images.whole_file import whole_file
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as unfinished:
+        model.save(unfinished)
+
+
+@contextmanager
+def _loading(model: str) -> Iterator[None]:
+    try:
+        with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
+            yield
+    # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
+    except Exception as error:
+        raise UsageError(f"--model {model}: {shorten(str(error), 600)}") from error
+
+
+METHODS = ("cam", "backprop")
+"""How maps are made, as `--method` names it."""
+
+METHODS_HELP = "class activation maps, or gradients (backpropagation, Simonyan et al. 2013; any classifier)"

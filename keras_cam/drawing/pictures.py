@@ -1,0 +1,320 @@
+"""Pictures of what was found: the map of a class as warm light over the photo, its box, label and score.
+
+Everything here works on NumPy arrays and image files, leaves its input alone and keeps no global state.
+"""
+
+import math
+from collections.abc import Sequence
+from io import BytesIO
+from itertools import zip_longest
+from pathlib import Path
+from textwrap import fill
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from keras_cam.drawing.boxes import draw_boxes
+from keras_cam.images.files import read_image
+from keras_cam.inference.records import BoxXYXY, Localization
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Photo = str | Path | np.ndarray
+
+COLORMAPS = {
+    "cividis": cv2.COLORMAP_CIVIDIS,
+    "inferno": cv2.COLORMAP_INFERNO,
+    "magma": cv2.COLORMAP_MAGMA,
+    "plasma": cv2.COLORMAP_PLASMA,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+}
+"""Perceptually uniform colour maps only: with others (jet, hsv) edges appear that the map does not have."""
+
+
+def overlay(
+    image: Photo,
+    activation_map: np.ndarray | None = None,
+    boxes_xyxy: Sequence[BoxXYXY | None] = (),
+    labels: Sequence[str] = (),
+    scores: Sequence[float] = (),
+    *,
+    alpha: float = 0.7,
+    colormap: str = "inferno",
+) -> np.ndarray:
+    """Lays an activation map, boxes and labels over a photo.
+
+    The map is upsampled bilinearly, its negative part cut, the rest divided by the maximum. Colour gets
+    denser with the value, so where the map is cold the photo stays as it is. A constant map, or one without a
+    positive value, says nothing about places and adds no colour.
+
+    Args:
+        image: a path, or an array (H, W, 3), RGB, uint8 or float, 0..255.
+        activation_map: a raw map (h, w) of any size, or None.
+        boxes_xyxy: boxes in pixels with half-open maxima. None in place of a box stands for a class that has
+            none; its label goes to the upper left corner.
+        labels: a label for each box, or none at all.
+        scores: a probability for each box, or none at all.
+        alpha: the opacity of the hottest place, in [0, 1].
+        colormap: one of `COLORMAPS`.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        ImageError: if the file cannot be read.
+        ValueError: if an argument does not fit the description above.
+
+    Examples:
+        >>> photo = np.full((20, 20, 3), 92, np.uint8)
+        >>> picture = overlay(photo, np.array([[0.0, 0.0], [0.0, 1.0]]))
+        >>> picture[0, 0].tolist(), picture[19, 19].tolist()  # cold, hot
+        ([92, 92, 92], [204, 206, 142])
+    """
+    for name, values in (("labels", labels), ("scores", scores)):
+        if len(values) not in (0, len(boxes_xyxy)):
+            raise ValueError(
+                f"`{name}` must be empty or have one entry for each of the {len(boxes_xyxy)} boxes. "
+                f"Received: {name}={values!r}"
+            )
+    picture = _photo(image)
+    if activation_map is not None:
+        picture = _blend(picture, np.asarray(activation_map), alpha, colormap)
+    if len(boxes_xyxy):
+        percents = [f"{score:.1%}" for score in scores]
+        texts = list(zip_longest(labels, percents, fillvalue=""))
+        picture = draw_boxes(picture, boxes_xyxy, texts)
+    return picture.copy() if picture is image else picture
+
+
+def draw_localization(
+    image: Photo,
+    localization: Localization,
+    top: int = 1,
+    *,
+    alpha: float = 0.7,
+    colormap: str = "inferno",
+) -> np.ndarray:
+    """Draws what was found in a photo: the map of the best class and the boxes of the `top` best ones.
+
+    Args:
+        image: the photo as a path or an array (H, W, 3), RGB, 0..255. It may have another size than the one
+            in the record: the boxes are scaled to it.
+        localization: the record of this photo.
+        top: how many boxes, at least 1.
+        alpha: the opacity of the hottest place, in [0, 1].
+        colormap: one of `COLORMAPS`.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        ImageError: if the file cannot be read.
+        ValueError: if an argument does not fit the description above.
+
+    Examples:
+        >>> from keras_cam.inference.records import Detection
+        >>> cat = Detection(281, "tabby", 0.9, (8.0, 8.0, 40.0, 40.0), np.eye(7, dtype=np.float32))
+        >>> photo = np.zeros((48, 64, 3), np.uint8)
+        >>> draw_localization(photo, Localization("cat.jpg", 64, 48, "my_model", (cat,))).shape
+        (48, 64, 3)
+    """
+    if top < 1:
+        raise ValueError(f"`top` must be at least 1. Received: top={top!r}")
+    photo = _photo(image)
+    best = localization.detections[:top]
+    return overlay(
+        photo,
+        best[0].activation_map if best else None,
+        [_scaled(detection.box_xyxy, localization, photo) for detection in best],
+        [detection.label for detection in best],
+        [detection.score for detection in best],
+        alpha=alpha,
+        colormap=colormap,
+    )
+
+
+def gallery(
+    images: Sequence[Photo],
+    columns: int | None = None,
+    *,
+    cell_wh: tuple[int, int] = (480, 360),
+    margin: int = 12,
+) -> np.ndarray:
+    """Puts pictures of any size into the equal cells of a white grid, scaled to fit and centred.
+
+    Args:
+        images: paths or arrays (H, W, 3), RGB, 0..255; row by row.
+        columns: how many cells a row has; None makes the grid about square.
+        cell_wh: width and height of a cell in pixels.
+        margin: pixels between the cells and around them.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        ImageError: if a file cannot be read.
+        ValueError: if `images` is empty or `columns` is not positive.
+
+    Examples:
+        >>> photos = [np.zeros((30, 40, 3), np.uint8)] * 5
+        >>> gallery(photos, columns=3, cell_wh=(40, 30), margin=2).shape
+        (66, 128, 3)
+    """
+    if not len(images):
+        raise ValueError(f"`images` must have at least one image. Received: images={images!r}")
+    if columns is None:
+        columns = math.ceil(math.sqrt(len(images)))
+    if columns < 1:
+        raise ValueError(f"`columns` must be at least 1. Received: columns={columns!r}")
+    width, height = cell_wh
+    rows = math.ceil(len(images) / columns)
+    size_wh = (margin + columns * (width + margin), margin + rows * (height + margin))
+    sheet = Image.new("RGB", size_wh, "white")
+    for position, image in enumerate(images):
+        row, column = divmod(position, columns)
+        picture = _fitted(_photo(image), cell_wh)
+        left = margin + column * (width + margin) + (width - picture.width) // 2
+        top = margin + row * (height + margin) + (height - picture.height) // 2
+        sheet.paste(picture, (left, top))
+    return np.array(sheet)
+
+
+def figure(
+    image: Photo,
+    localization: Localization,
+    top: int = 5,
+    *,
+    alpha: float = 0.7,
+    colormap: str = "inferno",
+) -> "Figure":
+    """A Matplotlib figure of the photo beside the map and the box of each of its `top` classes.
+
+    As the value of a notebook cell it shows itself; `figure(...).savefig("cat.pdf")` writes it to a file.
+
+    Args:
+        image: the photo as a path or an array (H, W, 3), RGB, 0..255.
+        localization: the record of this photo.
+        top: how many classes, at least 1.
+        alpha: the opacity of the hottest place, in [0, 1].
+        colormap: one of `COLORMAPS`.
+
+    Returns:
+        A `matplotlib.figure.Figure` that `pyplot` does not know of: it is freed like any other object.
+
+    Raises:
+        ImageError: if the file cannot be read.
+        ValueError: if an argument does not fit the description above.
+
+    Examples:
+        >>> sheet = figure(np.zeros((48, 64, 3), np.uint8), Localization("cat.jpg", 64, 48, "my_model", ()))
+        >>> [axes.get_title() for axes in sheet.axes]
+        ['cat.jpg']
+    """
+    from matplotlib.figure import Figure  # not needed for anything else here, and slow to import
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:  # Jupyter shows plain figures only once pyplot was imported
+            file = BytesIO()
+            self.savefig(file, format="png")
+            return file.getvalue()
+
+    if top < 1:
+        raise ValueError(f"`top` must be at least 1. Received: top={top!r}")
+    photo = display_size(image)
+    panels = [(photo, Path(localization.image).name)]
+    for detection in localization.detections[:top]:
+        box = _scaled(detection.box_xyxy, localization, photo)
+        picture = overlay(photo, detection.activation_map, [box], alpha=alpha, colormap=colormap)
+        panels.append((picture, f"{detection.label} {detection.score:.1%}"))
+    columns = min(len(panels), 3)
+    rows = math.ceil(len(panels) / columns)
+    height = 4 * photo.shape[0] / photo.shape[1] + 0.4
+    sheet = NotebookFigure(figsize=(4 * columns, height * rows), layout="constrained")
+    for position, (picture, title) in enumerate(panels):
+        axes = sheet.add_subplot(rows, columns, position + 1)
+        axes.imshow(picture)
+        axes.set_title(fill(title, 42))
+        axes.set_axis_off()
+    return sheet
+
+
+def display_size(image: Photo, shortest: int = 320, longest: int = 2048) -> np.ndarray:
+    """Scales a photo to a size at which lines and text over it can be read on a screen.
+
+    Args:
+        image: a path, or an array (H, W, 3), RGB, 0..255.
+        shortest: smaller photos are enlarged until their longer side has this many pixels.
+        longest: larger photos are reduced until their longer side has this many pixels.
+
+    Returns:
+        uint8 (H', W', 3), RGB, of the same proportions.
+
+    Examples:
+        >>> display_size(np.zeros((10, 20, 3), np.uint8)).shape
+        (160, 320, 3)
+    """
+    photo = _photo(image)
+    longer = max(photo.shape[:2])
+    target = min(max(longer, shortest), longest)
+    if target == longer:
+        return photo
+    return np.array(_fitted(photo, (target, target)))
+
+
+def _fitted(photo: np.ndarray, size_wh: tuple[int, int]) -> Image.Image:
+    """The photo, scaled to fit into the size. Unlike `ImageOps.contain`, a hairline keeps one pixel."""
+    height, width = photo.shape[:2]
+    scale = min(size_wh[0] / width, size_wh[1] / height)
+    fitted_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return Image.fromarray(photo).resize(fitted_wh, Image.Resampling.BICUBIC)
+
+
+def _photo(image: Photo) -> np.ndarray:
+    """The image as uint8 (H, W, 3); the caller may not write into it."""
+    if isinstance(image, str | Path):
+        return read_image(image)
+    rule = "`image` must be a path or an RGB array (H, W, 3) with values in 0..255."
+    array = np.asarray(image)
+    if array.ndim != 3 or array.shape[-1] != 3 or not array.size:
+        raise ValueError(f"{rule} Received: an array of shape {array.shape}")
+    if array.dtype == np.uint8:
+        return array
+    low, high = array.min(), array.max()
+    # A float image that ends at 1 was scaled to 0..1 and would come out black.
+    if not (low >= 0 and high <= 255) or (array.dtype.kind == "f" and 0 < high <= 1):
+        raise ValueError(f"{rule} Received: {array.dtype} values from {low} to {high}")
+    return np.rint(array).astype(np.uint8)
+
+
+def _blend(photo: np.ndarray, activation_map: np.ndarray, alpha: float, colormap: str) -> np.ndarray:
+    if activation_map.ndim != 2 or not activation_map.size or not np.isfinite(activation_map).all():
+        raise ValueError(
+            "`activation_map` must be an array (h, w) of finite numbers. "
+            f"Received: shape {activation_map.shape}, {activation_map.dtype}"
+        )
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"`alpha` must be in [0, 1]. Received: alpha={alpha!r}")
+    if colormap not in COLORMAPS:
+        raise ValueError(f"`colormap` must be one of {set(COLORMAPS)}. Received: colormap={colormap!r}")
+    low, peak = activation_map.min(), activation_map.max()
+    if peak <= 0 or low == peak:
+        return photo
+    height, width = photo.shape[:2]
+    unit = (activation_map / peak).astype(np.float32)
+    heat = cv2.resize(unit, (width, height), interpolation=cv2.INTER_LINEAR).clip(0, 1)
+    colours_bgr = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), COLORMAPS[colormap])
+    opacity = alpha * heat
+    return cv2.blendLinear(colours_bgr[..., ::-1], photo, opacity, 1 - opacity)
+
+
+def _scaled(box_xyxy: BoxXYXY | None, localization: Localization, photo: np.ndarray) -> BoxXYXY | None:
+    """The box in pixels of `photo`, which may be an enlarged or reduced copy of the localized one."""
+    if box_xyxy is None:
+        return None
+    x_scale = photo.shape[1] / localization.width
+    y_scale = photo.shape[0] / localization.height
+    xmin, ymin, xmax, ymax = box_xyxy
+    return xmin * x_scale, ymin * y_scale, xmax * x_scale, ymax * y_scale

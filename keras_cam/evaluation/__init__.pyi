@@ -1,0 +1,16 @@
+from .folder import results_folder
+from .protocols import PROTOCOLS
+from .results import Evaluation, ImageResult, mcnemar_p_value
+from .run import evaluate
+from .table import evaluation_table, format_table
+
+__all__ = [
+    "PROTOCOLS",
+    "Evaluation",
+    "ImageResult",
+    "evaluate",
+    "evaluation_table",
+    "format_table",
+    "mcnemar_p_value",
+    "results_folder",
+]

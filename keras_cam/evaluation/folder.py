@@ -1,0 +1,112 @@
+"""A folder with what came out of an evaluation: a row for each image, the figures, and a page to look at."""
+
+import csv
+import heapq
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from keras_cam.evaluation.page import results_page
+from keras_cam.evaluation.results import Evaluation, ImageResult, rate_names
+from keras_cam.images.whole_file import whole_file
+
+_SHOWN = 8
+
+
+class Results:
+    """What `results_folder` yields: told of each image, it writes a row and remembers the best and the worst.
+
+    Args:
+        rows: a `csv.writer`.
+        class_names: the names of all classes.
+        top_k: see `Evaluation`.
+    """
+
+    def __init__(self, rows: Any, class_names: Sequence[str], top_k: int = 5) -> None:
+        self._rows, self._class_names, self._rates = rows, class_names, rate_names(top_k)
+        self._extremes: dict[str, _Extremes] = {}
+        self._rows.writerow(
+            ["model", "image", "width", "height", "class", "predicted", "iou", "boxes_xyxy", *self._rates]
+        )
+
+    def add(self, model: str, result: ImageResult) -> None:
+        """Write the row of an image."""
+        boxes = "; ".join(" ".join(f"{value:.2f}" for value in box) for box in result.boxes_xyxy.tolist())
+        names = [self._class_names[label] for label in (result.image.label, result.predicted[0])]
+        iou = "" if result.iou is None else f"{result.iou:.4f}"
+        counted = [int(result.counted[rate]) if rate in result.counted else "" for rate in self._rates]
+        self._rows.writerow([model, result.image.name, *result.size_wh, *names, iou, boxes, *counted])
+        if result.iou is not None:
+            self._extremes.setdefault(model, _Extremes()).add(result.iou, result)
+
+    def galleries(self) -> dict[str, list[ImageResult]]:
+        """The best and the worst images of each model."""
+        shown = {}
+        for model, extremes in self._extremes.items():
+            shown[f"{model}: the best"] = extremes.best()
+            shown[f"{model}: the worst"] = extremes.worst()
+        return shown
+
+
+class _Extremes:
+    """The highest and the lowest of any number of values."""
+
+    def __init__(self) -> None:
+        self._high: list[tuple[float, int, ImageResult]] = []
+        self._low: list[tuple[float, int, ImageResult]] = []
+        self._count = 0
+
+    def add(self, value: float, result: ImageResult) -> None:
+        self._count += 1
+        for heap, key in ((self._high, value), (self._low, -value)):
+            entry = (key, -self._count, result)  # of equal ones the first; no two are compared further
+            if len(heap) < _SHOWN:
+                heapq.heappush(heap, entry)
+            else:
+                heapq.heappushpop(heap, entry)
+
+    def best(self) -> list[ImageResult]:
+        return [result for _, _, result in sorted(self._high, key=lambda entry: entry[:2], reverse=True)]
+
+    def worst(self) -> list[ImageResult]:
+        return [result for _, _, result in sorted(self._low, key=lambda entry: entry[:2], reverse=True)]
+
+
+@contextmanager
+def results_folder(
+    folder: str | Path,
+    evaluations: Sequence[Evaluation],
+    class_names: Sequence[str],
+    source: str,
+    top_k: int = 5,
+) -> Iterator[Results]:
+    """Write what comes out of evaluations into a folder; files appear whole, when the body has succeeded.
+
+    - `images.csv`: a row for each image and model: its class, what it was taken for, the IoU and the boxes of
+      its main class in pixels, and for each rate whether the image counts (1, 0, or empty).
+    - `figures.json`: a list of `Evaluation.to_dict()`.
+    - `results.html`: the table, curves over thresholds, the best and the worst images.
+
+    Args:
+        folder: it is made if it is not there.
+        evaluations: a list, to which the body appends what it has finished.
+        class_names: the names of all classes.
+        source: the name of the data set.
+        top_k: see `Evaluation`.
+
+    Yields:
+        `Results`, to be told of each image.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with whole_file(folder / "images.csv") as table:
+        with open(table, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
+            results = Results(csv.writer(file), class_names, top_k)
+            yield results
+        figures = json.dumps([evaluation.to_dict() for evaluation in evaluations], indent=2)
+        page = results_page(evaluations, results.galleries(), class_names, source)
+        for name, text in (("figures.json", figures), ("results.html", page)):
+            with whole_file(folder / name) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")

@@ -1,0 +1,83 @@
+"""The figures of one or two evaluations as a table: for a terminal, a paper or a page."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras_cam.evaluation.results import Evaluation, mcnemar_p_value
+
+STYLES = {"markdown": "pipe", "latex": "latex_booktabs", "html": "html"}
+"""What `format_table` can make, and what the package tabulate calls it."""
+
+_COUNTS = ("mean_iou", "max_box_acc", "max_box_acc_v2", "images", "images_per_second")
+
+
+def evaluation_table(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:
+    """A row for each figure, a column for each model, and for two models whether they differ.
+
+    Args:
+        evaluations: of one model, or of two on the same images.
+
+    Returns:
+        `(header, rows)`: rates in percent with their 95 % intervals (Wilson); figures with a threshold that
+        was chosen on these images say so; the p-values are those of McNemar's exact test.
+
+    Examples:
+        >>> evaluation = Evaluation("my_model", "zhou2016")
+        >>> header, rows = evaluation_table([evaluation])
+        >>> header, rows[0]
+        (['figure', 'my_model'], ['classification top1 error', '-'])
+    """
+    figures = [evaluation.to_dict() for evaluation in evaluations]
+    compared = len(evaluations) == 2
+    rows = []
+    for rate in evaluations[0].counted:
+        row = [_label(rate, figures[0]), *(_rate_text(one, rate) for one in figures)]
+        if compared:
+            p_value = mcnemar_p_value(*(evaluation.counted[rate] for evaluation in evaluations))
+            row.append(f"{p_value:.2g}")
+        rows.append(row)
+    for name in _COUNTS:
+        rows.append([_label(name, figures[0]), *(_figure_text(one[name]) for one in figures)])
+        rows[-1] += [""] * compared
+    return ["figure", *(one["model"] for one in figures)] + ["p (McNemar)"] * compared, rows
+
+
+def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> str:
+    """A table as text.
+
+    Args:
+        header: a title for each column.
+        rows: the texts of each row.
+        style: a key of `STYLES`. LaTeX needs the package booktabs.
+
+    Examples:
+        >>> print(format_table(["figure", "model"], [["top1 error", "18.7%"]], "markdown"))
+        | figure     |   model |
+        |:-----------|--------:|
+        | top1 error |   18.7% |
+    """
+    from tabulate import tabulate
+
+    alignment = ["left"] + ["right"] * (len(header) - 1)
+    return str(tabulate(rows, header, STYLES[style], disable_numparse=True, colalign=alignment))
+
+
+def _label(name: str, figures: dict[str, Any]) -> str:
+    of_box = name.startswith("localization") or name == "gt_known_accuracy"
+    oracle = name.startswith("max_box") or (of_box and "oracle" in figures)
+    return name.replace("_", " ") + (" (oracle threshold)" if oracle else "")
+
+
+def _rate_text(figures: dict[str, Any], rate: str) -> str:
+    if figures[rate] is None:
+        return "-"
+    low, high = figures["intervals"][rate]
+    return f"{figures[rate]:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def _figure_text(figure: Any) -> str:
+    if figure is None:
+        return "-"
+    if isinstance(figure, dict):
+        return f"{figure['value']:.1%}"
+    return str(figure) if isinstance(figure, int) else f"{figure:.3g}"

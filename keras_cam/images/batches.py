@@ -1,0 +1,94 @@
+"""Photos as batches of pixels, read and resized by threads while the model works on the batch before."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_cam.images.files import ImageError
+from keras_cam.images.resize import resize
+
+
+@dataclass(frozen=True, eq=False)
+class ImageBatch:
+    """Up to `batch_size` photos that follow each other.
+
+    Attributes:
+        index: the positions of the photos among all.
+        images: float32 (B, height, width, 3), RGB in 0..255; zeros for a photo that cannot be read.
+        sizes_wh: int64 (B, 2), the width and height of each photo in pixels; 1 x 1 if it cannot be read.
+        errors: for each photo what is wrong with it, or None.
+    """
+
+    index: range
+    images: np.ndarray
+    sizes_wh: np.ndarray
+    errors: tuple[str | None, ...]
+
+    @property
+    def readable(self) -> np.ndarray:
+        """bool (B,): which photos could be read."""
+        return np.array([error is None for error in self.errors])
+
+
+def read_batches(
+    read: Callable[[int], np.ndarray], count: int, size_hw: tuple[int, int], batch_size: int
+) -> Iterator[ImageBatch]:
+    """Read photos and resize each as a whole; a photo that cannot be read does not end the batch.
+
+    One batch is read ahead, so memory holds two batches and the photos that the threads work on.
+
+    Args:
+        read: returns the pixels of photo 0 to `count - 1`, uint8 (H, W, 3), or raises an `ImageError`. It is
+            called by several threads.
+        count: the number of photos.
+        size_hw: the height and width to which they are resized.
+        batch_size: the number of photos in a batch; the last batch may be smaller.
+
+    Raises:
+        ValueError: `batch_size` or a side of `size_hw` is not positive.
+
+    Examples:
+        >>> def read(index):
+        ...     return np.full((2, 4, 3), index, np.uint8)
+        >>> [batch] = read_batches(read, 2, size_hw=(6, 6), batch_size=8)
+        >>> batch.images.shape, batch.sizes_wh.tolist(), batch.images[:, 0, 0, 0].tolist()
+        ((2, 6, 6, 3), [[4, 2], [4, 2]], [0.0, 1.0])
+    """
+    check_batches(size_hw, batch_size)
+    return _batches(read, count, size_hw, batch_size)
+
+
+def check_batches(size_hw: tuple[int, int], batch_size: int) -> None:
+    """Raise a `ValueError` unless images of this size can come in batches of this size."""
+    if batch_size < 1 or len(size_hw) != 2 or min(size_hw) < 1:
+        raise ValueError(
+            "`size_hw` must be a height and a width, both they and `batch_size` at least 1. "
+            f"Received: size_hw={size_hw!r}, batch_size={batch_size!r}"
+        )
+
+
+_Read = tuple[np.ndarray, tuple[int, int], str | None]
+
+
+def _batches(
+    read: Callable[[int], np.ndarray], count: int, size_hw: tuple[int, int], batch_size: int
+) -> Iterator[ImageBatch]:
+    def read_resized(index: int) -> _Read:
+        try:
+            photo = read(index)
+        except ImageError as error:
+            return np.zeros((*size_hw, 3), np.float32), (1, 1), str(error)
+        return resize(photo, size_hw), (photo.shape[1], photo.shape[0]), None
+
+    with ThreadPoolExecutor(os.cpu_count(), "keras_cam_reader") as pool:
+        ahead: list[Future[_Read]] = []
+        for start in range(0, count, batch_size):
+            current = ahead or [pool.submit(read_resized, index) for index in range(count)[:batch_size]]
+            following = range(count)[start + batch_size : start + 2 * batch_size]
+            ahead = [pool.submit(read_resized, index) for index in following]
+            images, sizes_wh, errors = zip(*(future.result() for future in current), strict=True)
+            index = range(start, start + len(images))
+            yield ImageBatch(index, np.stack(images), np.array(sizes_wh), errors)

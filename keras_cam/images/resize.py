@@ -1,0 +1,55 @@
+"""The one way in which photos are resized to what a model takes.
+
+Two other places resize images, for a reason: `keras_cam.export.decode_images` does so inside the graph of a
+SavedModel, and `keras_cam.training.image_crop` trades accuracy for speed while training.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+DEFAULT_IMAGE_SIZE = 224
+"""Height and width that photos get for a model that takes images of any size."""
+
+
+def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE) -> tuple[int, int]:
+    """The height and width to which photos are resized for a model.
+
+    Args:
+        shape: the shape of the model's input, (B, H, W, C); None stands for any size.
+        default: the height or width where any will do.
+
+    Examples:
+        >>> input_size_hw((None, 240, None, 3))
+        (240, 224)
+    """
+    _, height, width, _ = shape
+    return height or default, width or default
+
+
+def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
+    """Resize a photo as a whole: bicubic, antialiased, clipped to 0..255.
+
+    Without antialiasing most pixels of a large photo would not count at all. Bicubic interpolation is how the
+    EfficientNets were evaluated when they were published.
+
+    Args:
+        photo: uint8 (H, W, 3), RGB.
+        size_hw: the height and width of the result.
+
+    Returns:
+        float32 (height, width, 3); within 1/100 grey level of
+        `tf.image.resize(photo, size_hw, "bicubic", antialias=True)`.
+
+    Examples:
+        >>> resize(np.full((4, 6, 3), 7, np.uint8), (2, 2))[0, 0].tolist()
+        [7.0, 7.0, 7.0]
+    """
+    height, width = size_hw
+    if photo.shape[:2] == (height, width):
+        return photo.astype(np.float32)
+    # Channel by channel as float, because Pillow cuts and rounds RGB between its two passes.
+    channels = [Image.fromarray(photo[..., channel].astype(np.float32)) for channel in range(3)]
+    resized = [channel.resize((width, height), Image.Resampling.BICUBIC) for channel in channels]
+    return np.clip(np.stack([np.asarray(channel) for channel in resized], axis=-1), 0.0, 255.0)

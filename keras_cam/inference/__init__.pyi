@@ -1,0 +1,30 @@
+from .files import localize, localize_files
+from .gradients import SaliencyLocalizer
+from .keras import KerasLocalizer
+from .litert import LiteRTLocalizer
+from .load import ADAPTERS, load_classifier, load_localizer
+from .localizer import Localizer
+from .onnx import OnnxLocalizer
+from .records import Detection, FailedImage, Localization, localizations
+from .saved_model import SavedModelLocalizer
+from .serving import ServingClient, ServingError
+
+__all__ = [
+    "ADAPTERS",
+    "Detection",
+    "FailedImage",
+    "KerasLocalizer",
+    "LiteRTLocalizer",
+    "Localization",
+    "Localizer",
+    "OnnxLocalizer",
+    "SaliencyLocalizer",
+    "SavedModelLocalizer",
+    "ServingClient",
+    "ServingError",
+    "load_classifier",
+    "load_localizer",
+    "localizations",
+    "localize",
+    "localize_files",
+]

@@ -1,0 +1,176 @@
+"""From photos to records: what the command line does, as functions."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from keras_cam.images.batches import read_batches
+from keras_cam.images.files import find_images, read_image
+from keras_cam.inference.load import DEFAULT_MODEL, load_localizer
+from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.records import FailedImage, Localization, localizations
+from keras_cam.models.labels import class_names
+from keras_cam.models.registry import MODELS
+
+if TYPE_CHECKING:
+    import keras
+
+Photo = str | Path | np.ndarray
+"""A file, or the pixels uint8 (H, W, 3), RGB."""
+
+
+def localize(
+    photos: Photo | Sequence[Photo],
+    model: "str | Path | keras.Model | Localizer" = DEFAULT_MODEL,
+    *,
+    labels: Sequence[str] | None = None,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    refine: str | None = None,
+    batch_size: int = 8,
+) -> list[Localization]:
+    """Say what is in photos, and where.
+
+    Args:
+        photos: a file, a folder, which stands for the images below it, or an array uint8 (H, W, 3) or
+            (B, H, W, 3), RGB; or several files, folders and arrays (H, W, 3).
+        model: what `keras_cam.load_localizer` takes. The model of a name is kept in memory for the next call.
+        labels: the names of all classes; None takes those that the model carries, or else the usual ones.
+        top_k: how many classes are localized, 5 by default; see `keras_cam.load_localizer`.
+        threshold: the part of a map's maximum that a box has to exceed, see there.
+        refine: what boxes are cut out of, see there.
+        batch_size: how many photos go through the model at once.
+
+    Returns:
+        A record for each photo that can be read, in order. It draws itself: `show()`, `save(path)`, and by
+        itself as the value of a notebook cell. An array is named by its number, such as "image 0".
+
+    Raises:
+        ValueError: none of the photos can be read, or an argument does not fit; see also
+            `keras_cam.load_localizer`. If only some photos cannot be read, a warning names each.
+
+    Examples:
+        >>> import keras_cam
+        >>> from skimage import data_dir
+        >>> [coffee] = keras_cam.localize(f"{data_dir}/coffee.png")
+        >>> [detection.label for detection in coffee.detections[:2]]
+        ['espresso', 'cup']
+    """
+    load: Any = _load_once if isinstance(model, str) and model in MODELS else load_localizer
+    localizer: Localizer = load(model, top_k, threshold, refine)
+    name = str(model) if isinstance(model, str | Path) else ""
+    results = list(_localize(localizer, _photos(photos), labels, name, batch_size))
+    records = [result for result in results if isinstance(result, Localization)]
+    failures = [result for result in results if isinstance(result, FailedImage)]
+    if failures and not records:
+        raise ValueError(failures[0].error)
+    for failure in failures:
+        warnings.warn(failure.error, stacklevel=2)
+    return records
+
+
+def localize_files(
+    localizer: "Localizer | keras.Model | str | Path",
+    paths: str | Path | Iterable[str | Path],
+    labels: Sequence[str] | None = None,
+    model_name: str = "",
+    batch_size: int = 8,
+) -> Iterator[Localization | FailedImage]:
+    """Localize what is in image files, one batch at a time, so that any number of files fits into memory.
+
+    Photos are resized as a whole to the size that the localizer takes; boxes are in pixels of the photos as
+    `keras_cam.images.files.read_image` gives them. A file that cannot be read does not end the batch.
+
+    Args:
+        localizer: what `keras_cam.load_localizer` takes.
+        paths: a file, a folder, which stands for the images below it, or several of them.
+        labels: the names of all classes; None takes those that the localizer carries, or else ImageNet's for
+            1000 classes, or else numbers.
+        model_name: the name of the model, for the records.
+        batch_size: how many photos go through the model at once.
+
+    Returns:
+        An iterator that gives for each file, in order, its record or what is wrong with it.
+
+    Raises:
+        ValueError: `localizer` has other inputs or outputs, `batch_size` is not positive, or `labels` does
+            not name every class.
+
+    Examples:
+        >>> from skimage import data_dir
+        >>> localizer = load_localizer("efficientnet_lite0", top_k=2)
+        >>> [coffee] = localize_files(localizer, f"{data_dir}/coffee.png")
+        >>> [detection.label for detection in coffee.detections]
+        ['espresso', 'cup']
+    """
+    photos = [(str(path), path) for path in find_images(paths)]
+    return _localize(load_localizer(localizer), photos, labels, model_name, batch_size)
+
+
+@lru_cache(maxsize=1)
+def _load_once(model: str, *options: Any) -> Localizer:
+    return load_localizer(model, *options)
+
+
+def _photos(photos: Photo | Sequence[Photo]) -> list[tuple[str, Photo]]:
+    """Each photo with its name."""
+    if isinstance(photos, str | Path):
+        return [(str(path), path) for path in find_images(photos)]
+    if isinstance(photos, np.ndarray):
+        photos = [photos] if photos.ndim == 3 else list(photos)
+    named: list[tuple[str, Photo]] = []
+    for photo in photos:
+        if isinstance(photo, np.ndarray):
+            named.append((f"image {len(named)}", _checked(photo)))
+        else:
+            named += [(str(path), path) for path in find_images(photo)]
+    return named
+
+
+def _checked(photo: np.ndarray) -> np.ndarray:
+    if photo.ndim != 3 or photo.shape[-1] != 3 or photo.dtype != np.uint8:
+        raise ValueError(
+            "Arrays must be RGB pixels, uint8 (H, W, 3) or, several at once, (B, H, W, 3). "
+            f"Received: {photo.dtype} {photo.shape}"
+        )
+    return photo
+
+
+def _localize(
+    localizer: Localizer,
+    photos: Sequence[tuple[str, Photo]],
+    labels: Sequence[str] | None,
+    model_name: str,
+    batch_size: int,
+) -> Iterator[Localization | FailedImage]:
+    names = class_names(localizer.classes, labels, localizer.labels)
+
+    def read(index: int) -> np.ndarray:
+        _, photo = photos[index]
+        return photo if isinstance(photo, np.ndarray) else read_image(photo)
+
+    batches = read_batches(read, len(photos), localizer.size_hw, batch_size)
+
+    def results() -> Iterator[Localization | FailedImage]:
+        for batch in batches:
+            good = batch.readable
+            found: Iterator[Localization] = iter(())
+            if good.any():
+                outputs = localizer.localize(batch.images[good])
+                images = [photos[index][0] for index in np.array(batch.index)[good]]
+                found = iter(localizations(outputs, images, batch.sizes_wh[good], names, model_name))
+            for index, error in zip(batch.index, batch.errors, strict=True):
+                name, photo = photos[index]
+                if error is not None:
+                    yield FailedImage(name, error)
+                elif isinstance(photo, np.ndarray):
+                    yield replace(next(found), pixels=photo)
+                else:
+                    yield next(found)
+
+    return results()

@@ -1,0 +1,104 @@
+"""Localizers that Keras runs.
+
+TensorFlow itself is used here for `tf.function`, so that a model is traced once for batches of any size.
+"""
+
+from functools import cached_property
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import ops
+
+from keras_cam.graph import names
+from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.inference.localizer import Localizer
+from keras_cam.localizer import check_localizer, image_size_hw
+from keras_cam.models.labels import labels_of
+
+
+class KerasLocalizer(Localizer):
+    """A model from `keras_cam.build_localizer`, as `keras_cam.inference.Localizer` describes it.
+
+    Args:
+        model: the model, with images as its only input.
+
+    Attributes:
+        model: the same.
+
+    Raises:
+        ValueError: the model has other inputs or outputs.
+
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
+        >>> localizer = KerasLocalizer(keras_cam.build_localizer(model))
+        >>> localizer.cam(np.zeros((1, 64, 64, 3)), [[2, 0]])["detection_boxes"].shape
+        (1, 2, 4)
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        check_localizer(model)
+        self.model = model
+        self.size_hw = image_size_hw(model)
+        self.labels = labels_of(model)
+        self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
+        self._dtype = model.inputs[0].dtype
+        self._pixels = tf.TensorSpec((None, *self.size_hw, 3), self._dtype)
+        self._asked = tf.TensorSpec((None, None), tf.int32)
+        self._localize = tf.function(lambda images: model(images, training=False), [self._pixels])
+
+    def localize(self, images: Any) -> dict[str, np.ndarray]:
+        """All outputs of the model."""
+        return _arrays(self._localize(tf.cast(images, self._dtype)))
+
+    def classify(self, images: Any) -> np.ndarray:
+        """Logits, float32 (B, N)."""
+        return self._classify(tf.cast(images, self._dtype)).numpy()
+
+    def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
+        """Maps and boxes of chosen classes (B, K), see `Localizer.cam`."""
+        return _arrays(self._cam(tf.cast(images, self._dtype), tf.cast(class_ids, tf.int32)))
+
+    def classify_and_cam(self, images: Any, class_ids: Any, top_k: int) -> dict[str, np.ndarray]:
+        """As `Localizer.classify_and_cam`, in one forward pass."""
+        asked = tf.cast(class_ids, tf.int32)
+        return _arrays(self._classify_and_cam(tf.cast(images, self._dtype), asked, min(top_k, self.classes)))
+
+    @cached_property
+    def _parts(self) -> tuple[keras.Model, keras.Model]:
+        return localizer_parts(self.model)
+
+    @cached_property
+    def _classify(self) -> Any:
+        front, _ = self._parts
+        return tf.function(lambda images: front(images, training=False)["logits"], [self._pixels])
+
+    @cached_property
+    def _cam(self) -> Any:
+        front, back = self._parts
+
+        @tf.function(input_signature=[self._pixels, self._asked])
+        def cam(images: Any, class_ids: Any) -> Any:
+            return back([class_ids, *front(images, training=False)["tensors"]], training=False)
+
+        return cam
+
+    @cached_property
+    def _classify_and_cam(self) -> Any:
+        front, back = self._parts
+
+        @tf.function(reduce_retracing=True)
+        def classify_and_cam(images: Any, class_ids: Any, top_k: int) -> Any:
+            found = front(images, training=False)
+            predicted = ops.top_k(found["logits"], top_k)[1]
+            asked = ops.concatenate([class_ids, predicted], axis=1)
+            maps = back([asked, *found["tensors"]], training=False)
+            return {**maps, "logits": found["logits"], "predicted": predicted}
+
+        return classify_and_cam
+
+
+def _arrays(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {name: np.asarray(values) for name, values in outputs.items()}

@@ -1,0 +1,120 @@
+"""Localizers in LiteRT (TFLite) files, run without TensorFlow and Keras.
+
+It takes NumPy, Pillow and `ai-edge-litert`: `pip install keras-cam[runtime]`, or on a device too small for
+TensorFlow `pip install --no-deps keras-cam` and these three by name.
+"""
+
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_cam.inference.localizer import Localizer
+
+LABELS_FILE = "labels.txt"
+"""The file inside a model file that names the classes, one a line."""
+
+_SIGNATURES = ("localize", "classify", "cam")
+
+
+class LiteRTLocalizer(Localizer):
+    """A localizer in a file that `keras_cam.export.save_litert` wrote.
+
+    It can be called from one thread at a time.
+
+    Args:
+        path: the `.tflite` file.
+        threads: how many threads compute; None leaves it to LiteRT.
+
+    Attributes:
+        size_hw: the height and width of the images it takes.
+        classes: how many classes it tells apart.
+        labels: their names; None if the file has none.
+
+    Raises:
+        ValueError: the file is none that `save_litert` wrote, or LiteRT cannot load it.
+        ModuleNotFoundError: `ai-edge-litert` is not installed.
+    """
+
+    def __init__(self, path: str | Path, threads: int | None = None) -> None:
+        self._runners = _signature_runners(path, threads)
+        _, height, width, _ = self._runners["localize"].get_input_details()["images"]["shape"].tolist()
+        self.size_hw: tuple[int, int] = (height, width)
+        self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
+        self.labels: tuple[str, ...] | None = _labels(path)
+
+    def localize(self, images: Any) -> dict[str, np.ndarray]:
+        """The outputs of the Keras localizer, as `keras_cam.build_localizer` describes them."""
+        return self._run("localize", images)
+
+    def classify(self, images: Any) -> np.ndarray:
+        """Logits, float32 (B, N)."""
+        return self._run("classify", images)["logits"]
+
+    def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
+        """Maps and boxes of chosen classes (B, K), see `Localizer.cam`."""
+        return self._run("cam", images, class_ids=np.asarray(class_ids, np.int32))
+
+    def _run(self, signature: str, images: Any, **others: np.ndarray) -> dict[str, np.ndarray]:
+        """Run a signature on as many images at a time as the file was made for."""
+        runner = self._runners[signature]
+        pixels = np.asarray(images)
+        if pixels.ndim != 4 or pixels.shape[1:] != (*self.size_hw, 3):
+            raise ValueError(
+                f"`images` must be RGB pixels of shape (B, {self.size_hw[0]}, {self.size_hw[1]}, 3). "
+                f"Received: an array of shape {pixels.shape}"
+            )
+        inputs = {"images": _quantized(pixels, runner.get_input_details()["images"]), **others}
+        step = int(runner.get_input_details()["images"]["shape"][0])
+        count = len(pixels)
+        batches = [
+            runner(**{name: _rows(value, start, step) for name, value in inputs.items()})
+            for start in range(0, count, step)
+        ]
+        return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in batches[0]}
+
+
+def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "LiteRT files run with the package ai-edge-litert: pip install keras-cam[runtime]"
+        ) from error
+    rule = "`path` must be a LiteRT file from `keras_cam.export.save_litert`."
+    if not Path(path).is_file():
+        raise ValueError(f"{rule} Received: path={str(path)!r} (no such file)")
+    try:
+        interpreter = Interpreter(str(path), num_threads=threads)
+        signatures = list(interpreter.get_signature_list())
+        interpreter.allocate_tensors()  # here, and not at the first image, LiteRT has its say
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
+    if not set(_SIGNATURES) <= set(signatures):
+        raise ValueError(f"{rule} Received: path={str(path)!r}, a file with the signatures {signatures}")
+    return {name: interpreter.get_signature_runner(name) for name in _SIGNATURES}
+
+
+def _labels(path: str | Path) -> tuple[str, ...] | None:
+    """The names of the classes, from the ZIP archive that follows the model in its file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(archive.read(LABELS_FILE).decode().splitlines())
+    except (zipfile.BadZipFile, KeyError):
+        return None
+
+
+def _quantized(pixels: np.ndarray, details: dict[str, Any]) -> np.ndarray:
+    """Pixels as the input of a model takes them, which may be integers."""
+    dtype = details["dtype"]
+    if np.issubdtype(dtype, np.floating):
+        return pixels.astype(dtype, copy=False)
+    scale, zero_point = details["quantization"]
+    limits = np.iinfo(dtype)
+    return np.clip(np.rint(pixels / scale) + zero_point, limits.min, limits.max).astype(dtype)
+
+
+def _rows(values: np.ndarray, start: int, count: int) -> np.ndarray:
+    """`count` rows from `start` on; beyond the end the last one again."""
+    return values[np.minimum(np.arange(start, start + count), len(values) - 1)]

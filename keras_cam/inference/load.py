@@ -1,0 +1,139 @@
+"""A localizer from a name, a file or a model: the one place that tells the kinds apart."""
+
+import sys
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.inference.localizer import Localizer
+from keras_cam.models.registry import MODELS
+from keras_cam.recipes import DEFAULT_REFINE, NONE, REFINED_IMAGE_SIZE
+
+if TYPE_CHECKING:
+    import keras
+
+DEFAULT_MODEL = "efficientnet_lite0"
+"""The model that localizes if none is named; its weights come with the package."""
+
+DEFAULT_TOP_K = 5
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What opens localizers of one format.
+
+    Attributes:
+        module: the module, imported when such a file is opened.
+        name: the class in it, which takes the path.
+    """
+
+    module: str
+    name: str
+
+
+# By the suffix of the file; a SavedModel is a folder.
+ADAPTERS = {
+    "folder": Adapter("keras_cam.inference.saved_model", "SavedModelLocalizer"),
+    ".onnx": Adapter("keras_cam.inference.onnx", "OnnxLocalizer"),
+    ".tflite": Adapter("keras_cam.inference.litert", "LiteRTLocalizer"),
+}
+
+
+def load_localizer(
+    model: "str | Path | keras.Model | Localizer" = DEFAULT_MODEL,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    refine: str | None = None,
+) -> Localizer:
+    """Open a localizer.
+
+    Args:
+        model: a name that `keras_cam.list_models()` lists, which is built with its ImageNet weights; a
+            `.keras` file with a classifier or a localizer; what `keras_cam.export` wrote: the folder of a
+            SavedModel, a `.onnx` or `.tflite` file; or a Keras model, classifier or localizer. A localizer is
+            returned as it is.
+        top_k: how many classes are localized, 5 by default.
+        threshold: the part of a map's maximum that a box has to exceed, see `keras_cam.build_localizer`.
+        refine: what boxes are cut out of, see there; "auto" by default. A model built by name takes images of
+            at least 320 x 320 if its maps may be refined: refinement was measured at that size.
+
+    Returns:
+        The localizer. `KerasLocalizer.model` is the Keras model in it.
+
+    Raises:
+        ValueError: the file cannot be loaded; it holds a model that has no exact class activation map or does
+            not take RGB images; or `top_k`, `threshold` or `refine` is given for a localizer, which keeps the
+            options that it was built with.
+        ModuleNotFoundError: the package that runs the file is not installed.
+
+    Examples:
+        >>> load_localizer("efficientnet_lite0").size_hw
+        (320, 320)
+    """
+    options = {"top_k": top_k, "threshold": threshold, "refine": refine}
+    given = {name: value for name, value in options.items() if value is not None}
+    if isinstance(model, str | Path):
+        adapter = _adapter(model)
+        if adapter is not None:
+            _refuse(given, str(model))
+            return getattr(import_module(adapter.module), adapter.name)(model)
+    elif not _is_keras_model(model):
+        _refuse(given, "a localizer")
+        return model
+    return _keras_localizer(model, given)
+
+
+def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -> "keras.Model":
+    """A Keras model from its name, built with its ImageNet weights, or from a `.keras` file.
+
+    Args:
+        model: the name or the file; a Keras model is returned as it is.
+        smallest_size: a model that is built by name takes images that are at least so many pixels high and
+            wide.
+
+    Raises:
+        ValueError: the file cannot be loaded, or there are no weights for the name.
+    """
+    if _is_keras_model(model):
+        return model
+    import keras
+
+    import keras_cam
+
+    if str(model) in MODELS:
+        height, width = (max(size, smallest_size) for size in MODELS[str(model)].input_size)
+        return keras_cam.build_model(str(model), weights="imagenet", input_shape=(height, width, 3))
+    return keras.models.load_model(model, compile=False)
+
+
+def _keras_localizer(model: Any, given: dict[str, Any]) -> Localizer:
+    from keras_cam.inference.keras import KerasLocalizer
+    from keras_cam.localizer import build_localizer, gives_boxes
+
+    options = {"top_k": DEFAULT_TOP_K, "refine": DEFAULT_REFINE, **given}
+    classifier = load_classifier(model, 0 if options["refine"] == NONE else REFINED_IMAGE_SIZE)
+    if gives_boxes(classifier):
+        _refuse(given, "a localizer" if _is_keras_model(model) else str(model))
+        return KerasLocalizer(classifier)
+    return KerasLocalizer(build_localizer(classifier, **options))
+
+
+def _adapter(model: str | Path) -> Adapter | None:
+    path = Path(model)
+    kind = "folder" if path.is_dir() else path.suffix
+    return None if str(model) in MODELS else ADAPTERS.get(kind)
+
+
+def _is_keras_model(model: Any) -> bool:
+    # Nobody can have made a model without importing Keras, which need not be imported to find that out.
+    return "keras" in sys.modules and isinstance(model, sys.modules["keras"].Model)
+
+
+def _refuse(given: dict[str, Any], received: str) -> None:
+    if given:
+        names = ", ".join(f"`{name}`" for name in given)
+        raise ValueError(
+            f"A saved localizer keeps the options that it was built with: {names} must not be given. "
+            f"Received: {given} for {received}"
+        )

@@ -1,0 +1,66 @@
+"""What every localizer can do, whatever runs it."""
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from keras_cam.models.labels import class_names
+
+
+class Localizer(Protocol):
+    """A localizer, opened by `keras_cam.load_localizer`: a Keras model, a SavedModel, a LiteRT or ONNX file.
+
+    `keras_cam.localize_files` and `keras_cam.evaluate` take any of them. Images are RGB pixels in 0..255,
+    (B, H, W, 3) of the size `size_hw`.
+
+    Attributes:
+        size_hw: the height and width to which photos are resized.
+        classes: the number of classes.
+        labels: their names, if the localizer carries any, else None.
+    """
+
+    size_hw: tuple[int, int]
+    classes: int
+    labels: tuple[str, ...] | None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names that the localizer carries, else the usual ones, see `keras_cam.models.labels`."""
+        return class_names(self.classes, carried=self.labels)
+
+    def localize(self, images: Any) -> dict[str, np.ndarray]:
+        """The outputs of the Keras localizer, as `keras_cam.build_localizer` describes them."""
+
+    def classify(self, images: Any) -> np.ndarray:
+        """Logits, float32 (B, N)."""
+
+    def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
+        """Maps and boxes of chosen classes.
+
+        Args:
+            images: RGB pixels 0..255, (B, H, W, 3).
+            class_ids: integers (B, K), the classes of each image.
+
+        Returns:
+            A dict of `class_activation_maps` float32 (B, K, h, w), raw; of `localization_maps` float32
+            (B, K, h', w'), if maps are refined; and of `detection_boxes` float32 (B, K, 4), ymin, xmin, ymax,
+            xmax in [0, 1], zeros where a class has no box.
+        """
+
+    def classify_and_cam(self, images: Any, class_ids: Any, top_k: int) -> dict[str, np.ndarray]:
+        """Logits, and maps and boxes of chosen classes followed by the best ones.
+
+        Args:
+            images: RGB pixels 0..255, (B, H, W, 3).
+            class_ids: integers (B, K), the classes of each image.
+            top_k: how many of the best classes follow them.
+
+        Returns:
+            What `cam` returns for `[class_ids, predicted]`; `logits` (B, N); and `predicted` int32
+            (B, min(top_k, N)), the best classes, best first.
+        """
+        logits = self.classify(images)
+        # Of equal ones the first counts, as in a Keras model.
+        predicted = np.argsort(-logits, axis=1, kind="stable")[:, :top_k].astype(np.int32)
+        asked = np.concatenate([np.asarray(class_ids, np.int32), predicted], axis=1)
+        return {**self.cam(images, asked), "logits": logits, "predicted": predicted}

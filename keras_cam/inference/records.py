@@ -1,0 +1,250 @@
+"""What was found in one photo, in its own pixels: plain records for people, files and other programs."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import supervision
+
+BoxXYXY = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """One class that the classifier sees in a photo, and where.
+
+    Attributes:
+        class_id: the class, counted from 0.
+        label: its name.
+        score: its probability.
+        box_xyxy: xmin, ymin, xmax, ymax in pixels of the photo; the maxima are half-open, so `xmax - xmin`
+            is the width. None if no position of the map speaks for the class.
+        activation_map: float32 (h, w), the map that the box was cut out of: the raw class activation map, or
+            the refined one. Not a part of `to_dict()`.
+    """
+
+    class_id: int
+    label: str
+    score: float
+    box_xyxy: BoxXYXY | None
+    activation_map: np.ndarray = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The detection as JSON-ready values: boxes to 1/100 pixel, scores to 6 decimals."""
+        box = None if self.box_xyxy is None else [round(value, 2) for value in self.box_xyxy]
+        return {
+            "class_id": self.class_id,
+            "label": self.label,
+            "score": round(self.score, 6),
+            "box_xyxy": box,
+        }
+
+
+@dataclass(frozen=True)
+class Localization:
+    """The classes found in one photo, best score first.
+
+    As the value of a notebook cell it shows its picture.
+
+    Attributes:
+        image: the name or path of the photo.
+        width: its width in pixels, after its EXIF orientation was applied.
+        height: its height in pixels.
+        model: the name of the model.
+        detections: the classes, best score first.
+        pixels: uint8 (height, width, 3), RGB, if the photo was given as an array, else None. Not a
+            part of `to_dict()`.
+    """
+
+    image: str
+    width: int
+    height: int
+    model: str
+    detections: tuple[Detection, ...]
+    pixels: np.ndarray | None = field(default=None, repr=False, compare=False)
+
+    def picture(self, top: int = 1) -> np.ndarray:
+        """The photo with the map of the best class and the boxes of the `top` best ones, uint8 (H', W', 3).
+
+        Small photos are enlarged and large ones reduced, see `keras_cam.drawing.display_size`.
+
+        Raises:
+            ImageError: the photo cannot be read any more.
+        """
+        from keras_cam.drawing import display_size, draw_localization
+
+        photo = display_size(self.image if self.pixels is None else self.pixels)
+        return draw_localization(photo, self, top)
+
+    def save(self, path: str | Path, top: int = 1) -> None:
+        """Write the picture to a PNG file.
+
+        Raises:
+            ImageError: the photo cannot be read any more.
+            OSError: the file cannot be written.
+        """
+        from keras_cam.images.files import write_png
+
+        write_png(path, self.picture(top))
+
+    def show(self, top: int = 1) -> None:
+        """Show the picture: in the notebook, or else in a window of the system's image viewer."""
+        from PIL import Image
+
+        picture = Image.fromarray(self.picture(top))
+        if "ipykernel" in sys.modules:
+            from IPython.display import display
+
+            display(picture)
+        else:
+            picture.show(self.image)
+
+    def _repr_png_(self) -> bytes:
+        from PIL import Image
+
+        file = BytesIO()
+        Image.fromarray(self.picture()).save(file, format="PNG")
+        return file.getvalue()
+
+    def to_supervision(self) -> "supervision.Detections":
+        """The boxes as `supervision.Detections`; a class without a box is left out.
+
+        Returns:
+            `xyxy` float32 (N, 4) in pixels, `confidence` float32 (N,), `class_id` int (N,), and the labels as
+            `data["class_name"]`, best score first.
+
+        Raises:
+            ModuleNotFoundError: the package supervision is not installed.
+        """
+        import supervision
+
+        found = [detection for detection in self.detections if detection.box_xyxy is not None]
+        return supervision.Detections(
+            xyxy=np.array([detection.box_xyxy for detection in found], np.float32).reshape(-1, 4),
+            confidence=np.array([detection.score for detection in found], np.float32),
+            class_id=np.array([detection.class_id for detection in found], int),
+            data={"class_name": np.array([detection.label for detection in found], str)},
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """The record as JSON-ready values.
+
+        Examples:
+            >>> cat = Detection(281, "tabby", 0.75, (1.0, 2.0, 30.123, 40.0), np.zeros((7, 7), np.float32))
+            >>> Localization("cat.jpg", 64, 48, "my_model", (cat,)).to_dict()["detections"]
+            [{'class_id': 281, 'label': 'tabby', 'score': 0.75, 'box_xyxy': [1.0, 2.0, 30.12, 40.0]}]
+        """
+        return {
+            "image": self.image,
+            "width": self.width,
+            "height": self.height,
+            "model": self.model,
+            "detections": [detection.to_dict() for detection in self.detections],
+        }
+
+
+@dataclass(frozen=True)
+class FailedImage:
+    """A file that could not be read.
+
+    Attributes:
+        image: its path.
+        error: one line that names the file and the reason.
+    """
+
+    image: str
+    error: str
+
+
+def localizations(
+    outputs: Mapping[str, Any],
+    images: Sequence[str],
+    sizes_wh: Sequence[tuple[int, int]],
+    labels: Sequence[str] | None = None,
+    model: str = "",
+) -> list[Localization]:
+    """Turns what a localizer returns for a batch into one record a photo.
+
+    Args:
+        outputs: what the localizer returned for B images, as arrays: `detection_boxes` (B, K, 4) ymin, xmin,
+            ymax, xmax in [0, 1]; `detection_classes`, `detection_scores` (B, K); `num_detections` (B,), the
+            rows that hold a box; `class_activation_maps` (B, K, h, w).
+        images: B names or paths of the photos.
+        sizes_wh: B sizes (width, height) of the original photos in pixels.
+        labels: the names of all classes; None names them by their numbers.
+        model: the name of the model, for the record.
+
+    Returns:
+        B records, in the order of `images`.
+
+    Raises:
+        ValueError: if `images` or `sizes_wh` is not one entry an image, or `labels` lacks a class.
+
+    Examples:
+        >>> outputs = {
+        ...     "detection_boxes": np.array([[[0.0, 0.25, 0.5, 1.0]]], np.float32),
+        ...     "detection_classes": np.array([[1]], np.int32),
+        ...     "detection_scores": np.array([[0.5]], np.float32),
+        ...     "num_detections": np.array([1], np.int32),
+        ...     "class_activation_maps": np.ones((1, 1, 2, 2), np.float32),
+        ... }
+        >>> [record] = localizations(outputs, ["dog.jpg"], [(400, 200)], ["cat", "dog"])
+        >>> record.detections
+        (Detection(class_id=1, label='dog', score=0.5, box_xyxy=(100.0, 0.0, 400.0, 100.0)),)
+    """
+    batch = len(outputs["detection_boxes"])
+    if not batch == len(images) == len(sizes_wh):
+        raise ValueError(
+            f"`images` and `sizes_wh` must have one entry for each of the {batch} images in `outputs`. "
+            f"Received: len(images)={len(images)}, len(sizes_wh)={len(sizes_wh)}"
+        )
+    return [
+        Localization(
+            image=str(image),
+            width=int(width),
+            height=int(height),
+            model=model,
+            detections=_detections({key: out[row] for key, out in outputs.items()}, width, height, labels),
+        )
+        for row, (image, (width, height)) in enumerate(zip(images, sizes_wh, strict=True))
+    ]
+
+
+def _detections(
+    outputs: Mapping[str, Any], width: int, height: int, labels: Sequence[str] | None
+) -> tuple[Detection, ...]:
+    """The detections of one image, from the outputs of that image alone."""
+    scale = np.array([height, width, height, width], np.float64)
+    maps = outputs.get("localization_maps", outputs["class_activation_maps"])
+    boxes_yxyx = np.clip(outputs["detection_boxes"], 0.0, 1.0) * scale
+    detections = []
+    for row, class_id in enumerate(int(value) for value in outputs["detection_classes"]):
+        ymin, xmin, ymax, xmax = boxes_yxyx[row].tolist()
+        detections.append(
+            Detection(
+                class_id=class_id,
+                label=_label(class_id, labels),
+                score=float(outputs["detection_scores"][row]),
+                box_xyxy=(xmin, ymin, xmax, ymax) if row < outputs["num_detections"] else None,
+                activation_map=np.asarray(maps[row], np.float32),
+            )
+        )
+    # The localizer puts the rows that hold a box first; a reader wants the likeliest class first.
+    return tuple(sorted(detections, key=lambda detection: -detection.score))
+
+
+def _label(class_id: int, labels: Sequence[str] | None) -> str:
+    if labels is None:
+        return f"class {class_id}"
+    if class_id >= len(labels):
+        raise ValueError(
+            f"`labels` must name every class of the model. "
+            f"Received: {len(labels)} labels and a detection of class {class_id}"
+        )
+    return labels[class_id]

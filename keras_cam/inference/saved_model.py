@@ -1,0 +1,80 @@
+"""Localizers in SavedModels.
+
+TensorFlow itself is used here to load them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_cam.images.resize import DEFAULT_IMAGE_SIZE, input_size_hw
+from keras_cam.inference.localizer import Localizer
+from keras_cam.models.labels import read_labels
+from keras_cam.recipes import REFINED_IMAGE_SIZE
+
+
+class SavedModelLocalizer(Localizer):
+    """A localizer in a SavedModel, as `keras_cam.inference.Localizer` describes it.
+
+    Args:
+        path: a folder that `keras_cam.export.save_saved_model` wrote, such as `models/cam/1`; or the folder
+            of the versions, which stands for the newest.
+
+    Raises:
+        ValueError: if there is no such SavedModel.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        import tensorflow as tf
+
+        rule = "`path` must be a SavedModel from `keras_cam.export.save_saved_model`."
+        version = _newest_version(Path(path))
+        try:
+            self._model = tf.saved_model.load(str(version))
+            signatures = self._model.signatures
+            self._localize, self._classify, self._cam = (
+                signatures[name] for name in ("localize", "classify", "cam")
+            )
+        except (OSError, tf.errors.OpError) as error:
+            raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
+        except KeyError as error:
+            raise ValueError(
+                f"{rule} Received: path={str(path)!r} with the signatures {sorted(signatures)}"
+            ) from error
+        images = self._localize.structured_input_signature[1]["images"]
+        self._dtype = images.dtype
+        refines = "localization_maps" in self._localize.structured_outputs
+        self.size_hw = input_size_hw(images.shape, REFINED_IMAGE_SIZE if refines else DEFAULT_IMAGE_SIZE)
+        self.classes = int(self._classify.structured_outputs["logits"].shape[-1])
+        labels = version / "assets" / "labels.txt"
+        self.labels = read_labels(labels) if labels.exists() else None
+
+    def localize(self, images: Any) -> dict[str, np.ndarray]:
+        """The outputs of the Keras localizer."""
+        return _arrays(self._localize(images=self._pixels(images)))
+
+    def classify(self, images: Any) -> np.ndarray:
+        """Logits (B, N)."""
+        return self._classify(images=self._pixels(images))["logits"].numpy()
+
+    def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
+        """Maps and boxes of chosen classes (B, K), see `Localizer.cam`."""
+        asked = np.asarray(class_ids, np.int32)
+        return _arrays(self._cam(images=self._pixels(images), class_ids=asked))
+
+    def _pixels(self, images: Any) -> Any:
+        import tensorflow as tf
+
+        return tf.cast(images, self._dtype)
+
+
+def _newest_version(path: Path) -> Path:
+    if (path / "saved_model.pb").exists():
+        return path
+    versions = [entry for entry in path.glob("*/") if entry.name.isdecimal()]
+    return max(versions, key=lambda version: int(version.name), default=path)
+
+
+def _arrays(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
+    return {name: values.numpy() for name, values in outputs.items()}

@@ -1,0 +1,280 @@
+"""A client for localizers in TensorFlow Serving, over gRPC or REST."""
+
+import base64
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from keras_cam.images.files import ImageError, read_image, upright_size_wh
+from keras_cam.inference.records import FailedImage, Localization, localizations
+from keras_cam.models.labels import class_names
+
+SIGNATURE = "localize_bytes"
+
+# gRPC does not take more attempts than these. Between them waits a random time of up to 0.2, 0.4, 0.8 and
+# 1.6 seconds, with either protocol.
+_ATTEMPTS, _FIRST_WAIT, _LONGEST_WAIT = 5, 0.2, 5.0
+
+
+class ServingError(RuntimeError):
+    """A server did not do what it was asked; the message says why, in one line."""
+
+
+class ServingClient:
+    """Localizes photos on a server that serves what `save_saved_model` wrote.
+
+    What the server is busy with or not there yet for is tried again, up to five times in all.
+
+    Args:
+        address: host and port, such as "localhost:8500" for gRPC, or "localhost:8501" for REST.
+        model: the name of the model on the server.
+        protocol: "grpc", which needs `keras-cam[serving]`; or "rest".
+        version: the version of the model; None takes the newest.
+        labels: the names of all classes. By default ImageNet's for 1000 classes, else their numbers: a
+            server does not tell those of its model.
+        timeout: seconds that a request may take, over gRPC with all its attempts.
+
+    Raises:
+        ValueError: an unknown protocol.
+        ModuleNotFoundError: a package that the protocol needs is not installed.
+
+    Reference:
+        https://www.tensorflow.org/tfx/serving/api_rest and its `prediction_service.proto`.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str = "cam",
+        *,
+        protocol: str = "grpc",
+        version: int | None = None,
+        labels: Sequence[str] | None = None,
+        timeout: float = 30.0,
+    ) -> None:
+        if protocol not in _PROTOCOLS:
+            raise ValueError(f"`protocol` must be one of {list(_PROTOCOLS)}. Received: protocol={protocol!r}")
+        self.model = model
+        self._server: _Server = _PROTOCOLS[protocol](address, model, version, timeout)
+        self._labels = labels
+
+    def localize(
+        self, images: Iterable[str | Path | np.ndarray], batch_size: int = 8
+    ) -> Iterator[Localization | FailedImage]:
+        """Localizes photos, a batch at a time, as `keras_cam.localize_files` does here.
+
+        JPEG files are sent as they are, others as PNG. One that cannot be read does not disturb the others.
+
+        Args:
+            images: files, or arrays uint8 (H, W, 3), RGB.
+            batch_size: how many photos a request has.
+
+        Yields:
+            For each photo, in order, its record or what is wrong with it. Arrays are named by their numbers.
+
+        Raises:
+            ServingError: the server cannot be reached, is too slow, or does not serve such a model.
+            ValueError: an array of another shape or type, or `batch_size` is not positive.
+        """
+        if batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
+        named = (
+            (f"image {number}" if isinstance(image, np.ndarray) else str(image), image)
+            for number, image in enumerate(images)
+        )
+        while batch := list(islice(named, batch_size)):
+            yield from self._localize(batch)
+
+    def _localize(self, batch: Sequence[tuple[str, Any]]) -> Iterator[Localization | FailedImage]:
+        failures: dict[int, str] = {}
+        sent: list[tuple[str, bytes, tuple[int, int]]] = []
+        for position, (name, image) in enumerate(batch):
+            try:
+                sent.append((name, *_encoded(image)))
+            except ImageError as error:
+                failures[position] = str(error)
+        records = iter(self._records(sent) if sent else ())
+        for position, (name, _) in enumerate(batch):
+            yield FailedImage(name, failures[position]) if position in failures else next(records)
+
+    def _records(
+        self, sent: Sequence[tuple[str, bytes, tuple[int, int]]]
+    ) -> list[Localization | FailedImage]:
+        names, contents, sizes_wh = zip(*sent, strict=True)
+        outputs = self._server.predict(contents)
+        if self._labels is None:
+            self._labels = class_names(self._server.classes())
+        records: list[Localization | FailedImage] = []
+        for record, scores in zip(
+            localizations(outputs, names, sizes_wh, self._labels, self.model),
+            outputs["detection_scores"],
+            strict=True,
+        ):
+            # Probabilities are never all zero but in the row of a photo that could not be decoded.
+            error = str(ImageError(record.image, "the server cannot decode it"))
+            records.append(record if np.any(scores) else FailedImage(record.image, error))
+        return records
+
+
+class _Server(Protocol):
+    """One way to ask a server."""
+
+    def predict(self, contents: Sequence[bytes]) -> dict[str, np.ndarray]:
+        """What the signature `localize_bytes` gives for encoded images."""
+
+    def classes(self) -> int:
+        """How many classes the model tells apart."""
+
+
+class _GrpcServer:
+    def __init__(self, address: str, model: str, version: int | None, timeout: float) -> None:
+        try:
+            import grpc
+            from tensorflow_serving.apis import prediction_service_pb2_grpc
+        except ModuleNotFoundError as error:
+            raise ModuleNotFoundError(
+                "gRPC needs the package tensorflow-serving-api: pip install keras-cam[serving]"
+            ) from error
+        retries = {
+            "maxAttempts": _ATTEMPTS,
+            "initialBackoff": f"{_FIRST_WAIT}s",
+            "maxBackoff": f"{_LONGEST_WAIT}s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        }
+        service = {"name": [{"service": "tensorflow.serving.PredictionService"}], "retryPolicy": retries}
+        options = {
+            "grpc.service_config": json.dumps({"methodConfig": [service]}),
+            "grpc.max_send_message_length": -1,
+            "grpc.max_receive_message_length": -1,
+        }
+        channel = grpc.insecure_channel(address, list(options.items()))
+        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        self._address, self._model, self._version, self._timeout = address, model, version, timeout
+
+    def predict(self, contents: Sequence[bytes]) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        request = predict_pb2.PredictRequest()
+        self._name_model(request.model_spec)
+        request.model_spec.signature_name = SIGNATURE
+        request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(list(contents), tf.string))
+        outputs = self._ask(self._stub.Predict, request).outputs
+        return {name: tf.make_ndarray(tensor) for name, tensor in outputs.items()}
+
+    def classes(self) -> int:
+        from tensorflow_serving.apis import get_model_metadata_pb2
+
+        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+        self._name_model(request.model_spec)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        self._ask(self._stub.GetModelMetadata, request).metadata["signature_def"].Unpack(signatures)
+        return signatures.signature_def["classify"].outputs["logits"].tensor_shape.dim[-1].size
+
+    def _name_model(self, model_spec: Any) -> None:
+        model_spec.name = self._model
+        if self._version is not None:
+            model_spec.version.value = self._version
+
+    def _ask(self, method: Any, request: Any) -> Any:
+        import grpc
+
+        try:
+            return method(request, timeout=self._timeout)
+        except grpc.RpcError as error:
+            code, details = error.code(), error.details()
+            reasons = {
+                grpc.StatusCode.UNAVAILABLE: f"cannot be reached ({details})",
+                grpc.StatusCode.DEADLINE_EXCEEDED: f"did not answer within {self._timeout:g} s",
+            }
+            raise ServingError(_message(self._address, reasons.get(code, f"refused: {details}"))) from error
+
+
+class _RestServer:
+    def __init__(self, address: str, model: str, version: int | None, timeout: float) -> None:
+        import requests
+        from urllib3.util import Retry
+
+        retries = Retry(
+            total=_ATTEMPTS - 1,
+            read=False,  # a server that is slow gets no more to do
+            backoff_factor=_FIRST_WAIT,
+            backoff_max=_LONGEST_WAIT,
+            status_forcelist=[503],
+            allowed_methods=None,
+            raise_on_status=False,
+        )
+        self._session = requests.Session()
+        self._session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
+        versions = "" if version is None else f"/versions/{version}"
+        self._url = f"http://{address}/v1/models/{model}{versions}"
+        self._address, self._timeout = address, timeout
+
+    def predict(self, contents: Sequence[bytes]) -> dict[str, np.ndarray]:
+        encoded = [{"image_bytes": {"b64": base64.b64encode(one).decode()}} for one in contents]
+        body = {"signature_name": SIGNATURE, "instances": encoded}
+        rows = self._ask("POST", f"{self._url}:predict", json=body)["predictions"]
+        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+
+    def classes(self) -> int:
+        metadata = self._ask("GET", f"{self._url}/metadata")["metadata"]["signature_def"]["signature_def"]
+        return int(metadata["classify"]["outputs"]["logits"]["tensor_shape"]["dim"][-1]["size"])
+
+    def _ask(self, method: str, url: str, **content: Any) -> Any:
+        import requests
+
+        try:
+            answer = self._session.request(method, url, timeout=self._timeout, **content)
+        except requests.Timeout as error:
+            reason = f"did not answer within {self._timeout:g} s"
+            raise ServingError(_message(self._address, reason)) from error
+        except requests.ConnectionError as error:
+            raise ServingError(_message(self._address, f"cannot be reached ({error})")) from error
+        if not answer.ok:
+            raise ServingError(_message(self._address, f"refused: {answer.status_code} {answer.text}"))
+        return answer.json()
+
+
+_PROTOCOLS: dict[str, type[_GrpcServer] | type[_RestServer]] = {"grpc": _GrpcServer, "rest": _RestServer}
+
+
+def _message(address: str, reason: str) -> str:
+    return f"The server at {address} {' '.join(reason.split())}"
+
+
+def _encoded(image: str | Path | np.ndarray) -> tuple[bytes, tuple[int, int]]:
+    """An image as the server decodes it, and its width and height.
+
+    Raises:
+        ImageError: if it cannot be read.
+    """
+    if not isinstance(image, np.ndarray):
+        jpeg = _jpeg(Path(image))
+        if jpeg is not None:
+            return jpeg
+        image = read_image(image)
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ValueError(f"Arrays must be uint8 (H, W, 3). Received: {image.dtype} {image.shape}")
+    content = io.BytesIO()
+    Image.fromarray(image).save(content, "PNG")
+    height, width, _ = image.shape
+    return content.getvalue(), (width, height)
+
+
+def _jpeg(path: Path) -> tuple[bytes, tuple[int, int]] | None:
+    """The content of a file, and the size of the upright image, if it is a JPEG that any server decodes."""
+    try:
+        with Image.open(path) as image:
+            if image.format != "JPEG" or image.mode not in ("RGB", "L"):
+                return None
+            size_wh = upright_size_wh(image)
+        return path.read_bytes(), size_wh
+    except (OSError, ValueError, SyntaxError):
+        return None  # what is wrong with it `read_image` says best

@@ -1,0 +1,117 @@
+"""The names of the classes."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import keras
+
+
+@cache
+def imagenet_labels() -> tuple[str, ...]:
+    """The names of the 1000 ImageNet classes, all different, in the usual ILSVRC order.
+
+    Examples:
+        >>> labels = imagenet_labels()
+        >>> len(labels), labels[0], labels[285]
+        (1000, 'tench', 'Egyptian cat')
+    """
+    text = (files("keras_cam") / "models" / "imagenet_labels.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
+
+def read_labels(path: str | Path) -> tuple[str, ...]:
+    """Class names from a UTF-8 text file: one a line, the first line is class 0.
+
+    Blank lines at the end are ignored; between the names they would shift every class after them, so there
+    they are an error.
+
+    Args:
+        path: the text file.
+
+    Returns:
+        One name a class.
+
+    Raises:
+        ValueError: if the file is missing, unreadable, empty, not UTF-8 text, or has a blank line in between.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        ...     _ = file.write("cat\\ndog\\n")
+        ...     file.flush()
+        ...     read_labels(file.name)
+        ('cat', 'dog')
+    """
+    rule = "`path` must be a UTF-8 text file with one class name a line."
+    try:
+        text = Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ValueError(f"{rule} Received: path={str(path)!r} ({reason})") from error
+    labels = tuple(line.strip() for line in text.rstrip().splitlines())
+    if not labels:
+        raise ValueError(f"{rule} Received: path={str(path)!r} (empty)")
+    if "" in labels:
+        raise ValueError(f"{rule} Received: path={str(path)!r} (line {labels.index('') + 1} is blank)")
+    return labels
+
+
+def labels_of(model: "keras.Model") -> tuple[str, ...] | None:
+    """The names of the classes that a Keras model carries in a `keras_cam.layers.ClassLabels` layer.
+
+    Args:
+        model: a Keras model.
+
+    Returns:
+        One name a class; None if there is no such layer, or if several disagree.
+
+    Examples:
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=2, labels=["cat", "dog"])
+        >>> labels_of(keras_cam.build_localizer(model))
+        ('cat', 'dog')
+    """
+    from keras_cam.graph.keras_internals import all_layers
+    from keras_cam.layers import ClassLabels
+
+    found = {layer.labels for layer in all_layers(model) if isinstance(layer, ClassLabels)}
+    return found.pop() if len(found) == 1 else None
+
+
+def class_names(
+    classes: int, asked: Sequence[str] | None = None, carried: Sequence[str] | None = None
+) -> tuple[str, ...]:
+    """The names of all classes of a model: those asked for, else its own, else the usual ones.
+
+    Args:
+        classes: the number of classes.
+        asked: the names that somebody gave, or None.
+        carried: the names that the model carries, see `labels_of`, or None.
+
+    Returns:
+        One name a class. The usual names are ImageNet's for 1000 classes, else the numbers.
+
+    Raises:
+        ValueError: `classes` is not positive, or there is not one name for each class.
+
+    Examples:
+        >>> class_names(2), class_names(2, carried=("cat", "dog"))
+        (('class 0', 'class 1'), ('cat', 'dog'))
+        >>> class_names(1000)[1]
+        'goldfish'
+    """
+    if classes < 1:
+        raise ValueError(f"`classes` must be at least 1. Received: classes={classes!r}")
+    names = asked or carried
+    if names is None:
+        is_imagenet = classes == len(imagenet_labels())
+        return imagenet_labels() if is_imagenet else tuple(f"class {index}" for index in range(classes))
+    if len(names) != classes:
+        raise ValueError(
+            f"`labels` must name the {classes} classes of the model. Received: {len(names)} names"
+        )
+    return tuple(names)
