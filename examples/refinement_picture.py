@@ -12,7 +12,7 @@ import numpy as np
 from skimage import data_dir
 
 import keras_cam
-from keras_cam.drawing.pictures import overlay
+from keras_cam.drawing import overlay
 from keras_cam.graph.localizer_parts import localizer_parts
 from keras_cam.images.files import read_image, write_png
 from keras_cam.ops.affinity import affinity

@@ -12,10 +12,10 @@ import pytest
 from PIL import Image
 
 import keras_cam
+from keras_cam import localize_files
 from keras_cam.cli import main as cli
 from keras_cam.cli import usage
 from keras_cam.images.files import read_image
-from keras_cam.inference.files import localize_files
 from keras_cam.inference.records import FailedImage, Localization
 
 CLASSES = 3

@@ -6,7 +6,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages, decode_error, to_dataset
-from keras_cam.images.batches import resized_images
+from keras_cam.images.batches import read_batches
 from keras_cam.images.files import read_image
 
 
@@ -50,7 +50,7 @@ def test_the_whole_image_is_resized_with_antialiasing(tmp_path):
     np.testing.assert_allclose(
         batch["images"][0],
         tf.clip_by_value(tf.image.resize(pixels, (6, 8), "bicubic", antialias=True), 0, 255),
-        atol=1e-3,
+        atol=0.01,
     )
 
 
@@ -104,8 +104,8 @@ def test_a_programming_error_is_not_taken_for_a_broken_image():
     def read(index):
         raise KeyError("typo")
 
-    with pytest.raises(tf.errors.OpError, match="typo"):
-        list(resized_images(read, 1, (4, 4)))
+    with pytest.raises(KeyError, match="typo"):
+        list(read_batches(read, 1, (4, 4), batch_size=8))
 
 
 @pytest.mark.parametrize("arguments", [{"size_hw": (0, 4)}, {"size_hw": (4,)}, {"batch_size": 0}])

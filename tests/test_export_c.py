@@ -11,8 +11,8 @@ import pytest
 import skimage
 
 import keras_cam
+from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_saved_model
-from keras_cam.inference.load import load_localizer, localize_files
 from keras_cam.models.labels import imagenet_labels
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "c"

@@ -15,7 +15,8 @@ from PIL import Image
 import keras_cam
 from keras_cam.export import save_litert, save_mediapipe
 from keras_cam.images.files import read_image
-from keras_cam.inference.litert import LiteRTLocalizer, resize
+from keras_cam.images.resize import resize
+from keras_cam.inference import LiteRTLocalizer
 
 DETECT = """
 import json, sys

@@ -26,10 +26,10 @@ from tensorflow_serving.apis import (
 )
 
 import keras_cam
+from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_saved_model
 from keras_cam.images.files import read_image
 from keras_cam.inference import ServingClient, ServingError
-from keras_cam.inference.load import load_localizer, localize_files
 from keras_cam.inference.records import FailedImage, Localization
 from keras_cam.models.labels import imagenet_labels
 

@@ -16,8 +16,8 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 import keras_cam
+from keras_cam import localize_files
 from keras_cam.export import save_web
-from keras_cam.inference.files import localize_files
 from keras_cam.metrics import box_ious
 from keras_cam.models.labels import imagenet_labels
 

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 import keras_cam
-from keras_cam.models.labels import imagenet_labels, labels_for, labels_of, read_labels
+from keras_cam.models.labels import class_names, imagenet_labels, labels_of, read_labels
 
 
 def test_imagenet_names_are_a_thousand_different_ones():
@@ -26,9 +26,9 @@ def test_imagenet_names_are_in_the_usual_order():
 
 
 def test_other_numbers_of_classes_get_numbered_names():
-    assert labels_for(3) == ("class 0", "class 1", "class 2")
+    assert class_names(3) == ("class 0", "class 1", "class 2")
     with pytest.raises(ValueError, match=r"`classes` must be at least 1\. Received: classes=0"):
-        labels_for(0)
+        class_names(0)
 
 
 def test_a_label_file_may_come_from_any_editor(tmp_path):

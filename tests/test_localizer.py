@@ -11,8 +11,7 @@ import tensorflow as tf
 from keras import layers
 
 import keras_cam
-from keras_cam import build_localizer
-from keras_cam.inference.load import load_localizer
+from keras_cam import build_localizer, load_localizer
 
 RED, GREEN, BLUE = range(3)
 KEYS = {

@@ -10,7 +10,7 @@ import pytest
 import skimage
 
 import keras_cam
-from keras_cam import evaluate
+from keras_cam import evaluate, load_localizer
 from keras_cam.applications.features import attach, backbone_of, extract_features, fit_linear_svm
 from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations
@@ -21,7 +21,6 @@ from keras_cam.graph.taps import NoTapsError, find_taps
 from keras_cam.images.files import read_image
 from keras_cam.images.resize import resize
 from keras_cam.inference import LiteRTLocalizer
-from keras_cam.inference.load import load_localizer
 from keras_cam.layers import AffinityRefinement, HalfSteps, InterleavedMaps, MapDetections, UnitRange
 from keras_cam.ops.area_resize import area_resize
 from keras_cam.recipes import RECIPES

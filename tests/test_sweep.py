@@ -17,9 +17,9 @@ from PIL import Image
 from skimage import data
 
 import keras_cam
+from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_litert, save_saved_model
 from keras_cam.images.files import IMAGE_SUFFIXES, write_png
-from keras_cam.inference.load import load_localizer, localize_files
 from keras_cam.training.checkpoints import Checkpoints, read_checkpoint
 
 pytestmark = pytest.mark.sweep

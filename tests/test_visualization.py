@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam.drawing.pictures import (
+from keras_cam.drawing import (
     COLORMAPS,
     display_size,
     draw_localization,
