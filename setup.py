@@ -28,7 +28,7 @@ setup(
         "keras_cam": ["py.typed", "__init__.pyi"],
         "keras_cam.drawing": ["__init__.pyi"],
         "keras_cam.evaluation": ["__init__.pyi", "page.html"],
-        "keras_cam.export": ["web_page/*"],
+        "keras_cam.export": ["__init__.pyi", "web_page/*"],
         "keras_cam.inference": ["__init__.pyi"],
         "keras_cam.metrics": ["__init__.pyi"],
         "keras_cam.models": ["imagenet_labels.txt"],

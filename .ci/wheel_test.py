@@ -17,10 +17,8 @@ DATA = {
     "keras_cam/py.typed",
     "keras_cam/evaluation/page.html",
     *(f"keras_cam/export/web_page/{file.name}" for file in (REPOSITORY / "export" / "web_page").iterdir()),
-    *(
-        f"keras_cam/{file.relative_to(REPOSITORY / 'keras_cam')}"
-        for file in (REPOSITORY / "keras_cam").rglob("*.pyi")
-    ),
+    *(str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / "keras_cam").rglob("*.pyi")),
+    "keras_cam/export/__init__.pyi",
     "keras_cam/models/imagenet_labels.txt",
 }
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}

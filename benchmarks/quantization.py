@@ -19,7 +19,7 @@ import numpy as np  # noqa: E402
 from keras_cam import load_localizer  # noqa: E402
 from keras_cam.data import read_annotations  # noqa: E402
 from keras_cam.export import save_litert  # noqa: E402
-from keras_cam.export.quantize_litert import QUANTIZATIONS  # noqa: E402
+from keras_cam.formats import QUANTIZATIONS  # noqa: E402
 from keras_cam.images.resize import resize  # noqa: E402
 from keras_cam.inference import LiteRTLocalizer  # noqa: E402
 from keras_cam.metrics import box_ious  # noqa: E402

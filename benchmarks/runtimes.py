@@ -25,7 +25,7 @@ from skimage import data  # noqa: E402
 
 import keras_cam  # noqa: E402
 from keras_cam.export import save_litert, save_onnx, save_saved_model  # noqa: E402
-from keras_cam.export.quantize_litert import QUANTIZATIONS  # noqa: E402
+from keras_cam.formats import QUANTIZATIONS  # noqa: E402
 from keras_cam.images.resize import resize  # noqa: E402
 from keras_cam.inference import LiteRTLocalizer  # noqa: E402
 from keras_cam.recipes import NONE, REFINEMENTS  # noqa: E402

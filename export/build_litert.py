@@ -10,9 +10,10 @@ from keras_cam.export.constant_head import with_constant_head
 from keras_cam.export.convert_to_litert import convert_to_litert
 from keras_cam.export.litert_file import finished_file, without_loops
 from keras_cam.export.litert_metadata import ModelCard, litert_metadata
-from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS, quantize_litert
+from keras_cam.export.quantize_litert import quantize_litert
 from keras_cam.export.representative_images import representative_images
 from keras_cam.export.signatures import Signatures, build_signatures
+from keras_cam.formats import CALIBRATED, QUANTIZATIONS
 from keras_cam.localizer import check_localizer, image_size_hw
 
 

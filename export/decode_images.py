@@ -37,7 +37,7 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
     """
 
     def pixels(encoded: Any) -> tuple[Any, Any]:
-        # As `keras_cam.images.batches` does it.
+        # As `keras_cam.images.resize` does it outside of the graph.
         resized = tf.image.resize(_decode(encoded), size_hw, method="bicubic", antialias=True)
         return tf.clip_by_value(resized, 0.0, 255.0), True
 

@@ -12,17 +12,6 @@ import numpy as np
 
 from keras_cam.export.litert_file import with_lookups
 
-QUANTIZATIONS = {
-    "float16": "weights in 16-bit floats",
-    "dynamic": "weights in 8-bit integers",
-    "int8": "weights and activations of the network in 8-bit integers",
-    "int8_full": "the same, and images come as bytes",
-}
-"""What quantization there is, and what it does."""
-
-CALIBRATED = ("int8", "int8_full")
-"""Those that need images, to find the range of each activation."""
-
 # Scopes in the names of tensors, which come from the names of the localizer's layers.
 _BACKBONE = r"(^|/)backbone(_\d+)?/"
 _DETECTIONS = r"(^|/)detections(_\d+)?/"
@@ -37,8 +26,8 @@ def quantize_litert(model: bytes, quantization: str, images: np.ndarray | None =
 
     Args:
         model: a LiteRT model in floats.
-        quantization: a key of `QUANTIZATIONS`.
-        images: for those in `CALIBRATED`: float32 (N, H, W, 3), as many as 100.
+        quantization: a key of `keras_cam.formats.QUANTIZATIONS`.
+        images: for those in `keras_cam.formats.CALIBRATED`: float32 (N, H, W, 3), as many as 100.
 
     Returns:
         A LiteRT model.

@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
+from keras_cam.export.serving_files import write_serving_files
 from keras_cam.export.signatures import Signatures, build_signatures
 from keras_cam.export.warm_up import write_warm_up
 
@@ -82,6 +83,28 @@ def next_version(model_folder: str | Path) -> Path:
     folder = Path(model_folder)
     versions = [int(entry.name) for entry in folder.glob("*") if entry.name.isdecimal()]
     return folder / str(max(versions, default=0) + 1)
+
+
+def save_next_version(
+    localizer: keras.Model, path: str | Path, labels: Sequence[str] | None = None
+) -> list[Path]:
+    """Save a localizer as the next version of a served model, with the files that TensorFlow Serving reads.
+
+    Args:
+        localizer: a model from `keras_cam.build_localizer`, with images as its only input.
+        path: the folder of the model's versions, such as `models/cam`; or that of a new version, such as
+            `models/cam/7`.
+        labels: the names of all classes; see `keras_cam.export.build_signatures`.
+
+    Returns:
+        The folder of the version, and the files for the server; see `write_serving_files`.
+
+    Raises:
+        ValueError, FileExistsError, OSError: see `save_saved_model`.
+    """
+    path = Path(path)
+    saved = save_saved_model(localizer, path if path.name.isdecimal() else next_version(path), labels)
+    return [saved, *write_serving_files(saved.parent)]
 
 
 def _check_version(path: Path) -> None:

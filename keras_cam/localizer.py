@@ -1,6 +1,7 @@
 """A Keras model that gives classes, maps and boxes in one forward pass."""
 
 from collections.abc import Sequence
+from os import PathLike
 from statistics import median
 from typing import Any, Literal
 
@@ -122,6 +123,11 @@ def build_localizer(
         >>> out["detection_boxes"].shape, out["class_activation_maps"].shape
         (TensorShape([2, 3, 4]), TensorShape([2, 3, 2, 2]))
     """
+    if isinstance(model, str | PathLike):
+        raise ValueError(
+            "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
+            f"Received: model={model!r}"
+        )
     head = find_classification_head(model, output)
     classifier = ClassActivationHead(head.classifier, name=names.HEAD)
     options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}

@@ -11,8 +11,8 @@ from PIL import Image
 
 import keras_cam
 from keras_cam.export import save_litert
-from keras_cam.export.quantize_litert import CALIBRATED, QUANTIZATIONS
 from keras_cam.export.representative_images import representative_images
+from keras_cam.formats import CALIBRATED, QUANTIZATIONS
 from keras_cam.inference.litert import LiteRTLocalizer
 
 CLASSES = 6

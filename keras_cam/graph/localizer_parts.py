@@ -39,7 +39,8 @@ def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
     outputs = {"class_activation_maps": maps}
     if refined:
         outputs["localization_maps"] = refined[0]
-    boxes = MapDetections(localizer.get_layer(names.DETECTIONS).threshold, boxes_first=False)
+    threshold = localizer.get_layer(names.DETECTIONS).threshold
+    boxes = MapDetections(threshold, boxes_first=False, name=names.DETECTIONS)
     rows = boxes(maps, chosen, probabilities, images, *refined)
     outputs["detection_boxes"] = rows["detection_boxes"]
     scores = localizer.get_layer(names.SCORES)

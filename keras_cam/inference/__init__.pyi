@@ -2,7 +2,7 @@ from .files import localize, localize_files
 from .gradients import SaliencyLocalizer
 from .keras import KerasLocalizer
 from .litert import LiteRTLocalizer
-from .load import ADAPTERS, load_classifier, load_localizer
+from .load import load_classifier, load_localizer
 from .localizer import Localizer
 from .onnx import OnnxLocalizer
 from .records import Detection, FailedImage, Localization, localizations
@@ -10,7 +10,6 @@ from .saved_model import SavedModelLocalizer
 from .serving import ServingClient, ServingError
 
 __all__ = [
-    "ADAPTERS",
     "Detection",
     "FailedImage",
     "KerasLocalizer",

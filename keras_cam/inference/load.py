@@ -1,11 +1,10 @@
 """A localizer from a name, a file or a model: the one place that tells the kinds apart."""
 
 import sys
-from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from keras_cam.formats import FORMATS, Format, load_object
 from keras_cam.inference.localizer import Localizer
 from keras_cam.models.registry import MODELS
 from keras_cam.recipes import DEFAULT_REFINE, NONE, REFINED_IMAGE_SIZE
@@ -19,25 +18,8 @@ DEFAULT_MODEL = "efficientnet_lite0"
 DEFAULT_TOP_K = 5
 
 
-@dataclass(frozen=True)
-class Adapter:
-    """What opens localizers of one format.
-
-    Attributes:
-        module: the module, imported when such a file is opened.
-        name: the class in it, which takes the path.
-    """
-
-    module: str
-    name: str
-
-
-# By the suffix of the file; a SavedModel is a folder.
-ADAPTERS = {
-    "folder": Adapter("keras_cam.inference.saved_model", "SavedModelLocalizer"),
-    ".onnx": Adapter("keras_cam.inference.onnx", "OnnxLocalizer"),
-    ".tflite": Adapter("keras_cam.inference.litert", "LiteRTLocalizer"),
-}
+# What opens a file, by its suffix; a SavedModel is a folder.
+_FORMATS = {row.suffix: row for row in FORMATS.values() if row.reader}
 
 
 def load_localizer(
@@ -74,10 +56,10 @@ def load_localizer(
     options = {"top_k": top_k, "threshold": threshold, "refine": refine}
     given = {name: value for name, value in options.items() if value is not None}
     if isinstance(model, str | Path):
-        adapter = _adapter(model)
-        if adapter is not None:
+        exported = _format(model)
+        if exported is not None and exported.reader:
             _refuse(given, str(model))
-            return getattr(import_module(adapter.module), adapter.name)(model)
+            return load_object(exported.reader)(model)
     elif not _is_keras_model(model):
         _refuse(given, "a localizer")
         return model
@@ -119,10 +101,23 @@ def _keras_localizer(model: Any, given: dict[str, Any]) -> Localizer:
     return KerasLocalizer(build_localizer(classifier, **options))
 
 
-def _adapter(model: str | Path) -> Adapter | None:
+def needs_tensorflow(model: str | Path) -> bool:
+    """Whether TensorFlow is imported to open a name or a file.
+
+    Examples:
+        >>> needs_tensorflow("efficientnet_lite0"), needs_tensorflow("cam.tflite")
+        (True, False)
+    """
+    exported = _format(model)
+    return exported is None or exported.reader_needs_tensorflow
+
+
+def _format(model: str | Path) -> Format | None:
+    """The format of an exported model; None for the name or the file of a Keras model."""
     path = Path(model)
-    kind = "folder" if path.is_dir() else path.suffix
-    return None if str(model) in MODELS else ADAPTERS.get(kind)
+    if str(model) in MODELS:
+        return None
+    return _FORMATS[""] if path.is_dir() else _FORMATS.get(path.suffix or ".keras")
 
 
 def _is_keras_model(model: Any) -> bool:

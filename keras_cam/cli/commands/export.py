@@ -1,8 +1,9 @@
 """`keras-cam export`: a model as one file, or one folder, for where it is to run."""
 
 import argparse
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +21,10 @@ from keras_cam.cli.usage import (
     load_model,
     read_labels,
 )
+from keras_cam.formats import FORMATS, QUANTIZATIONS, load_object
 
 if TYPE_CHECKING:
     import keras
-
-QUANTIZED = ("litert", "mediapipe", "web")
-QUANTIZATIONS = ("float16", "dynamic", "int8", "int8_full")
 
 
 def add_parser(commands: Any) -> None:
@@ -33,7 +32,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("export", help="make a model ready to run elsewhere")
     parser.set_defaults(run=run)
     add_model(parser)
-    described = "; ".join(f"{name}: {what}" for name, (what, _) in FORMATS.items())
+    described = "; ".join(f"{name}: {row.summary}" for name, row in FORMATS.items())
     parser.add_argument("--format", required=True, choices=FORMATS, help=described)
     parser.add_argument("--output", required=True, type=Path, metavar="PATH", help="what to write")
     add_top_k(parser)
@@ -55,62 +54,62 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Exports the model and names the files."""
+    target = FORMATS[args.format]
     labels = read_labels(args.labels)
     check_model(args.model)
-    if args.format not in QUANTIZED and (args.quantization or args.representative_data):
+    options = {"quantization": args.quantization, "representative_data": args.representative_data}
+    if not target.is_quantized and any(options.values()):
+        quantized = " or ".join(name for name, row in FORMATS.items() if row.is_quantized)
         raise UsageError(
-            f"--quantization and --representative-data go with --format {' or '.join(QUANTIZED)}. "
+            f"--quantization and --representative-data go with --format {quantized}. "
             f"Received: --format {args.format}"
         )
     import_quietly()
 
-    _, save = FORMATS[args.format]
     with working(f"Loading {args.model}"):
         loaded = load_model(args.model, args.top_k, args.threshold, args.refine)
     localizer = getattr(loaded, "model", None)
     if localizer is None:
         raise UsageError(
-            f"--model must be a name or a .keras file. Received: {args.model}, which is exported"
+            f"--model must be a name or a .keras file. Received: {args.model}, which is exported already"
         )
     try:
-        with working(f"Writing {args.output}"):
-            written = save(localizer, labels, args)
+        # Keras announces downloads on stdout.
+        with working(f"Writing {args.output}"), redirect_stdout(sys.stderr):
+            save = load_object(target.writer)
+            written = save(localizer, args.output, labels, **(options if target.is_quantized else {}))
     except OSError as error:
         raise UsageError(f"--output {args.output}: {error.strerror or error}") from error
     except (ValueError, ModuleNotFoundError) as error:
         raise UsageError(str(error)) from error
-    print(*written, sep="\n")
+    _report(localizer, labels, written, args)
     return DONE
 
 
-def _save_saved_model(
-    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
-) -> Sequence[Path]:
-    from keras_cam.export import next_version, save_saved_model, write_serving_files
+def _report(
+    localizer: "keras.Model",
+    labels: Sequence[str] | None,
+    written: Path | Sequence[Path],
+    args: argparse.Namespace,
+) -> None:
+    """Says what was written, and how it is called."""
+    from keras_cam.graph import names
+    from keras_cam.localizer import image_size_hw
+    from keras_cam.models.labels import labels_of
 
-    version = args.output if args.output.name.isdecimal() else next_version(args.output)
-    saved = save_saved_model(localizer, version, labels)
-    return [saved, *write_serving_files(saved.parent)]
+    paths = [written] if isinstance(written, Path) else written
+    print(*paths, sep="\n")
+    height, width = image_size_hw(localizer)
+    refined = names.LOCALIZATION_MAPS in localizer.output
+    classes = localizer.get_layer(names.SCORES).output.shape[-1]
+    named = "with their names" if labels or labels_of(localizer) else "without names of their own"
+    print(f"size: {_megabytes(paths[0]):.1f} MB")
+    print(f"input: RGB images of {height} x {width} pixels, 0..255")
+    print(f"output: boxes of {'refined' if refined else 'class activation'} maps; {classes} classes {named}")
+    if FORMATS[args.format].reader:
+        print(f"try it: keras-cam localize photos/ --model {shlex.quote(str(paths[0]))}")
 
 
-def _save_file(
-    localizer: "keras.Model", labels: Sequence[str] | None, args: argparse.Namespace
-) -> Sequence[Path]:
-    """Writes the file or folder of a format whose function is called after it."""
-    from keras_cam import export
-
-    options = {}
-    if args.format in QUANTIZED:
-        options = {"quantization": args.quantization, "representative_data": args.representative_data}
-    with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout
-        return [getattr(export, f"save_{args.format}")(localizer, args.output, labels, **options)]
-
-
-# The formats: what they are for, and the function that writes them and returns what it has written.
-FORMATS: dict[str, tuple[str, Callable[..., Sequence[Path]]]] = {
-    "saved_model": ("for TensorFlow Serving and TensorFlow; PATH is the model's folder", _save_saved_model),
-    "litert": ("for phones and Python without TensorFlow; PATH is a .tflite file", _save_file),
-    "mediapipe": ("for MediaPipe's ObjectDetector; PATH is a .tflite file", _save_file),
-    "web": ("a page that runs the model in the browser; PATH is a new folder", _save_file),
-    "onnx": ("for ONNX Runtime and OpenVINO; PATH is a .onnx file", _save_file),
-}
+def _megabytes(path: Path) -> float:
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files) / 1e6

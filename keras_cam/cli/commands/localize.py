@@ -23,6 +23,7 @@ from keras_cam.cli.usage import (
     positive,
     read_labels,
 )
+from keras_cam.inference.load import needs_tensorflow
 from keras_cam.inference.records import Localization
 
 
@@ -89,7 +90,7 @@ def localize_photos(
     if output:
         _make_folder(output)
         pictures = picture_paths(files, output)
-    if not model.endswith(".tflite"):  # a LiteRT file runs without TensorFlow
+    if needs_tensorflow(model):
         import_quietly()
     with stderr_held_back():  # LiteRT greets
         localizer = load_model(model, top_k, threshold, refine)
