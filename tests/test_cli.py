@@ -16,6 +16,7 @@ from keras_cam import localize_files
 from keras_cam.cli import main as cli
 from keras_cam.cli import usage
 from keras_cam.images.files import read_image
+from keras_cam.inference import KerasLocalizer
 from keras_cam.inference.records import FailedImage, Localization
 
 CLASSES = 3
@@ -101,9 +102,14 @@ def test_pictures_of_equal_names_do_not_overwrite_each_other(monkeypatch, tmp_pa
 
 def test_a_saved_localizer_is_used_as_it_is(capsys, tmp_path, photos, colour_classifier):
     keras_cam.build_localizer(colour_classifier, top_k=1).save(tmp_path / "localizer.keras")
-    status, [record], _ = run_json(capsys, photos, "--model", tmp_path / "localizer.keras", "--top-k", 3)
+    status, [record], _ = run_json(capsys, photos, "--model", tmp_path / "localizer.keras")
     assert status == 0
     assert [detection["class_id"] for detection in record["detections"]] == [1]
+    status, records, err = run_json(capsys, photos, "--model", tmp_path / "localizer.keras", "--top-k", 3)
+    assert (status, records) == (2, [])
+    assert (
+        "keeps the options that it was built with: `top_k` must not be given. Received: {'top_k': 3}" in err
+    )
 
 
 def test_labels_come_from_a_file(capsys, tmp_path, photos, model_file):
@@ -226,9 +232,9 @@ def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
 ):
     def load(*_):
         print("Downloading")
-        return keras_cam.build_localizer(colour_classifier)
+        return KerasLocalizer(keras_cam.build_localizer(colour_classifier))
 
-    monkeypatch.setattr("keras_cam.load_localizer", load)
+    monkeypatch.setattr("keras_cam.inference.load.load_localizer", load)
     status, records, err = run_json(capsys, photos)
     assert (status, len(records), err) == (0, 1, "Downloading\n")
 
@@ -237,7 +243,7 @@ def test_an_interrupt_is_status_130(monkeypatch, capsys, photos, model_file):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_cam.localize_files", interrupted)
+    monkeypatch.setattr("keras_cam.inference.files.localize_files", interrupted)
     assert cli.main(["localize", str(photos), "--model", model_file, "--json"]) == 130
     assert capsys.readouterr() == ("", "")
 
@@ -302,11 +308,16 @@ def test_localize_files_takes_localizers_of_any_input_size_and_type(photos):
     assert result.detections[0].activation_map.shape == (224, 224)
 
 
-def test_localize_files_refuses_what_is_no_localizer(colour_classifier):
+def test_localize_files_checks_its_arguments_at_once(colour_classifier):
+    asked = keras_cam.build_localizer(colour_classifier, class_ids="input")
     with pytest.raises(ValueError, match=r"`localizer` must be a model from `keras_cam.build_localizer`"):
-        next(localize_files(colour_classifier, []))
-    with pytest.raises(ValueError, match=r"`batch_size` must be at least 1. Received: batch_size=0"):
-        next(localize_files(colour_classifier, [], batch_size=0))
+        localize_files(asked, [])
+    with pytest.raises(ValueError, match=r"`batch_size` at least 1\. Received: .*batch_size=0"):
+        localize_files(colour_classifier, [], batch_size=0)
+    with pytest.raises(
+        ValueError, match=r"`labels` must name the 3 classes of the model\. Received: 1 names"
+    ):
+        localize_files(colour_classifier, [], labels=["red"])
 
 
 def run_process(*arguments):

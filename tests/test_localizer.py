@@ -336,7 +336,7 @@ def test_the_documented_example(assert_maps_explain, photos, randomize):
 def test_a_saved_sequential_classifier_is_loaded_as_a_localizer(tmp_path):
     pooled = [layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), layers.Dense(3)]
     keras.Sequential([keras.Input((8, 8, 3)), *pooled]).save(tmp_path / "classifier.keras")
-    assert set(load_localizer(tmp_path / "classifier.keras")(canvas())) == set(KEYS)
+    assert set(load_localizer(tmp_path / "classifier.keras").localize(canvas())) == set(KEYS)
 
 
 # Errors.

@@ -37,7 +37,7 @@ def weights(linear):
 def test_a_map_is_the_largest_derivative_of_a_colour(linear, weights):
     localizer = SaliencyLocalizer(linear, cell_size=1)
     images = np.random.default_rng(0).uniform(0, 255, (3, 8, 8, 3)).astype("float32")
-    maps = localizer.cam(images, np.array([[0, 1], [1, 0], [0, 0]]))
+    maps = localizer.cam(images, np.array([[0, 1], [1, 0], [0, 0]]))["class_activation_maps"]
     expected = np.abs(weights).max(axis=2)
     np.testing.assert_allclose(maps[0], np.moveaxis(expected, -1, 0), atol=1e-6)
     np.testing.assert_allclose(maps[1, 0], expected[..., 1], atol=1e-6)
@@ -73,9 +73,10 @@ def test_softmax_at_the_end_is_left_out(linear, weights, built_in):
     assert localizer.labels == ("cat", "dog")
     assert find_logits(model)[2] == "softmax"
     np.testing.assert_allclose(localizer.classify(photo), linear(photo), rtol=1e-4)
-    np.testing.assert_allclose(
-        localizer.cam(photo, [[0]]), SaliencyLocalizer(linear, cell_size=1).cam(photo, [[0]]), atol=1e-6
-    )
+    found, expected = localizer.cam(photo, [[0]]), SaliencyLocalizer(linear, cell_size=1).cam(photo, [[0]])
+    assert set(found) == {"class_activation_maps", "detection_boxes"}
+    for name, values in found.items():
+        np.testing.assert_allclose(values, expected[name], atol=1e-6)
     scores = localizer.localize(photo)["detection_scores"]
     np.testing.assert_allclose(scores, np.sort(model(photo))[:, ::-1], atol=1e-5)
 
