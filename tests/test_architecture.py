@@ -1,6 +1,8 @@
 """Who may import whom, and what a plain `import keras_cam` brings along."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,12 +69,34 @@ def test_a_module_imports_only_from_its_own_layer_and_below(module):
 
 @every_module
 def test_training_and_export_are_not_known_to_the_library(module):
-    if module.startswith(("keras_cam.cli.main", "keras_cam.cli.commands")):
-        return  # loads them when asked to
+    if module.startswith(("keras_cam.cli.", "keras_cam.applications.")):
+        return  # these are above them
     for part in ("keras_cam.training", "keras_cam.export"):
         for name, line in imports(module):
             inside = f"{module}.".startswith(f"{part}.")
             assert inside or not f"{name}.".startswith(f"{part}."), f"{module}:{line} imports {name}"
+
+
+PACKAGES = [module for module, path in SOURCES.items() if path.name == "__init__.py"]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_module_is_shadowed_by_what_its_package_exports(package):
+    """`import package.module as m` gives the module, and `package.name` what the package says it has."""
+    exported = set(getattr(importlib.import_module(package), "__all__", ()))
+    modules = {path.stem for path in SOURCES[package].parent.glob("*.py")} - {"__init__"}
+    assert not exported & modules
+
+
+PRIVATE_OF_KERAS = re.compile(
+    r"\._(keras_history|inbound_nodes|outbound_nodes|nodes_by_depth|flatten_layers)\b"
+)
+
+
+@every_module
+def test_what_is_private_of_keras_is_behind_one_fence(module):
+    if module != "keras_cam.graph.keras_internals":
+        assert not PRIVATE_OF_KERAS.search(SOURCES[module].read_text())
 
 
 @every_module

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cam.ops.class_activation_maps import class_activation_maps
+from keras_cam.ops.maps import class_activation_maps
 
 
 @keras.saving.register_keras_serializable("keras_cam")

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 
 from keras_cam.ops.boxes import boxes_from_maps
-from keras_cam.ops.gather_rows import gather_rows
+from keras_cam.ops.gathering import gather_rows
 from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
 
 RULES = ("one_threshold", "tight_and_loose")

@@ -5,8 +5,8 @@
 import keras  # noqa: F401
 
 from keras_cam.ops.boxes import boxes_from_maps
-from keras_cam.ops.class_activation_maps import class_activation_maps
 from keras_cam.ops.components import connected_components
-from keras_cam.ops.gather_rows import gather_rows
+from keras_cam.ops.gathering import gather_rows
+from keras_cam.ops.maps import class_activation_maps
 
 __all__ = ["boxes_from_maps", "class_activation_maps", "connected_components", "gather_rows"]
