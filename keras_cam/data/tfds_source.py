@@ -66,7 +66,6 @@ def read_tfds(
         The data set. An image's `name` is its `file_name`, if there is such a feature, or its position.
 
     Raises:
-        ImportError: if TensorFlow Datasets is not installed.
         ValueError: if there is no such split, or both `split` and `source` name one.
         AnnotationError: if the features are others, the data were prepared without random access, nothing is
             usable, or `strict` finds a problem.
@@ -104,10 +103,8 @@ def read_tfds(
 
 def _examples(name: str, split: str | None, data_dir: str | Path | None) -> Any:
     """A sequence of examples with encoded images."""
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError('tfds:NAME needs `pip install "keras-cam[tfds]"`') from error
+    import tensorflow_datasets as tfds
+
     try:
         examples = tfds.data_source(
             name,
