@@ -1,4 +1,4 @@
-"""The SavedModel runs without Python: the C program of the examples localizes a photo with it."""
+"""The SavedModel runs without Python: the C++ program of the examples localizes a photo with it."""
 
 import os
 import shutil
@@ -15,16 +15,16 @@ from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_saved_model
 from keras_cam.models.labels import imagenet_labels
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "c"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "cpp"
 PHOTO = f"{skimage.data_dir}/coffee.png"
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+pytestmark = pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler")
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("c")
-    for name in ("localize.c", "Makefile"):
+    folder = tmp_path_factory.mktemp("cpp")
+    for name in ("localize.cc", "Makefile"):
         shutil.copy(EXAMPLE / name, folder)
     subprocess.run(["make", "-C", folder, f"PYTHON={sys.executable}"], check=True, capture_output=True)
     return folder / "localize"
