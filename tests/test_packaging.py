@@ -4,7 +4,6 @@ import ast
 import importlib.metadata
 import inspect
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 import tomllib
 
 import keras_cam
+from processes import run_python
 
 REPOSITORY = Path(__file__).parent.parent
 SOURCES = {"keras_cam": "keras_cam", "keras_cam.training": "training", "keras_cam.export": "export"}
@@ -133,7 +133,7 @@ def test_every_public_name_is_there_and_documented(name):
 
 def test_the_import_itself_is_light():
     code = 'import sys, keras_cam; print({"cv2", "keras", "numpy", "tensorflow"} & set(sys.modules))'
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python("-c", code)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 
