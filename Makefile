@@ -23,7 +23,7 @@ export GLOG_minloglevel ?= 2
 
 .PHONY: demo test sweep lint types wheel-test docs coverage benchmarks clean
 
-demo: $(VENV)/.demo
+demo: $(VENV)/.plain
 	$(BIN)/keras-cam demo
 
 test: $(VENV)/.all
@@ -57,15 +57,15 @@ docs: $(VENV)/.all
 
 # Installed again only when what is to be installed may have changed. A stale build/ would bring deleted
 # modules back.
-$(VENV)/.demo: pyproject.toml setup.py | $(BIN)/python
+$(VENV)/.plain: pyproject.toml setup.py | $(BIN)/python
 	rm -rf build
-	$(BIN)/python -m pip install --editable ".[demo]"
+	$(BIN)/python -m pip install --editable .
 	touch $@
 
 $(VENV)/.all: pyproject.toml setup.py | $(BIN)/python
 	rm -rf build
 	$(BIN)/python -m pip install --editable ".[all]"
-	touch $@ $(VENV)/.demo
+	touch $@ $(VENV)/.plain
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

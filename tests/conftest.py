@@ -1,8 +1,13 @@
-"""What several test files ask: random weights that mean something, and the identity of the paper."""
+"""Fixtures that several test files share: models, images, and the paper's identity of maps and logits."""
+
+import runpy
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 @pytest.fixture(autouse=True)
@@ -45,6 +50,14 @@ def colour_classifier():
     model = keras.Model(images, keras.layers.Dense(3, activation="softmax")(pooled))
     model.layers[-1].set_weights([np.eye(3, dtype=np.float32), np.zeros(3, np.float32)])
     return model
+
+
+@pytest.fixture(scope="session")
+def shapes(tmp_path_factory):
+    """What examples/coloured_shapes.py draws: images, and questions about them in VQA's files."""
+    folder = tmp_path_factory.mktemp("shapes")
+    runpy.run_path(str(EXAMPLES / "coloured_shapes.py"))["main"](str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

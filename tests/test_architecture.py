@@ -3,8 +3,6 @@
 import ast
 import importlib
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -12,6 +10,7 @@ import pytest
 
 import keras_cam
 from keras_cam import layers as keras_cam_layers
+from processes import run_python
 
 REPOSITORY = Path(__file__).parent.parent
 FOLDERS = {"keras_cam": "keras_cam", "keras_cam.training": "training", "keras_cam.export": "export"}
@@ -110,15 +109,9 @@ def test_tensorflow_itself_is_imported_only_with_a_reason(module):
             assert commented or "TensorFlow" in docstring, f"{module}:{line}"
 
 
-def run(code, *arguments):
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False
-    )
-
-
 def test_importing_the_package_is_light():
     heavy = {"keras", "tensorflow", "matplotlib", "cv2"}
-    result = run(f"import sys, keras_cam; print(sorted({heavy} & set(sys.modules)))")
+    result = run_python("-c", f"import sys, keras_cam; print(sorted({heavy} & set(sys.modules)))")
     assert result.returncode == 0, result.stderr
     assert result.stdout.strip() == "[]"
 
@@ -134,7 +127,7 @@ def saved_localizer(tmp_path_factory):
 @pytest.mark.parametrize("first", ["import keras_cam, keras", "import keras, keras_cam"])
 def test_a_saved_localizer_loads_in_whatever_order_the_two_are_imported(first, saved_localizer):
     code = f"import sys\n{first}\nprint(keras.models.load_model(sys.argv[1]).name)"
-    result = run(code, saved_localizer)
+    result = run_python("-c", code, saved_localizer)
     assert result.returncode == 0, result.stderr
     assert result.stdout.split()[-1] == "localizer"
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -18,6 +16,7 @@ from keras_cam.cli import usage
 from keras_cam.images.files import read_image
 from keras_cam.inference import KerasLocalizer
 from keras_cam.inference.records import FailedImage, Localization
+from processes import KERAS_CAM, run_python
 
 CLASSES = 3
 
@@ -320,15 +319,13 @@ def test_localize_files_checks_its_arguments_at_once(colour_classifier):
         localize_files(colour_classifier, [], labels=["red"])
 
 
-def run_process(*arguments):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False
-    )
+def run_as_users_do(*arguments):
+    """Without what quiets TensorFlow in the environment of the tests."""
+    return run_python(*arguments, env={k: v for k, v in os.environ.items() if not k.startswith("TF_")})
 
 
 def test_the_process_writes_no_banners(photos, model_file):
-    done = run_process("-m", "keras_cam.cli.main", "localize", photos, "--model", model_file, "--json")
+    done = run_as_users_do(*KERAS_CAM, "localize", photos, "--model", model_file, "--json")
     assert (done.returncode, done.stderr) == (0, "")
     assert len(done.stdout.splitlines()) == 1
 
@@ -339,7 +336,7 @@ def test_what_libraries_say_about_a_broken_file_is_not_shown(tmp_path, model_fil
     content = bytearray((tmp_path / "broken.tif").read_bytes())
     content[100:2000] = bytes(1900)  # libtiff complains itself
     (tmp_path / "broken.tif").write_bytes(content)
-    done = run_process(
+    done = run_as_users_do(
         "-m", "keras_cam.cli.main", "localize", tmp_path / "broken.tif", "--model", model_file, "--json"
     )
     assert (done.returncode, done.stdout) == (1, "")
@@ -359,7 +356,7 @@ for arguments in (["--help"], ["localize", "--help"], ["models"]):
 heavy = {"tensorflow", "keras", "matplotlib", "cv2", "skimage"} & set(sys.modules)
 assert not heavy, heavy
 """
-    done = run_process("-c", code)
+    done = run_as_users_do("-c", code)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -376,5 +373,5 @@ try:
 except ImportError:
     pass
 """
-    done = run_process("-c", code)
+    done = run_as_users_do("-c", code)
     assert (done.returncode, done.stderr) == (0, "the reason")

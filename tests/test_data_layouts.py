@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -234,12 +233,6 @@ def test_what_is_no_data_set(tmp_path):
         read_annotations(tmp_path / "notes.xls")
     with pytest.raises(ValueError, match="`split` must be one of"):
         read_annotations(write_cub200(tmp_path / "cub"), "val")
-
-
-def test_tfds_says_how_to_install_it(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)
-    with pytest.raises(ImportError, match=r'pip install "keras-cam\[tfds\]"'):
-        read_annotations("tfds:mnist")
 
 
 def test_a_data_set_is_a_sequence_with_a_summary(tmp_path):

@@ -4,12 +4,11 @@ import logging
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from keras_cam.data import AnnotationError, ProblemKind, read_annotations, to_dataset
 from keras_cam.data.tfds_source import TfdsImage
 from keras_cam.images.files import ImageError
-
-tfds = pytest.importorskip("tensorflow_datasets", reason='needs `pip install "keras-cam[tfds]"`')
 
 BOX = tfds.features.BBox(ymin=0.1, xmin=0.25, ymax=0.5, xmax=1.0)
 OTHER = tfds.features.BBox(ymin=0.0, xmin=0.0, ymax=1.0, xmax=0.5)

@@ -9,7 +9,6 @@ import pytest
 import skimage
 
 DOCS = Path(__file__).parent.parent / "docs"
-SHAPES = DOCS.parent / "examples" / "coloured_shapes.py"
 NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
 PRINTED = {
     "discovery": r"(9[5-9]|100)%\n",
@@ -25,13 +24,6 @@ def examples(page):
 
 
 PAGES = {page.stem: page for page in sorted(DOCS.glob("*.md")) if examples(page)}
-
-
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shapes")
-    runpy.run_path(str(SHAPES))["main"](str(folder))
-    return folder
 
 
 @pytest.fixture

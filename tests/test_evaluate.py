@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import keras_cam
+from coco_files import write_coco
 from keras_cam import evaluate
 from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations
@@ -43,19 +44,15 @@ def photos(tmp_path):
         ("red", (8, 8, 56, 56), "blue", [0, 56, 64, 8]),
         ("red", (16, 16, 48, 48), "red", None),
     ]
-    images, annotations = [], []
+    images = {}
     for index, (colour, box, label, box_xywh) in enumerate(rows):
         pixels = np.zeros((64, 64, 3), np.uint8)
         if colour != label:
             pixels[56:] = np.eye(3)[COLOURS[label]] * 255
         pixels[box[1] : box[3], box[0] : box[2]] = np.eye(3)[COLOURS[colour]] * 255
         Image.fromarray(pixels).save(tmp_path / f"{index}.png")
-        images.append({"id": index, "file_name": f"{index}.png", "width": 64, "height": 64})
-        annotation = {"id": index, "image_id": index, "category_id": COLOURS[label]}
-        annotations.append(annotation | ({"bbox": box_xywh} if box_xywh else {}))
-    categories = [{"id": number, "name": name} for name, number in COLOURS.items()]
-    document = {"images": images, "annotations": annotations, "categories": categories}
-    (tmp_path / "annotations.json").write_text(json.dumps(document))
+        images[f"{index}.png"] = (64, 64), [(label, box_xywh)]
+    write_coco(tmp_path / "annotations.json", images, list(COLOURS))
     return tmp_path
 
 

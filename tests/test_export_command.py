@@ -2,14 +2,13 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from keras_cam.cli import main as cli
+from processes import run_python
 
 LABELS = ("red", "green", "blue")
 
@@ -146,9 +145,7 @@ heavy = {"tensorflow", "keras"} & set(sys.modules)
 assert (status, heavy) == (0, set()), (status, heavy)
 """
     arguments = [str(photos / "green"), "--model", str(exported["litert"])]
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
+    done = run_python("-c", code, *arguments)
     assert (done.returncode, done.stderr) == (0, "")
     [record] = map(json.loads, done.stdout.splitlines())
     assert record["detections"][0]["label"] == "green"

@@ -1,7 +1,6 @@
 """MediaPipe's `ObjectDetector` opens the file and finds what LiteRT finds."""
 
 import json
-import subprocess
 import sys
 import venv
 
@@ -17,6 +16,7 @@ from keras_cam.export import save_litert, save_mediapipe
 from keras_cam.images.files import read_image
 from keras_cam.images.resize import resize
 from keras_cam.inference import LiteRTLocalizer
+from processes import run
 
 DETECT = """
 import json, sys
@@ -71,6 +71,7 @@ def test_components_that_wind_stay_whole_without_a_loop(tmp_path):
     found = interpreter.get_signature_runner("localize")(images=image)
     expected = LiteRTLocalizer(save_litert(localizer, tmp_path / "litert.tflite")).localize(image)
     assert expected["detection_boxes"][0, 1].tolist() == pytest.approx([0, 0, 1, 1], abs=0.03)
+    assert set(found) == {"detection_boxes", "detection_classes", "detection_scores", "num_detections"}
     assert all(values.dtype == np.float32 for values in found.values())
     for name, values in found.items():
         np.testing.assert_allclose(values, expected[name], atol=1e-5, err_msg=name)
@@ -81,7 +82,7 @@ def python_with_mediapipe(tmp_path_factory):
     folder = tmp_path_factory.mktemp("mediapipe") / "venv"
     venv.create(folder, with_pip=True)
     python = folder / ("Scripts" if sys.platform == "win32" else "bin") / "python"
-    installed = subprocess.run([python, "-m", "pip", "install", "-q", "mediapipe"], capture_output=True)
+    installed = run(python, "-m", "pip", "install", "-q", "mediapipe")
     if installed.returncode:
         pytest.skip("mediapipe could not be installed")
     return python
@@ -96,7 +97,9 @@ def test_mediapipe_gives_the_same_detections(options, python_with_mediapipe, tmp
     Image.fromarray(pixels).save(tmp_path / "photo.png")
     file = save_mediapipe(localizer, tmp_path / "mediapipe.tflite")
     command = [python_with_mediapipe, "-c", DETECT, file, tmp_path / "photo.png"]
-    found = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    done = run(*command)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
     lite = LiteRTLocalizer(save_litert(localizer, tmp_path / "litert.tflite"))
     expected = lite.localize(pixels[None].astype("float32"))
     names = [lite.labels[index] for index in expected["detection_classes"][0]]

@@ -110,6 +110,7 @@ def test_a_broken_image_disturbs_no_other_of_its_batch(signatures, photos):
     first, last = (tf.io.encode_png(image.astype("uint8")).numpy() for image in images)
     whole = signatures["localize_bytes"](image_bytes=tf.constant([first, last]))
     mixed = signatures["localize_bytes"](image_bytes=tf.constant([first, b"no photo", b"", last, last[:90]]))
+    assert set(mixed) == set(whole)
     for name, values in mixed.items():
         np.testing.assert_array_equal(np.asarray(values)[[0, 3]], whole[name], err_msg=name)
         assert not np.any(np.asarray(values)[[1, 2, 4]]), name

@@ -115,7 +115,7 @@ def test_other_suffixes_are_refused_before_anything_is_done(network, folder):
 
 
 def test_an_interrupted_extraction_goes_on_where_it_was(network, folder, monkeypatch, table):
-    monkeypatch.setattr(sys.modules["keras_cam.applications.features.extract_features"], "_PART", 4)
+    monkeypatch.setattr(sys.modules["keras_cam.applications.features.extraction"], "_PART", 4)
     annotated = read_annotations(folder, "train")
     backbone, path, seen = backbone_of(network), folder / "table.npz", []
 
@@ -138,7 +138,7 @@ def test_an_interrupted_extraction_goes_on_where_it_was(network, folder, monkeyp
 
 
 def test_parts_of_another_backbone_do_not_count(network, folder, monkeypatch):
-    monkeypatch.setattr(sys.modules["keras_cam.applications.features.extract_features"], "_PART", 4)
+    monkeypatch.setattr(sys.modules["keras_cam.applications.features.extraction"], "_PART", 4)
     annotated, path = read_annotations(folder, "train"), folder / "table.npz"
 
     def interrupt():

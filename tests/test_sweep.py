@@ -5,7 +5,6 @@ import io
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -21,20 +20,12 @@ from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_litert, save_saved_model
 from keras_cam.images.files import IMAGE_SUFFIXES, write_png
 from keras_cam.training.checkpoints import Checkpoints, read_checkpoint
+from processes import KERAS_CAM, start_python
 
 pytestmark = pytest.mark.sweep
 
 SEED = 0
 FILES, NETWORKS, LOCALIZATIONS, KILLS = 2000, 200, 10_000, 10
-
-
-def command(*arguments):
-    return subprocess.Popen(
-        [sys.executable, "-m", "keras_cam.cli.main", *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -129,7 +120,7 @@ def files(tmp_path_factory):
 
 @pytest.mark.parametrize("name", ["keras", "litert"])
 def test_every_file_has_a_record_or_a_reason(files, models, name):
-    process = command("localize", files, "--model", models[name], "--json")
+    process = start_python(*KERAS_CAM, "localize", files, "--model", models[name], "--json")
     out, err = process.communicate()
     assert process.returncode == 1, err[-2000:]
     records, complaints = [json.loads(line) for line in out.splitlines()], err.splitlines()
@@ -365,12 +356,12 @@ def test_training_survives_kills_at_random_moments(tmp_path):
     arguments = ["train", "--config", tmp_path / "run.py", "--data", tmp_path / "photos"]
     arguments += ["--strategy", "one_device", "--output"]
     started = time.monotonic()
-    assert not until(command(*arguments, tmp_path / "undisturbed"), 600)
+    assert not until(start_python(*KERAS_CAM, *arguments, tmp_path / "undisturbed"), 600)
     seconds = time.monotonic() - started
     rng, killed, kills = np.random.default_rng(SEED), tmp_path / "killed", 0
     finished = []
     while kills < KILLS or not finished:
-        process = command(*arguments, killed)
+        process = start_python(*KERAS_CAM, *arguments, killed)
         if kills < KILLS and until(process, rng.uniform(0.3, 1.0) * seconds):
             kill(process)
             kills += 1
@@ -397,7 +388,7 @@ def test_training_survives_kills_at_random_moments(tmp_path):
 def test_an_export_killed_at_random_moments_is_whole_or_absent(models, tmp_path, form, name):
     arguments = ["export", "--model", models["keras"], "--format", form, "--output"]
     started = time.monotonic()
-    assert not until(command(*arguments, tmp_path / name), 600)
+    assert not until(start_python(*KERAS_CAM, *arguments, tmp_path / name), 600)
     seconds = time.monotonic() - started
     rng, photo = np.random.default_rng(SEED), tmp_path / "photo.png"
     write_png(photo, data.astronaut())
@@ -405,7 +396,7 @@ def test_an_export_killed_at_random_moments_is_whole_or_absent(models, tmp_path,
     for turn in range(KILLS):
         folder = tmp_path / str(turn)
         folder.mkdir()
-        process = command(*arguments, folder / name)
+        process = start_python(*KERAS_CAM, *arguments, folder / name)
         if turn % 2:  # any moment
             until(process, rng.uniform(0, 1) * seconds)
         while turn % 2 == 0 and process.poll() is None and not any(folder.iterdir()):  # while it is writing
@@ -415,4 +406,5 @@ def test_an_export_killed_at_random_moments_is_whole_or_absent(models, tmp_path,
         if any(path.is_file() and not hidden(path.relative_to(folder)) for path in folder.rglob("*")):
             [record] = localize_files(load_localizer(folder / name), [photo])
             assert record.to_dict() == expected.to_dict()
-        assert not until(command(*arguments, folder / name), 600)  # what is left does not hinder the next one
+        # What a killed export leaves behind does not hinder the next one.
+        assert not until(start_python(*KERAS_CAM, *arguments, folder / name), 600)

@@ -4,8 +4,6 @@ import csv
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 
 import keras
@@ -16,6 +14,7 @@ from PIL import Image
 from keras_cam.training import load_config, train
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.strategies import STRATEGIES, make_strategy
+from processes import KERAS_CAM, run_python, start_python
 
 # One batch an epoch, so that the history has the loss of each of 20 steps.
 CONFIG = """
@@ -80,8 +79,7 @@ def assert_same_run(run, one_device):
 
 def test_two_devices_of_one_process_make_the_same_steps(folder, one_device):
     arguments = [folder / "config.py", folder / "photos", folder / "two"]
-    command = [sys.executable, "-c", MIRRORED, *map(str, arguments)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    done = run_python("-c", MIRRORED, *arguments, env=ENVIRONMENT)
     assert done.returncode == 0, done.stderr
     assert_same_run(folder / "two", one_device)
 
@@ -102,15 +100,8 @@ def test_workers_make_the_same_steps_and_a_killed_one_comes_back(folder, one_dev
 
     def start(index):
         task = json.dumps({"cluster": cluster, "task": {"type": "worker", "index": index}})
-        command = [sys.executable, "-m", "keras_cam.cli.main", "train", "--config", str(folder / "config.py")]
-        command += ["--data", str(folder / "photos"), "--output", str(output)]
-        return subprocess.Popen(
-            command,
-            env={**ENVIRONMENT, "TF_CONFIG": task},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        arguments = ["--config", folder / "config.py", "--data", folder / "photos", "--output", output]
+        return start_python(*KERAS_CAM, "train", *arguments, env={**ENVIRONMENT, "TF_CONFIG": task})
 
     workers = [start(0), start(1)]
     while not Checkpoints(output / "checkpoints").paths():

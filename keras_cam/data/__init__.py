@@ -9,14 +9,19 @@ from keras_cam.data.annotated_images import (
     describe_problems,
 )
 from keras_cam.data.batches import decode_error, to_dataset
-from keras_cam.data.layouts import read_annotations
+from keras_cam.data.image_index import ImageIndex, RawBox
+from keras_cam.data.layouts import LAYOUTS, Layout, read_annotations
 
 __all__ = [
+    "LAYOUTS",
     "AnnotatedImage",
     "AnnotatedImages",
     "AnnotationError",
     "AnnotationProblem",
+    "ImageIndex",
+    "Layout",
     "ProblemKind",
+    "RawBox",
     "decode_error",
     "describe_problems",
     "read_annotations",

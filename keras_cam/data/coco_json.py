@@ -3,17 +3,34 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, Polygons, ProblemKind
+from keras_cam.data.cub200 import is_cub200
 from keras_cam.data.image_index import ImageIndex, RawBox
+from keras_cam.data.wsol_metadata import is_wsol_metadata
 
 _UNREADABLE = ProblemKind.UNREADABLE_ANNOTATION
 
 
-def read_coco_json(path: str, images_dir: str | None = None, strict: bool = False) -> AnnotatedImages:
+def is_coco_json(source: str, split: str | None = None) -> bool:
+    """Whether `source` is a .json file, or a folder with `<split>.json` or, without a split, any .json file.
+
+    A .json file in the folder of CUB-200-2011 or of wsolevaluation is read only if `split` names it.
+    """
+    if os.path.isfile(source):
+        return source.lower().endswith(".json")
+    if split is not None:
+        return os.path.isfile(os.path.join(source, f"{split}.json"))
+    return bool(_json_files(source)) and not is_cub200(source) and not is_wsol_metadata(source)
+
+
+def read_coco_json(
+    source: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
+) -> AnnotatedImages:
     """Reads a COCO JSON file with `images`, `annotations` and `categories`.
 
     A class index is the position of the category when they are sorted by id: ids from 0 without gaps stay as
@@ -22,7 +39,8 @@ def read_coco_json(path: str, images_dir: str | None = None, strict: bool = Fals
     outline the object in the box; run-length codes do not count.
 
     Args:
-        path: the JSON file.
+        source: the JSON file, or a folder with `<split>.json`, `annotations.json` or only one .json file.
+        split: of a folder, the file to read.
         images_dir: the folder that `file_name` is relative to; None takes that of the JSON file.
         strict: whether any problem in the annotations is an error.
 
@@ -30,8 +48,10 @@ def read_coco_json(path: str, images_dir: str | None = None, strict: bool = Fals
         The data set.
 
     Raises:
+        ValueError: if `split` is given for a file, or is needed to choose between several files.
         AnnotationError: if the file is no such JSON, nothing in it is usable, or `strict` finds a problem.
     """
+    path = _json_file(source, split)
     document = _load(path)
     index = ImageIndex(path)
     names, classes = _categories(document["categories"], index, path)
@@ -42,6 +62,26 @@ def read_coco_json(path: str, images_dir: str | None = None, strict: bool = Fals
         image = os.path.join(root, entry["file_name"])
         index.add(str(image_id), image, path, None, boxes[image_id], _size_wh(entry))
     return index.finish(names, strict)
+
+
+def _json_files(folder: str) -> list[str]:
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return sorted(name for name in names if name.endswith(".json") and not name.startswith("."))
+
+
+def _json_file(source: str, split: str | None) -> str:
+    """The JSON file that `source` and `split` name."""
+    if os.path.isfile(source):
+        if split is not None:
+            raise ValueError(f"`split` must be None, for {source} is one split. Received: split={split!r}")
+        return source
+    files = _json_files(source)
+    if split is not None:
+        return os.path.join(source, f"{split}.json")
+    if len(files) > 1 and "annotations.json" not in files:
+        splits = [file.removesuffix(".json") for file in files]
+        raise ValueError(f"`split` must be one of {splits} for {source}. Received: split=None")
+    return os.path.join(source, files[0] if len(files) == 1 else "annotations.json")
 
 
 def _load(path: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import csv
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
 from keras_cam.data.image_index import ImageIndex, RawBox
@@ -10,10 +11,15 @@ from keras_cam.data.image_index import ImageIndex, RawBox
 _SIDES = ("xmin", "ymin", "xmax", "ymax")
 
 
+def is_csv_table(source: str, split: str | None = None) -> bool:
+    """Whether `source` is a .csv file, or a folder with the file `<split>.csv`."""
+    return _csv_file(source, split) is not None
+
+
 def read_csv_table(
-    path: str,
+    source: str,
     split: str | None = None,
-    images_dir: str | None = None,
+    images_dir: str | Path | None = None,
     class_names: Sequence[str] | None = None,
     strict: bool = False,
 ) -> AnnotatedImages:
@@ -24,8 +30,9 @@ def read_csv_table(
     without them is a label only. Other columns do not matter.
 
     Args:
-        path: the CSV file, UTF-8.
-        split: only rows with this value in the column `split`; None takes all.
+        source: the CSV file, UTF-8; or a folder with one CSV file for each split, named `<split>.csv`.
+        split: of a folder, the file to read. Of a file, only rows with this value in the column `split` are
+            read; None reads all.
         images_dir: the folder that `image` is relative to; None takes that of the CSV file.
         class_names: the names of all classes in the order of their indices; None takes all labels of the
             file, whatever their split is, sorted.
@@ -38,6 +45,13 @@ def read_csv_table(
         ValueError: if no row has the split.
         AnnotationError: if the file is no such table, nothing in it is usable, or `strict` finds a problem.
     """
+    path = _csv_file(source, split)
+    if path is None:
+        raise AnnotationError(
+            f"`source` must be a .csv file or a folder of them. Received: source={source!r}"
+        )
+    if path != source:
+        split = None  # the whole file is the split
     index = ImageIndex(path)
     rows = _rows(path)
     if split is not None:
@@ -56,6 +70,13 @@ def read_csv_table(
     for image, own in boxes.items():
         index.add(image, os.path.join(root, image), path, None, own)
     return index.finish(names, strict)
+
+
+def _csv_file(source: str, split: str | None) -> str | None:
+    if os.path.isfile(source):
+        return source if source.lower().endswith(".csv") else None
+    path = os.path.join(source, f"{split}.csv")
+    return path if split is not None and os.path.isfile(path) else None
 
 
 def _rows(path: str) -> list[dict[str, str]]:

@@ -1,20 +1,25 @@
 """Caltech-UCSD Birds-200-2011 as it is published, https://www.vision.caltech.edu/datasets/cub_200_2011/."""
 
 import os
+from pathlib import Path
 
 from keras_cam.data.annotated_images import AnnotatedImages, ProblemKind
 from keras_cam.data.image_index import ImageIndex, RawBox
-from keras_cam.data.text_table import read_boxes, read_table
+from keras_cam.data.text_table import has_files, read_boxes, read_table
 
-MARKERS = ("images.txt", "image_class_labels.txt", "classes.txt")
-"""The files by which the layout is recognized."""
+_MARKERS = ("images.txt", "image_class_labels.txt", "classes.txt")
 
 SPLITS = {"test": "0", "train": "1"}
 """The values of train_test_split.txt."""
 
 
+def is_cub200(folder: str, split: str | None = None) -> bool:
+    """Whether a folder has images.txt, image_class_labels.txt and classes.txt."""
+    return has_files(folder, _MARKERS)
+
+
 def read_cub200(
-    folder: str, split: str | None = None, images_dir: str | None = None, strict: bool = False
+    folder: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
 ) -> AnnotatedImages:
     """Reads a folder with images.txt, image_class_labels.txt, classes.txt and, beside them, images/.
 

@@ -20,8 +20,13 @@ class _Folder:
     xmls: dict[str, str] = field(default_factory=dict)
 
 
+def is_image_folders(source: str, split: str | None = None) -> bool:
+    """Whether `source` is a folder: any folder may be one of images, so this layout is tried last."""
+    return os.path.isdir(source)
+
+
 def read_image_folders(
-    folder: str, class_names: Sequence[str] | None = None, strict: bool = False
+    source: str, split: str | None = None, class_names: Sequence[str] | None = None, strict: bool = False
 ) -> AnnotatedImages:
     """Reads an image folder per class, or a single folder whose XML files name the classes.
 
@@ -36,7 +41,8 @@ def read_image_folders(
     object. Hidden files and folders are passed over; a folder without images is a class without images.
 
     Args:
-        folder: the folder with a folder for each class, or with the images.
+        source: the folder with a folder for each class, or with the images.
+        split: the folder in `source` that has these instead.
         class_names: the names of the classes, in the order of their indices, for instance those of the data
             set a model was trained on; None takes the names of the class folders, or else of the objects,
             sorted.
@@ -46,9 +52,10 @@ def read_image_folders(
         The data set, sorted by class folder and file name. An image's `name` is its path below `folder`.
 
     Raises:
-        ValueError: if `class_names` has a name twice.
+        ValueError: if there is no folder `split`, or `class_names` has a name twice.
         AnnotationError: if there is no image, nothing is usable, or `strict` finds a problem.
     """
+    folder = _split_folder(source, split)
     index = ImageIndex(folder)
     mirrors = list(_annotation_folders(folder))
     listed = {name: _list(folder, name, mirrors) for name in _class_folders(folder)}
@@ -78,6 +85,18 @@ def read_image_folders(
         for image in content.images:
             _add(index, folder, os.path.join(name, image), classes.get(name), annotations, classes)
     return index.finish(names, strict)
+
+
+def _split_folder(source: str, split: str | None) -> str:
+    if split is None:
+        return source
+    folder = os.path.join(source, split)
+    if not os.path.isdir(folder):
+        found = ", ".join(sorted(os.listdir(source))[:20])
+        raise ValueError(
+            f"`split` must be a folder or .json file in {source}, with {found}. Received: split={split!r}"
+        )
+    return folder
 
 
 def _add(

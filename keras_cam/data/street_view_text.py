@@ -15,8 +15,8 @@ CLASS_NAME = "text"
 _SPLITS = ("train", "test")
 
 
-def has_street_view_text(folder: str) -> bool:
-    """Whether a folder has the layout: `train.xml` or `test.xml` with a `tagset`."""
+def is_street_view_text(folder: str, split: str | None = None) -> bool:
+    """Whether a folder has `train.xml` or `test.xml` with a `tagset`."""
     return any(_is_tagset(os.path.join(folder, f"{split}.xml")) for split in _SPLITS)
 
 

@@ -1,12 +1,18 @@
 """Text files with one record a line, as CUB-200-2011 and wsolevaluation use them."""
 
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from keras_cam.data.annotated_images import AnnotationError, ProblemKind
 from keras_cam.data.image_index import ImageIndex
 
 _Value = TypeVar("_Value")
+
+
+def has_files(folder: str, names: Sequence[str]) -> bool:
+    """Whether all of these files are in a folder."""
+    return all(os.path.isfile(os.path.join(folder, name)) for name in names)
 
 
 def read_rows(

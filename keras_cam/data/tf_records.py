@@ -54,18 +54,13 @@ class TfRecordImage(EncodedImage):
             raise ImageError(self.name, str(error)) from error
 
 
-def tf_record_files(source: str, split: str | None = None) -> list[str]:
-    """The TFRecord files that a path is, or has: of a folder those whose names begin with the split."""
-    if os.path.isfile(source):
-        return [source] if _is_tf_record(source) else []
-    names = sorted(
-        name for name in os.listdir(source) if _is_tf_record(name) and name.startswith(split or "")
-    )
-    return [os.path.join(source, name) for name in names]
+def is_tf_records(source: str, split: str | None = None) -> bool:
+    """Whether `source` is a TFRecord file, or a folder with some whose names begin with `split`."""
+    return bool(_files(source, split))
 
 
 def read_tf_records(
-    files: Sequence[str], class_names: Sequence[str] | None = None, strict: bool = False
+    source: str, split: str | None = None, class_names: Sequence[str] | None = None, strict: bool = False
 ) -> AnnotatedImages:
     """Reads TFRecord files of `tf.train.Example`.
 
@@ -76,7 +71,8 @@ def read_tf_records(
     the texts; or else the labels themselves.
 
     Args:
-        files: the files, in order.
+        source: a TFRecord file, or a folder of them, which are read in the order of their names.
+        split: of a folder, only files whose names begin with it are read; None reads all.
         class_names: the names of all classes in the order of their indices, so that a split without some of
             them counts like the others. None takes those that are there.
         strict: whether any problem is an error.
@@ -87,8 +83,12 @@ def read_tf_records(
     Raises:
         AnnotationError: if a file is none, nothing is usable, or `strict` finds a problem.
     """
-    source = files[0] if len(files) == 1 else os.path.dirname(files[0])
-    index = ImageIndex(source)
+    files = _files(source, split)
+    if not files:
+        raise AnnotationError(
+            f"`source` must be TFRecord files. Received: source={source!r}, split={split!r}"
+        )
+    index = ImageIndex(files[0] if len(files) == 1 else source)
     records = [record for file in files for record in _records(file)]
     names = _names(records, os.path.join(os.path.dirname(files[0]), "labels.txt"))
     order = (
@@ -122,6 +122,14 @@ class _Record:
     @property
     def labels(self) -> list[int]:
         return [label for _, label in self.boxes]
+
+
+def _files(source: str, split: str | None) -> list[str]:
+    if os.path.isfile(source):
+        return [source] if _is_tf_record(source) else []
+    names = os.listdir(source) if os.path.isdir(source) else []
+    chosen = sorted(name for name in names if _is_tf_record(name) and name.startswith(split or ""))
+    return [os.path.join(source, name) for name in chosen]
 
 
 def _is_tf_record(name: str) -> bool:

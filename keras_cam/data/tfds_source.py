@@ -17,6 +17,8 @@ from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, Pr
 from keras_cam.data.encoded_image import EncodedImage
 from keras_cam.data.image_index import ImageIndex, RawBox
 
+_PREFIX = "tfds:"
+
 # NAME[/CONFIG][:VERSION][:SPLIT]; a version begins with a digit or is a star, a split with a letter.
 _NAME = re.compile(r"(?P<name>[\w/.,=-]+(?::[\d*][\w.*]*)?)(?::(?P<split>[A-Za-z].*))?")
 
@@ -40,8 +42,13 @@ class TfdsImage(EncodedImage):
         return self.source[self.position]["image"]
 
 
+def is_tfds(source: str, split: str | None = None) -> bool:
+    """Whether `source` begins with `tfds:`."""
+    return source.startswith(_PREFIX)
+
+
 def read_tfds(
-    name: str, split: str | None = None, data_dir: str | Path | None = None, strict: bool = False
+    source: str, split: str | None = None, data_dir: str | Path | None = None, strict: bool = False
 ) -> AnnotatedImages:
     """Reads a data set with the feature `image` and with `label` or `labels`, `bbox` or `objects`.
 
@@ -50,8 +57,8 @@ def read_tfds(
     that all of them can stay where they are.
 
     Args:
-        name: `NAME`, `NAME/CONFIG`, `NAME:VERSION`, each with `:SPLIT` behind it if that is wished.
-        split: the split, for instance "test" or "train[:10%]"; None takes that of `name`, or the only one.
+        source: `tfds:NAME`, `tfds:NAME/CONFIG` or `tfds:NAME:VERSION`, each optionally followed by `:SPLIT`.
+        split: the split, for instance "test" or "train[:10%]"; None takes that of `source`, or the only one.
         data_dir: where the data are kept; None takes the usual place of TensorFlow Datasets.
         strict: whether any problem in the annotations is an error.
 
@@ -59,16 +66,16 @@ def read_tfds(
         The data set. An image's `name` is its `file_name`, if there is such a feature, or its position.
 
     Raises:
-        ImportError: if TensorFlow Datasets is not installed.
-        ValueError: if there is no such split, or `split` and `name` both have one.
+        ValueError: if there is no such split, or both `split` and `source` name one.
         AnnotationError: if the features are others, the data were prepared without random access, nothing is
             usable, or `strict` finds a problem.
     """
+    name = source.removeprefix(_PREFIX)
     parts = _NAME.fullmatch(name)
     if parts is None:
-        raise ValueError(f"`source` must be tfds:NAME or tfds:NAME:SPLIT. Received: source='tfds:{name}'")
+        raise ValueError(f"`source` must be tfds:NAME or tfds:NAME:SPLIT. Received: source={source!r}")
     if split and parts["split"]:
-        raise ValueError(f"`split` must be None, for tfds:{name} has one. Received: split={split!r}")
+        raise ValueError(f"`split` must be None, for {source} names one. Received: split={split!r}")
     examples = _examples(parts["name"], split or parts["split"], data_dir)
     features = dict(examples.dataset_info.features.items())
     names, box_classes = _classes(features, name)
@@ -96,10 +103,8 @@ def read_tfds(
 
 def _examples(name: str, split: str | None, data_dir: str | Path | None) -> Any:
     """A sequence of examples with encoded images."""
-    try:
-        import tensorflow_datasets as tfds
-    except ImportError as error:
-        raise ImportError('tfds:NAME needs `pip install "keras-cam[tfds]"`') from error
+    import tensorflow_datasets as tfds
+
     try:
         examples = tfds.data_source(
             name,

@@ -1,18 +1,25 @@
 """Annotations as the evaluation of Choe et al., CVPR 2020, keeps them (https://github.com/clovaai/wsolevaluation)."""
 
 import os
+from pathlib import Path
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
 from keras_cam.data.image_index import ImageIndex, RawBox
-from keras_cam.data.text_table import read_boxes, read_table
+from keras_cam.data.text_table import has_files, read_boxes, read_table
 
-MARKERS = ("image_ids.txt", "class_labels.txt")
-"""The files by which the layout is recognized."""
+_MARKERS = ("image_ids.txt", "class_labels.txt")
 
 _MAX_CLASSES = 100_000
 
 
-def read_wsol_metadata(folder: str, images_dir: str | None = None, strict: bool = False) -> AnnotatedImages:
+def is_wsol_metadata(source: str, split: str | None = None) -> bool:
+    """Whether a folder, or its folder `split`, has image_ids.txt and class_labels.txt."""
+    return has_files(_split_folder(source, split), _MARKERS)
+
+
+def read_wsol_metadata(
+    source: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
+) -> AnnotatedImages:
     """Reads a folder with image_ids.txt and class_labels.txt, and boxes and sizes if they are there.
 
     An id is the path of an image below the folder of images. class_labels.txt has `id,label`, labels counted
@@ -21,8 +28,10 @@ def read_wsol_metadata(folder: str, images_dir: str | None = None, strict: bool 
     image_sizes.txt has `id,width,height`.
 
     Args:
-        folder: for instance metadata/ILSVRC/val/.
-        images_dir: the folder of the images; None looks in `folder`, the one above it, and `images/` in both.
+        source: a folder, for instance metadata/ILSVRC/.
+        split: the folder in `source` that has the files, for instance "val"; None if `source` has them.
+        images_dir: the folder of the images; None looks in the folder of the files, in its parent, and in
+            `images/` in both.
         strict: whether any problem in the annotations is an error.
 
     Returns:
@@ -31,6 +40,7 @@ def read_wsol_metadata(folder: str, images_dir: str | None = None, strict: bool 
     Raises:
         AnnotationError: if a file is missing, nothing in it is usable, or `strict` finds a problem.
     """
+    folder = _split_folder(source, split)
     index = ImageIndex(folder)
     ids_txt, labels_txt, sizes_txt, boxes_txt = (
         os.path.join(folder, name)
@@ -56,6 +66,10 @@ def read_wsol_metadata(folder: str, images_dir: str | None = None, strict: bool 
             index.report(ProblemKind.NO_LABEL, labels_txt, f"image {key}")
     names = map(str, range(max(labels.values(), default=-1) + 1))
     return index.finish(names, strict)
+
+
+def _split_folder(source: str, split: str | None) -> str:
+    return source if split is None else os.path.join(source, split)
 
 
 def _images_dir(folder: str, ids: dict[str, str]) -> str:

@@ -1,8 +1,6 @@
-"""The SavedModel runs without Python: the C program of the examples localizes a photo with it."""
+"""The SavedModel runs without Python: the C++ program of the examples localizes a photo with it."""
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,19 +12,24 @@ import keras_cam
 from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_saved_model
 from keras_cam.models.labels import imagenet_labels
+from processes import run
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "c"
+EXAMPLE = Path(__file__).parents[1] / "examples" / "cpp"
 PHOTO = f"{skimage.data_dir}/coffee.png"
 
-pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="there is no C compiler")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(shutil.which("c++") is None, reason="there is no C++ compiler"),
+]
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("c")
-    for name in ("localize.c", "Makefile"):
+    folder = tmp_path_factory.mktemp("cpp")
+    for name in ("localize.cc", "Makefile"):
         shutil.copy(EXAMPLE / name, folder)
-    subprocess.run(["make", "-C", folder, f"PYTHON={sys.executable}"], check=True, capture_output=True)
+    made = run("make", "-C", folder, f"PYTHON={sys.executable}")
+    assert made.returncode == 0, made.stderr
     return folder / "localize"
 
 
@@ -35,11 +38,6 @@ def saved(tmp_path_factory):
     model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
     localizer = keras_cam.build_localizer(model, top_k=3)
     return save_saved_model(localizer, tmp_path_factory.mktemp("models") / "cam" / "1")
-
-
-def run(*command):
-    quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run(list(map(str, command)), capture_output=True, text=True, env=quiet)
 
 
 def test_it_prints_the_boxes_that_python_finds(program, saved):
