@@ -138,7 +138,7 @@ def test_choe2020_takes_the_threshold_that_is_best_on_these_images(localizer, ph
     assert figures["gt_known_accuracy"] == pytest.approx(figures["max_box_acc"]["value"])
     # The third photo is taken for another class, wherever its box is.
     names = ("classification_top1_error", "gt_known_accuracy", "localization_top1_error")
-    wrong, found, error = (np.array(evaluation.counted[name]) for name in names)
+    wrong, found, error = (np.array(evaluation.outcomes[name]) for name in names)
     assert error.tolist() == [*((found[:3] == 0) | (wrong[:3] == 1)).astype(int), -1]
     assert figures["mean_iou"] is None
 
@@ -186,7 +186,7 @@ def test_an_interrupted_evaluation_leaves_no_results(localizer, photos, tmp_path
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_cam.evaluate", interrupted)
+    monkeypatch.setattr("keras_cam.evaluation.run.evaluate", interrupted)
     localizer.save(photos / "colours.keras")
     arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras")]
     assert cli.main([*arguments, "--output", str(tmp_path / "results")]) == 130
