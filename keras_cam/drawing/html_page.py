@@ -36,8 +36,8 @@ def html_image(picture: np.ndarray, description: str = "") -> str:
         description: the text for those who do not see it.
 
     Examples:
-        >>> html_image(np.zeros((8, 8, 3), np.uint8), "a <cat>")[:50]
-        '<img alt="a &lt;cat&gt;" src="data:image/jpeg;base6'
+        >>> html_image(np.zeros((8, 8, 3), np.uint8), "a <cat>").partition(",")[0]
+        '<img alt="a &lt;cat&gt;" src="data:image/jpeg;base64'
     """
     file = BytesIO()
     Image.fromarray(picture).save(file, "JPEG", quality=85)

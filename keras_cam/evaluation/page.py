@@ -17,7 +17,7 @@ _COLOURS = ("#1b6ca8", "#c8553d", "#4c956c")
 
 _CURVES_CAPTION = (
     "The part of the images with a box of the wanted IoU, over the threshold as a part of the map's maximum: "
-    "the box of the largest contour (solid, MaxBoxAcc), and the best box of all contours (dashed, MaxBoxAccV2)."
+    "the box of the largest contour (solid, MaxBoxAcc), and the best box of all (dashed, MaxBoxAccV2)."
 )
 
 

@@ -69,7 +69,7 @@ def evaluate(
     if isinstance(protocol, str):
         if protocol not in PROTOCOLS:
             raise ValueError(
-                f"`protocol` must be a `keras_cam.evaluation.Protocol` or one of {list(PROTOCOLS)}. "
+                f"`protocol` must be one of {list(PROTOCOLS)} or a `keras_cam.evaluation.Protocol`. "
                 f"Received: protocol={protocol!r}"
             )
         protocol = PROTOCOLS[protocol]()
