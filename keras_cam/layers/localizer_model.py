@@ -89,5 +89,5 @@ class LocalizerModel(keras.Model):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.optimizer is not None:
-            self.optimizer.build(self.trainable_variables)  # so that saved values find their place
+        if self._has_loss:
+            self.optimizer.build(self.trainable_variables)  # so that its saved state finds its place
