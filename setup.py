@@ -26,8 +26,8 @@ setup(
     ],
     package_data={
         "keras_cam": ["py.typed", "__init__.pyi"],
-        "keras_cam.drawing": ["__init__.pyi"],
-        "keras_cam.evaluation": ["__init__.pyi", "page.html"],
+        "keras_cam.drawing": ["__init__.pyi", "page.html"],
+        "keras_cam.evaluation": ["__init__.pyi"],
         "keras_cam.export": ["__init__.pyi", "web_page/*"],
         "keras_cam.inference": ["__init__.pyi"],
         "keras_cam.metrics": ["__init__.pyi"],

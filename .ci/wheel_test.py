@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALLED_AS = {"keras_cam": "keras_cam", "training": "keras_cam/training", "export": "keras_cam/export"}
 DATA = {
     "keras_cam/py.typed",
-    "keras_cam/evaluation/page.html",
+    "keras_cam/drawing/page.html",
     *(f"keras_cam/export/web_page/{file.name}" for file in (REPOSITORY / "export" / "web_page").iterdir()),
     *(str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / "keras_cam").rglob("*.pyi")),
     "keras_cam/export/__init__.pyi",

@@ -19,6 +19,7 @@ from keras_cam.layers import (
     ClassLabels,
     ClassSelection,
     ForegroundMaps,
+    LocalizerModel,
     MapDetections,
     UnitRange,
 )
@@ -57,9 +58,9 @@ def build_localizer(
 ) -> keras.Model:
     """Turn a classifier with a linear head over global average pooling into a localizer.
 
-    The localizer shares the classifier's layers: training either moves both. It is a plain functional
-    `keras.Model` with the input `images`, (B, H, W, 3) pixels as the classifier takes them, and a dict of
-    outputs, R rows an image:
+    The localizer shares the classifier's layers: training either moves both. It is a functional
+    `keras.Model` whose metrics see all outputs, see `keras_cam.layers.LocalizerModel`. Its input is `images`,
+    (B, H, W, 3) pixels as the classifier takes them; its output a dict with R rows an image:
 
     - `detection_boxes` (B, R, 4) float32: ymin, xmin, ymax, xmax in [0, 1] of the image.
     - `detection_classes` (B, R) int32: class index, best first.
@@ -105,7 +106,7 @@ def build_localizer(
         name: str, the name of the new model.
 
     Returns:
-        A `keras.Model`.
+        A functional `keras.Model`, see `keras_cam.layers.LocalizerModel`.
 
     Raises:
         ValueError: the model has no exact map (the layer in the way is named), or an argument is out of
@@ -171,7 +172,7 @@ def build_localizer(
     )
     maps = classifier(features, chosen)
     if recipe is None or refined_maps is None:
-        return keras.Model(inputs, detections(maps, chosen, scores(logits), images), name=name)
+        return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
     views = [refined_maps(view, chosen)]
     if recipe.mirrored:
         views.append(refined_maps.mirrored(images, chosen))
@@ -180,7 +181,7 @@ def build_localizer(
         parts = [localization_maps, foreground_of(foreground, view.taps)]
         localization_maps = ForegroundMaps(name="foreground_maps")(parts)
     outputs = detections(maps, chosen, scores(logits), images, localization_maps)
-    return keras.Model(inputs, outputs, name=name)
+    return LocalizerModel(inputs, outputs, name=name)
 
 
 def gives_boxes(model: keras.Model) -> bool:

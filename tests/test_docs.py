@@ -12,7 +12,7 @@ DOCS = Path(__file__).parent.parent / "docs"
 NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
 PRINTED = {
     "discovery": r"(9[5-9]|100)%\n",
-    "evaluation": r"1\.0 \(0\.2.*\)\n",
+    "evaluation": r"1\.0 \(0\.2.*\)\nhalf\n1\.0\n",
     "localization": r"\(None, 5, 20, 20\)\n",
     "own_model": r"\(None, 3, 3, 1280\)\nTrue\n",
     "training": r"64\n",

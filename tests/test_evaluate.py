@@ -3,6 +3,8 @@
 import csv
 import json
 import re
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -11,11 +13,22 @@ from PIL import Image
 
 import keras_cam
 from coco_files import write_coco
-from keras_cam import evaluate
+from keras_cam import evaluate, load_localizer
 from keras_cam.cli import main as cli
-from keras_cam.data import read_annotations
+from keras_cam.data import read_annotations, to_dataset
+from keras_cam.evaluation import PROTOCOLS, Protocol, evaluation_table
 from keras_cam.evaluation.results import mcnemar_p_value
-from keras_cam.metrics import wilson_interval
+from keras_cam.layers import LocalizerModel
+from keras_cam.metrics import (
+    ClassificationError,
+    GTKnownLocalization,
+    LocalizationError,
+    MaxBoxAcc,
+    MaxBoxAccV2,
+    MeanBoxIoU,
+    PointingGame,
+    wilson_interval,
+)
 
 COLOURS = {"red": 0, "green": 1, "blue": 2}
 
@@ -135,7 +148,7 @@ def test_choe2020_takes_the_threshold_that_is_best_on_these_images(localizer, ph
     assert figures["gt_known_accuracy"] == pytest.approx(figures["max_box_acc"]["value"])
     # The third photo is taken for another class, wherever its box is.
     names = ("classification_top1_error", "gt_known_accuracy", "localization_top1_error")
-    wrong, found, error = (np.array(evaluation.counted[name]) for name in names)
+    wrong, found, error = (np.array(evaluation.outcomes[name]) for name in names)
     assert error.tolist() == [*((found[:3] == 0) | (wrong[:3] == 1)).astype(int), -1]
     assert figures["mean_iou"] is None
 
@@ -183,7 +196,7 @@ def test_an_interrupted_evaluation_leaves_no_results(localizer, photos, tmp_path
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("keras_cam.evaluate", interrupted)
+    monkeypatch.setattr("keras_cam.evaluation.run.evaluate", interrupted)
     localizer.save(photos / "colours.keras")
     arguments = ["evaluate", "--data", str(photos), "--model", str(photos / "colours.keras")]
     assert cli.main([*arguments, "--output", str(tmp_path / "results")]) == 130
@@ -197,28 +210,199 @@ def test_the_command_says_what_is_wrong(photos, capsys):
     assert "once or twice" in capsys.readouterr().err
 
 
-class Exported:
-    """A localizer that is not a Keras model: what a file opened by another runtime looks like."""
+@pytest.fixture(scope="module")
+def refining():
+    """As `localizer`, but its maps are refined: spread over pixels of one colour."""
+    images = keras.Input((64, 64, 3))
+    copied = keras.layers.Conv2D(3, 1, use_bias=False)(keras.layers.Rescaling(1 / 255)(images))
+    fine = keras.layers.AveragePooling2D(4, name="fine")(copied)
+    coarse = keras.layers.AveragePooling2D(2, name="coarse")(fine)
+    features = keras.layers.AveragePooling2D(2)(coarse)
+    logits = keras.layers.Dense(3, use_bias=False)(keras.layers.GlobalAveragePooling2D()(features))
+    model = keras.Model(images, logits)
+    model.layers[2].set_weights([np.eye(3, dtype="float32")[None, None]])
+    model.layers[-1].set_weights([10 * np.eye(3, dtype="float32")])
+    return keras_cam.build_localizer(model, top_k=3, refine="affinity", taps=["fine", "coarse"])
 
-    def __init__(self, localizer):
-        self.backbone, self.head = (localizer.get_layer(n) for n in ("backbone", "class_activation_head"))
-        self.size_hw, self.classes, self.labels = (32, 32), 3, None
 
-    def classify(self, images):
-        return self.head(self.backbone(images)).numpy()
+@pytest.fixture(scope="module")
+def exported(refining, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("exported")
+    paths = {name: folder / name for name in ("saved_model", "cam.tflite", "cam.onnx")}
+    keras_cam.export.save_saved_model(refining, paths["saved_model"] / "1")
+    keras_cam.export.save_litert(refining, paths["cam.tflite"])
+    keras_cam.export.save_onnx(refining, paths["cam.onnx"])
+    return paths
 
-    def cam(self, images, class_ids):
-        return self.head(self.backbone(images), class_ids).numpy()
 
-
-@pytest.mark.parametrize("protocol", ["zhou2016", "zhou2016_test", "zhou2016_released"])
-def test_an_exported_localizer_has_the_figures_of_the_model(localizer, photos, protocol):
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("name", ["saved_model", "cam.tflite", "cam.onnx"])
+def test_an_exported_localizer_has_the_figures_of_the_model(refining, photos, exported, name, protocol):
     annotated = read_annotations(photos)
-    figures, exported = (
-        evaluate(model, annotated, protocol).to_dict() for model in (localizer, Exported(localizer))
+    figures, of_file = (evaluate(one, annotated, protocol).to_dict() for one in (refining, exported[name]))
+    del figures["images_per_second"], of_file["images_per_second"]
+    assert of_file.pop("mean_iou") == pytest.approx(figures.pop("mean_iou"), abs=1e-5)
+    assert of_file == figures
+
+
+def test_the_maps_that_are_judged_are_those_of_the_protocol(refining, photos):
+    """Refined ones, unless the protocol is defined on class activation maps."""
+    image = read_annotations(photos)[:1]
+    pixels = image[0].read()[None].astype("float32")
+    found = load_localizer(refining).cam(pixels, [[image[0].label]])
+    results = []
+    for protocol in PROTOCOLS:
+        evaluate(refining, image, protocol, on_result=results.append)
+    for protocol, result in zip(PROTOCOLS, results, strict=True):
+        refined = protocol in ("zhou2016", "choe2020")
+        maps = found["localization_maps" if refined else "class_activation_maps"]
+        np.testing.assert_allclose(result.activation_map, maps[0, 0], atol=1e-6)
+    own = found["detection_boxes"][0, :, [1, 0, 3, 2]].T * 64
+    np.testing.assert_allclose(results[0].boxes_xyxy, own, atol=1e-4)
+    assert len(results[-1].boxes_xyxy) == 0  # of choe2020, whose threshold is not known yet
+
+
+class WholeImage(Protocol):
+    """A protocol of a user: every class is all over the image."""
+
+    name, summary = "whole", "a box around everything"
+
+    def boxes(self, found):
+        classes = 1 + found["predicted"].shape[1]
+        return np.tile([0.0, 0.0, 1.0, 1.0], (len(found["predicted"]), classes, 1, 1))
+
+    def figures(self, outcomes):
+        right = [1 - wrong for wrong in outcomes["classification_top1_error"]]
+        return {**outcomes, "classification_accuracy": right}
+
+
+def test_a_protocol_of_ones_own(localizer, photos):
+    results = []
+    evaluation = evaluate(localizer, read_annotations(photos), WholeImage(), on_result=results.append)
+    figures = evaluation.to_dict()
+    assert figures["protocol"] == "whole"
+    assert figures["gt_known_accuracy"] == figures["full_image_gt_known"] == 0
+    assert figures["mean_iou"] == pytest.approx((40 * 40 + 16 * 16 + 64 * 8) / 64**2 / 3)
+    assert results[0].boxes_xyxy.tolist() == [[0, 0, 64, 64]]
+    assert figures["classification_accuracy"] == 3 / 4
+    assert figures["intervals"]["classification_accuracy"] == wilson_interval(3, 4)
+    _, rows = evaluation_table([evaluation])
+    assert "classification accuracy" in [row[0] for row in rows]
+
+
+def test_the_table_of_protocols_needs_no_keras():
+    code = """
+import sys
+from keras_cam.evaluation.protocols import PROTOCOLS
+assert all(name == protocol.name and protocol.summary for name, protocol in PROTOCOLS.items())
+print(sorted({"keras", "tensorflow", "cv2", "scipy", "numba"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_rules_of_the_paper_are_for_maps_that_are_not_refined(photos, capsys):
+    command = ["evaluate", "--data", str(photos), "--protocol", "zhou2016_test", "--refine"]
+    for refine in ("affinity", "auto", "C"):
+        assert cli.main([*command, refine]) == 2
+        assert f"--refine {refine} does not go with --protocol zhou2016_test" in capsys.readouterr().err
+
+
+def test_the_rules_of_the_paper_build_localizers_that_do_not_refine(photos, tmp_path, randomize, capsys):
+    layers = [keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu") for _ in range(5)]
+    ending = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+    model = randomize(keras.Sequential([keras.Input((128, 128, 3)), *layers, *ending]))
+    model.save(tmp_path / "classifier.keras")
+    keras_cam.build_localizer(model, refine="none").save(tmp_path / "plain.keras")
+    keras_cam.build_localizer(model).save(tmp_path / "refining.keras")
+    figures = {}
+    for name in ("classifier", "plain", "refining"):
+        command = ["evaluate", "--data", str(photos), "--json", "--model", str(tmp_path / f"{name}.keras")]
+        for protocol in ("zhou2016", "zhou2016_released"):
+            assert cli.main([*command, "--protocol", protocol]) == 0
+            found = json.loads(capsys.readouterr().out)
+            figures[name, protocol] = found["mean_iou"]
+    assert figures["classifier", "zhou2016"] == figures["refining", "zhou2016"]
+    assert figures["classifier", "zhou2016"] != figures["plain", "zhou2016"]
+    assert figures["classifier", "zhou2016_released"] == figures["plain", "zhou2016_released"]
+
+
+def judged_dataset(annotated, size_hw):
+    """What docs/evaluation.md makes of a data set, for `model.evaluate`."""
+    return to_dataset(annotated, size_hw, batch_size=3).map(
+        lambda batch: (
+            batch["images"],
+            {
+                "labels": batch["labels"],
+                "classes": batch["box_labels"],
+                "boxes": batch["boxes_yxyx"],
+                "sizes_wh": batch["sizes_wh"],
+            },
+        )
     )
-    figures.pop("images_per_second"), exported.pop("images_per_second")
-    assert exported == figures
+
+
+METRICS = {
+    "classification_top1_error": ClassificationError(top_k=1),
+    "localization_top1_error": LocalizationError(top_k=1),
+    "localization_top2_error": LocalizationError(top_k=2),
+    "gt_known_accuracy": GTKnownLocalization(),
+    "mean_iou": MeanBoxIoU(),
+    "pointing_game": PointingGame(),
+    "max_box_acc": MaxBoxAcc(),
+    "max_box_acc_v2": MaxBoxAccV2(),
+}
+
+
+@pytest.mark.parametrize("which", ["localizer", "refining"])
+def test_keras_gives_the_figures_of_evaluate(which, photos, request):
+    model, annotated = request.getfixturevalue(which), read_annotations(photos)
+    expected = evaluate(model, annotated, top_k=2).to_dict()
+    model.compile(metrics=list(METRICS.values()))
+    figures = model.evaluate(judged_dataset(annotated, model.input_shape[1:3]), verbose=0, return_dict=True)
+    assert figures.keys() == {metric.name for metric in METRICS.values()}
+    for name, metric in METRICS.items():
+        value = expected[name]["value"] if name.startswith("max_box") else expected[name]
+        assert figures[metric.name] == pytest.approx(value, abs=1e-6), name
+
+
+def test_a_compiled_localizer_is_saved_and_cloned_with_its_metrics(localizer, photos, tmp_path):
+    dataset = judged_dataset(read_annotations(photos), (32, 32))
+    localizer.compile(metrics=[LocalizationError(top_k=1), MaxBoxAccV2()])
+    figures = localizer.evaluate(dataset, verbose=0, return_dict=True)
+    localizer.save(tmp_path / "compiled.keras")
+    for other in (keras.models.load_model(tmp_path / "compiled.keras"), keras.models.clone_model(localizer)):
+        other.set_weights(localizer.get_weights())
+        assert isinstance(other, LocalizerModel)
+        assert other.evaluate(dataset, verbose=0, return_dict=True) == figures
+
+
+def test_a_localizer_can_be_compiled_again_and_as_any_other_model(localizer):
+    localizer = keras.models.clone_model(localizer)
+    images, truth = np.zeros((2, 32, 32, 3)), {"classes": [[1]] * 2, "boxes": [[[0.0, 0.0, 1.0, 1.0]]] * 2}
+    truth = {name: np.array(values) for name, values in truth.items()}
+    localizer.compile(metrics=[ClassificationError(top_k=3)])
+    localizer.compile(metrics=[ClassificationError(top_k=2), ClassificationError(top_k=1)])
+    figures = localizer.evaluate(images, truth, verbose=0, return_dict=True)
+    assert figures == {"classification_error_top2": 0, "classification_error_top1": 1}
+    # A loss and a metric of single outputs.
+    localizer.compile(loss={"detection_scores": "mse"}, metrics={"detection_scores": "mae"})
+    targets = {name: np.zeros(value.shape) for name, value in localizer(images).items()}
+    figures = localizer.evaluate(images, targets, verbose=0, return_dict=True)
+    assert figures["detection_scores_mae"] == pytest.approx(1 / 3)
+    assert figures["loss"] == pytest.approx(1 / 9)
+    with pytest.raises(ValueError, match=r"`metrics` .* must be a list of .* metrics=\['accuracy'\]"):
+        localizer.compile(metrics=["accuracy"])
+
+
+def test_a_localizer_that_was_evaluated_can_still_be_saved(localizer, photos, tmp_path):
+    for _ in range(2):
+        evaluate(localizer, read_annotations(photos)[:1])
+    localizer.save(tmp_path / "evaluated.keras")
+    pixels = np.random.default_rng(0).uniform(0, 255, (1, 32, 32, 3)).astype("float32")
+    again = keras.models.load_model(tmp_path / "evaluated.keras")(pixels)
+    for name, values in localizer(pixels).items():
+        np.testing.assert_array_equal(again[name], values)
 
 
 def test_fewer_predictions_may_count(localizer, photos):

@@ -15,6 +15,7 @@ from hypothesis.extra import numpy as hnp
 from keras_cam.metrics import MaxBoxAcc, MaxBoxAccV2, PxAP, choe2020
 from keras_cam.metrics.box_curve import BoxCurve, contour_boxes, inclusive_ious
 from keras_cam.metrics.level_components import FINE, level_components
+from keras_cam.metrics.max_box_accuracy import boxes_in_pixels
 
 GOLDENS = Path(__file__).parent / "goldens" / "wsol"
 
@@ -160,8 +161,55 @@ def test_several_processes_count_what_one_does():
     np.testing.assert_array_equal(choe2020.count_box_hits(maps, boxes, workers=2), alone)
 
 
-def test_an_image_without_boxes_is_never_right():
+def test_an_image_without_boxes_is_never_right_and_does_not_count():
     assert not choe2020.box_hits(np.eye(3), np.full((1, 4), -1)).any()
+    maps, boxes = two_images()
+    boxes[1] = -1
+    metric = MaxBoxAcc()
+    metric.update_state(boxes, maps)
+    assert (float(metric.result()), int(metric.images)) == (1.0, 1)
+
+
+@pytest.mark.parametrize("make", [MaxBoxAcc, MaxBoxAccV2])
+def test_the_outputs_of_a_localizer_count_as_the_maps_of_the_true_class_do(make):
+    maps, _ = two_images()
+    sizes_wh, boxes_xyxy = (
+        np.array([[448, 500], [300, 123]]),
+        np.array([[[75, 101, 401, 488]], [[10, 20, 151, 99]]]),
+    )
+    inclusive = [
+        choe2020.inclusive_boxes(boxes, size_wh[::-1])
+        for boxes, size_wh in zip(boxes_xyxy, sizes_wh, strict=True)
+    ]
+    alone = make()
+    alone.update_state(np.array(inclusive), maps)
+    boxes = (boxes_xyxy / np.tile(sizes_wh, 2)[:, None])[..., [1, 0, 3, 2]].astype("float32")
+    padded = np.concatenate([np.zeros_like(boxes), boxes], axis=1)
+    truth = {"classes": np.array([[-1, 6], [-1, 2]]), "boxes": padded, "sizes_wh": sizes_wh}
+    others = np.zeros_like(maps)
+    found = {
+        "detection_classes": np.array([[6, 1], [1, 2]]),
+        "class_activation_maps": np.stack([[maps[0], others[0]], [others[1], maps[1]]]),
+    }
+    metric = make()
+    metric.update_state(truth, found)
+    np.testing.assert_array_equal(metric.hits, alone.hits)
+    found["detection_classes"][:] = 9  # now no row is that of the true class
+    metric.reset_state()
+    metric.update_state(truth, found)
+    assert (int(metric.images), float(metric.result())) == (2, 0.0)
+
+
+def test_boxes_in_pixels_are_those_of_the_file_again():
+    """The protocol truncates, so that 14.9999 in place of 15 would be another pixel."""
+    rng = np.random.default_rng(0)
+    for size_wh in rng.integers(50, 4000, (200, 2)):
+        pixels = np.sort(rng.integers(0, size_wh + 1, (1, 2, 2)), axis=1).reshape(1, 4)
+        parts = (pixels / np.tile(size_wh, 2))[:, [1, 0, 3, 2]].astype("float32")
+        np.testing.assert_array_equal(boxes_in_pixels(parts, size_wh), pixels)
+    np.testing.assert_allclose(
+        boxes_in_pixels(np.array([[0.0, 0.0, 0.505, 0.25]]), (10, 100)), [[0, 0, 2.5, 50.5]]
+    )
 
 
 @pytest.mark.parametrize("make", [MaxBoxAcc, MaxBoxAccV2])
@@ -199,6 +247,9 @@ def test_px_ap_leaves_ignored_pixels_out():
     assert float(metric.result()) == 1.0
     metric.reset_state()
     assert float(metric.result()) == 0.0
+    rows = {"detection_classes": [[4, 6]], "class_activation_maps": [[[[0.0, 1.0, 1.0]], [[1.0, 0.0, 2.0]]]]}
+    metric.update_state({"labels": [6], "masks": [[[1, 0, 255]]]}, rows)
+    assert float(metric.result()) == 1.0
 
 
 @pytest.fixture(scope="module")

@@ -72,11 +72,98 @@ def test_names_tell_the_errors_apart():
     assert LocalizationError(name="mine").name == "mine"
 
 
-def test_padding_is_no_class():
-    error = LocalizationError()
-    found = {"detection_classes": [[-1]], "detection_boxes": [[[0, 0, 0, 0]]]}
-    error.update_state({"classes": [[-1]], "boxes": [[[0, 0, 0, 0]]]}, found)
-    assert float(error.result()) == 1.0
+@pytest.mark.parametrize(
+    "metric",
+    [LocalizationError(), ClassificationError(), MeanBoxIoU(), GTKnownLocalization(), PointingGame()],
+)
+def test_an_image_without_a_box_does_not_count(metric):
+    truth = {"classes": [[-1], [4]], "boxes": [[[0, 0, 0, 0]], [[0.0, 0.0, 1.0, 1.0]]]}
+    found = {
+        "detection_classes": [[-1], [4]],  # padding is not a class, even if a model predicted it
+        "detection_boxes": [[[0.0, 0.0, 0.0, 0.0]], [[0.0, 0.0, 1.0, 1.0]]],
+        "class_activation_maps": np.ones((2, 1, 3, 3)),
+    }
+    values = metric.per_image(truth, found).numpy()
+    assert np.isnan(values).tolist() == [True, False]
+    metric.update_state(truth, found)
+    assert float(metric.result()) == values[1] == (0 if "error" in metric.name else 1)
+
+
+def test_a_label_narrows_the_classes_that_are_right():
+    both = {"classes": [[3, 5]], "boxes": [[[0, 0, 4, 4], [0, 0, 8, 8]]]}
+    found = {"detection_classes": [[5]], "detection_boxes": [[[0, 0, 8, 8]]]}
+    for metric in (ClassificationError(), LocalizationError()):
+        assert metric.per_image(both, found).numpy() == [0]
+        assert metric.per_image({**both, "labels": [5]}, found).numpy() == [0]
+        assert metric.per_image({**both, "labels": [3]}, found).numpy() == [1]
+    without_its_box = {**both, "labels": [9]}
+    assert ClassificationError().per_image(without_its_box, found).numpy() == [1]
+    assert np.isnan(LocalizationError().per_image(without_its_box, found).numpy()).all()
+    # Metrics of the known class take the class of the first box, if there is no label.
+    assert GTKnownLocalization().per_image(both, found).numpy() == [0]
+    assert GTKnownLocalization().per_image({**both, "labels": [5]}, found).numpy() == [1]
+
+
+def test_classes_count_and_not_their_rows():
+    truth = {"classes": [[5]], "boxes": [[[0, 0, 10, 10]]]}
+    # Two rows of class 1, then two of class 5, of which the second is right.
+    found = {
+        "detection_classes": [[1, 1, 5, 5]],
+        "detection_boxes": [[[0, 0, 10, 10], [0, 0, 10, 10], [0, 0, 1, 1], [0, 0, 10, 10]]],
+    }
+    errors = [LocalizationError(top_k=k).per_image(truth, found).numpy() for k in (1, 2)]
+    assert errors == [1, 0]
+    assert ClassificationError(top_k=1).per_image(truth, found).numpy() == [1]
+    # Interleaved rows: the third row belongs to the first class.
+    found["detection_classes"] = [[5, 1, 5, 1]]
+    found["detection_boxes"] = [[[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 10, 10], [0, 0, 1, 1]]]
+    assert LocalizationError(top_k=1).per_image(truth, found).numpy() == [0]
+
+
+def test_scores_tell_which_class_is_first():
+    """A localizer moves rows without a box behind the others, whatever their score is."""
+    truth = {"classes": [[5]], "boxes": [[[0, 0, 10, 10]]]}
+    found = {
+        "detection_classes": [[5, 1]],
+        "detection_boxes": [[[0, 0, 10, 10], [0, 0, 0, 0]]],
+        "detection_scores": [[0.3, 0.7]],
+    }
+    errors = [LocalizationError(top_k=k).per_image(truth, found).numpy() for k in (1, 2)]
+    assert errors == [1, 0]
+
+
+def test_the_known_class_has_its_own_rows():
+    truth = {
+        "classes": [[5, 5], [2, -1]],
+        "boxes": [[[0, 0, 4, 4], [4, 4, 8, 8]], [[0, 0, 4, 4], [0, 0, 0, 0]]],
+    }
+    found = {
+        "detection_classes": [[1, 5, 5], [1, 5, 7]],  # the second image has no row of its class
+        "detection_boxes": [[[4, 4, 8, 8], [0, 0, 4, 2], [0, 0, 4, 3]], [[0, 0, 4, 4]] * 3],
+    }
+    np.testing.assert_allclose(MeanBoxIoU().per_image(truth, found), [0.75, 0])
+    assert GTKnownLocalization().per_image(truth, found).numpy().tolist() == [1, 0]
+    packed_boxes = [packed(boxes) for boxes in (truth, found)]
+    np.testing.assert_allclose(MeanBoxIoU().per_image(*packed_boxes), [0.75, 0])
+    with pytest.raises(ValueError, match=r"need a `y_true` with classes: .* Received: .* shape \(2, 2, 4\)"):
+        MeanBoxIoU().per_image(np.array(truth["boxes"]), found)
+
+
+def test_pointing_game_measures_in_the_original_photo():
+    maps = np.zeros((2, 2, 10, 10), "float32")
+    maps[:, 1, 2, 3] = 1  # of class 5, the second row; its centre is (0.35, 0.25)
+    boxes = np.array([[[0.25, 0.45, 0.5, 0.8]]] * 2)  # 0.1 to the right of it
+    truth = {"classes": [[5], [5]], "boxes": boxes, "sizes_wh": [[100, 200], [300, 200]]}
+    found = {"detection_classes": [[1, 5]] * 2, "class_activation_maps": maps}
+    # About 10 pixels beside it in the first photo, and about 30 in the second.
+    assert PointingGame().per_image(truth, found).numpy().tolist() == [1, 0]
+    # Without sizes, both have 100 x 100 pixels. Refined maps come first.
+    del truth["sizes_wh"]
+    assert PointingGame(image_size=(100, 100)).per_image(truth, found).numpy().tolist() == [1, 1]
+    found["localization_maps"] = maps[:, :, ::-1, ::-1]
+    assert PointingGame(image_size=(100, 100)).per_image(truth, found).numpy().tolist() == [0, 0]
+    found["detection_classes"] = [[1, 2], [1, 2]]
+    assert PointingGame(tolerance=1000).per_image(truth, found).numpy().tolist() == [0, 0]
 
 
 def test_boxes_of_the_known_class():
@@ -139,12 +226,6 @@ def test_pointing_game_measures_from_the_pixel_to_the_box():
     inside.update_state([[[3, 2, 4, 3]]], maps[:, None])
     assert float(inside.result()) == 1.0
     assert PointingGame.from_config(inside.get_config()).get_config() == inside.get_config()
-
-
-def test_pointing_game_of_an_image_without_boxes_is_lost():
-    metric = PointingGame(image_size=(4, 4), tolerance=100)
-    metric.update_state(np.zeros((1, 2, 4)), np.eye(4)[None])
-    assert float(metric.result()) == 0.0
 
 
 def test_arguments_are_checked():

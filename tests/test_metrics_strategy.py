@@ -56,7 +56,32 @@ def main():
             metric = getattr(metrics, name)(**arguments, name=name)
             model.compile(loss=lambda _, y: keras.ops.zeros_like(y), metrics=[metric])
         figures |= model.evaluate(y_pred, y_true, batch_size=4, verbose=0, return_dict=True)
+    with strategy.scope():
+        figures["localizer"] = localizer_figures()
     print(json.dumps(figures))
+
+
+def localizer_figures():
+    """Those of a localizer whose rows `model.evaluate` judges with several metrics."""
+    import keras
+
+    import keras_cam
+
+    images = keras.Input((16, 16, 3))
+    features = keras.layers.AveragePooling2D(2)(images)
+    logits = keras.layers.Dense(3, use_bias=False)(keras.layers.GlobalAveragePooling2D()(features))
+    model = keras.Model(images, logits)
+    model.layers[-1].set_weights([np.eye(3, dtype="float32")])
+    localizer = keras_cam.build_localizer(model, top_k="all", refine="none")
+    names = ("ClassificationError", "LocalizationError", "GTKnownLocalization", "PointingGame", "MaxBoxAccV2")
+    localizer.compile(metrics=[getattr(metrics, name)(name=name) for name in names])
+    pixels = np.zeros((IMAGES, 16, 16, 3), "float32")
+    for index, image in enumerate(pixels):
+        image[4:, index : 8 + index, index % 3] = 1
+    boxes = np.tile([0.25, 0.1, 1.0, 0.6], (IMAGES, 1, 1))
+    boxes[::2, :, 1] = 0.5
+    truth = {"classes": np.array([[0], [1], [0]] * 2), "boxes": boxes, "sizes_wh": np.full((IMAGES, 2), 200)}
+    return localizer.evaluate(pixels, truth, batch_size=4, verbose=0, return_dict=True)
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +102,13 @@ def test_a_mirrored_strategy_counts_every_image_once(on_two_devices, name):
     metric.update_state(y_true, y_pred)
     assert 0 < float(metric.result()) < 1, "nothing to tell apart"
     assert on_two_devices[name] == pytest.approx(float(metric.result()), abs=1e-6)
+
+
+def test_a_mirrored_localizer_has_the_same_figures(on_two_devices):
+    figures = localizer_figures()
+    assert on_two_devices["localizer"] == pytest.approx(figures, abs=1e-6)
+    assert len(set(figures.values())) > 2
+    assert figures["ClassificationError"] == 0.0  # of five predictions, of three classes
 
 
 if __name__ == "__main__":

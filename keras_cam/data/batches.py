@@ -71,7 +71,10 @@ def to_dataset(annotated: AnnotatedImages, size_hw: tuple[int, int], batch_size:
         for batch in annotated.batches(size_hw, batch_size):
             yield _with_annotations(batch, annotated, most)
 
-    return tf.data.Dataset.from_generator(annotated_batches, output_signature=signature).prefetch(1)
+    dataset = tf.data.Dataset.from_generator(annotated_batches, output_signature=signature)
+    # Keras warns about running out of data at the end of a data set of unknown length.
+    batches = -(-len(annotated) // batch_size)
+    return dataset.apply(tf.data.experimental.assert_cardinality(batches)).prefetch(1)
 
 
 def _with_annotations(batch: ImageBatch, annotated: AnnotatedImages, most: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """How well a localizer classifies and localizes: figures, their table and their page.
 
-What is in here is listed in `__init__.pyi` and imported with its first use.
+The public names are listed in `__init__.pyi` and imported when they are first used.
 """
 
 import lazy_loader

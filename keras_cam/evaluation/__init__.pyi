@@ -1,5 +1,5 @@
 from .folder import results_folder
-from .protocols import PROTOCOLS
+from .protocols import PROTOCOLS, Protocol
 from .results import Evaluation, ImageResult, mcnemar_p_value
 from .run import evaluate
 from .table import evaluation_table, format_table
@@ -8,6 +8,7 @@ __all__ = [
     "PROTOCOLS",
     "Evaluation",
     "ImageResult",
+    "Protocol",
     "evaluate",
     "evaluation_table",
     "format_table",

@@ -1,4 +1,4 @@
-"""A folder with what came out of an evaluation: a row for each image, the figures, and a page to look at."""
+"""The results of an evaluation in a folder: a table of the images, the figures, and a page to look at."""
 
 import csv
 import heapq
@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from keras_cam.evaluation.page import results_page
-from keras_cam.evaluation.results import Evaluation, ImageResult, rate_names
+from keras_cam.evaluation.rates import rates
+from keras_cam.evaluation.results import Evaluation, ImageResult
 from keras_cam.images.whole_file import whole_file
 
 _SHOWN = 8
 
 
 class Results:
-    """What `results_folder` yields: told of each image, it writes a row and remembers the best and the worst.
+    """Writes a row for each image, and remembers those with the highest and the lowest IoU.
 
     Args:
         rows: a `csv.writer`.
@@ -25,7 +26,7 @@ class Results:
     """
 
     def __init__(self, rows: Any, class_names: Sequence[str], top_k: int = 5) -> None:
-        self._rows, self._class_names, self._rates = rows, class_names, rate_names(top_k)
+        self._rows, self._class_names, self._rates = rows, class_names, tuple(rates(top_k))
         self._extremes: dict[str, _Extremes] = {}
         self._rows.writerow(
             ["model", "image", "width", "height", "class", "predicted", "iou", "boxes_xyxy", *self._rates]
@@ -36,8 +37,8 @@ class Results:
         boxes = "; ".join(" ".join(f"{value:.2f}" for value in box) for box in result.boxes_xyxy.tolist())
         names = [self._class_names[label] for label in (result.image.label, result.predicted[0])]
         iou = "" if result.iou is None else f"{result.iou:.4f}"
-        counted = [int(result.counted[rate]) if rate in result.counted else "" for rate in self._rates]
-        self._rows.writerow([model, result.image.name, *result.size_wh, *names, iou, boxes, *counted])
+        outcomes = [int(result.outcomes[rate]) if rate in result.outcomes else "" for rate in self._rates]
+        self._rows.writerow([model, result.image.name, *result.size_wh, *names, iou, boxes, *outcomes])
         if result.iou is not None:
             self._extremes.setdefault(model, _Extremes()).add(result.iou, result)
 
@@ -51,7 +52,7 @@ class Results:
 
 
 class _Extremes:
-    """The highest and the lowest of any number of values."""
+    """The results with the highest and the lowest of any number of values."""
 
     def __init__(self) -> None:
         self._high: list[tuple[float, int, ImageResult]] = []
@@ -61,7 +62,7 @@ class _Extremes:
     def add(self, value: float, result: ImageResult) -> None:
         self._count += 1
         for heap, key in ((self._high, value), (self._low, -value)):
-            entry = (key, -self._count, result)  # of equal ones the first; no two are compared further
+            entry = (key, -self._count, result)  # of equal keys the first is kept; results are not compared
             if len(heap) < _SHOWN:
                 heapq.heappush(heap, entry)
             else:
@@ -82,22 +83,23 @@ def results_folder(
     source: str,
     top_k: int = 5,
 ) -> Iterator[Results]:
-    """Write what comes out of evaluations into a folder; files appear whole, when the body has succeeded.
+    """Write the results of evaluations into a folder. The files appear when the `with` block has succeeded.
 
-    - `images.csv`: a row for each image and model: its class, what it was taken for, the IoU and the boxes of
-      its main class in pixels, and for each rate whether the image counts (1, 0, or empty).
+    - `images.csv`: a row for each image and model: its class, the predicted class, the IoU and the boxes of
+      its main class in pixels, and its outcomes (1, 0, or empty where a rate does not apply, see
+      `ImageResult`).
     - `figures.json`: a list of `Evaluation.to_dict()`.
     - `results.html`: the table, curves over thresholds, the best and the worst images.
 
     Args:
-        folder: it is made if it is not there.
-        evaluations: a list, to which the body appends what it has finished.
+        folder: it is created if it does not exist.
+        evaluations: a list, to which the `with` block appends each evaluation when it is finished.
         class_names: the names of all classes.
         source: the name of the data set.
         top_k: see `Evaluation`.
 
     Yields:
-        `Results`, to be told of each image.
+        `Results`, whose `add` takes each image's result.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

@@ -8,24 +8,9 @@ from typing import Any
 import numpy as np
 
 from keras_cam.data import AnnotatedImage
-from keras_cam.metrics import choe2020, wilson_interval
-
-# Boxes that need no model, as xyxy of the image: one of half its area in its middle, and all of it.
-BASELINES = {
-    "center_box_gt_known": (0.5 - 0.5**1.5, 0.5 - 0.5**1.5, 0.5 + 0.5**1.5, 0.5 + 0.5**1.5),
-    "full_image_gt_known": (0.0, 0.0, 1.0, 1.0),
-}
-
-
-def rate_names(top_k: int = 5) -> tuple[str, ...]:
-    """The figures that count images, in the order in which they are told.
-
-    Examples:
-        >>> rate_names(3)[:2]
-        ('classification_top1_error', 'classification_top3_error')
-    """
-    errors = [f"{kind}_top{k}_error" for kind in ("classification", "localization") for k in (1, top_k)]
-    return tuple(dict.fromkeys([*errors, "gt_known_accuracy", "pointing_game", *BASELINES]))
+from keras_cam.evaluation.protocols import Protocol
+from keras_cam.evaluation.rates import rates
+from keras_cam.metrics import MaxBoxAcc, MaxBoxAccV2, wilson_interval
 
 
 @dataclass(frozen=True)
@@ -33,16 +18,18 @@ class ImageResult:
     """What came out for one image.
 
     Attributes:
-        image: what is known about it.
+        image: its annotations.
         size_wh: its width and height in pixels.
         predicted: class indices, best first, at most `top_k`.
-        boxes_xyxy: float (T, 4) in pixels with half-open maxima, the boxes of the main class's map; none for
-            the protocol choe2020, whose threshold is not known yet.
-        activation_map: float32 (h, w), the raw map of the main class.
+        boxes_xyxy: float (T, 4) in pixels with half-open maxima, the boxes of the main class; none if the
+            protocol decides them when it has seen all images.
+        activation_map: float32 (h, w), the map of the main class that is judged.
         iou: the best IoU of these boxes with one of the ground truth; None if the image has no boxes, or
-            there are none to compare them with.
-        counted: for each of `rate_names` that applies whether the image counts: for an error if it is wrong,
-            for others if it is right.
+            if there are none to compare them with.
+        outcomes: for each rate that applies to the image, whether the image adds to it: to an error if the
+            image is wrong, to an accuracy if it is right.
+        box_hits: bool (2, 3, 1000), at which IoU and threshold the map is right, see
+            `keras_cam.metrics.choe2020.box_hits`; None if the image has no boxes.
     """
 
     image: AnnotatedImage
@@ -51,7 +38,8 @@ class ImageResult:
     boxes_xyxy: np.ndarray
     activation_map: np.ndarray
     iou: float | None
-    counted: dict[str, bool]
+    outcomes: dict[str, bool]
+    box_hits: np.ndarray | None
 
 
 @dataclass
@@ -60,72 +48,56 @@ class Evaluation:
 
     Attributes:
         model: its name.
-        protocol: a key of `keras_cam.evaluation.protocols.PROTOCOLS`.
+        protocol: how boxes are made.
         top_k: how many predictions an image has for the second of each kind of errors.
-        counted: for each of `rate_names` one answer an image, see `ImageResult`; -1 where it does not apply.
-        iou_sum: the sum of the IoUs of all images that have boxes.
-        box_hits: int64 (2, 3, 1000), see `keras_cam.metrics.choe2020.count_box_hits`.
-        largest_hits: for each image that has boxes, 1000 bits: at which threshold its largest contour is
-            right, IoU 0.5. Only for the protocol choe2020, whose threshold is known in the end.
+        outcomes: for each rate one number an image: 1 if the image adds to it, 0 if it does not, -1 if the
+            rate does not apply to the image.
+        ious: the best IoU of each image whose boxes are judged.
+        max_box_acc: accuracy over thresholds, of the largest contour.
+        max_box_acc_v2: the same of the best of all contours.
         failures: what is wrong with each image that could not be read.
         seconds: how long it took.
     """
 
     model: str
-    protocol: str
+    protocol: Protocol
     top_k: int = 5
-    counted: dict[str, array] = field(default_factory=dict)
-    iou_sum: float = 0.0
-    box_hits: np.ndarray = field(default_factory=lambda: np.zeros((2, 3, 1000), np.int64))
-    largest_hits: bytearray = field(default_factory=bytearray)
+    outcomes: dict[str, Sequence[int]] = field(default_factory=dict)
+    ious: array = field(default_factory=lambda: array("d"))
+    max_box_acc: MaxBoxAcc = field(default_factory=MaxBoxAcc)
+    max_box_acc_v2: MaxBoxAccV2 = field(default_factory=MaxBoxAccV2)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
     def __post_init__(self) -> None:
-        """Start counting: a byte an answer, so that two models can be compared image by image."""
-        self.counted |= {rate: array("b") for rate in rate_names(self.top_k)}
+        """Make room for the outcomes: a byte each, so that two models can be compared image by image."""
+        self.outcomes |= {rate: array("b") for rate in rates(self.top_k)}
 
     @property
     def images(self) -> int:
         """How many images were judged."""
-        return len(self.counted["classification_top1_error"])
+        return len(self.outcomes["classification_top1_error"])
 
     def add(self, result: ImageResult) -> None:
         """Count one image."""
-        for rate, answers in self.counted.items():
-            answers.append(int(result.counted.get(rate, -1)))
-        boxes = main_boxes(result.image)
-        if len(boxes):
-            width, height = result.size_wh
-            truth = choe2020.inclusive_boxes(boxes, (height, width))
-            hits = choe2020.box_hits(result.activation_map, truth)
-            self.box_hits += hits
-            if self.protocol == "choe2020":
-                self.largest_hits += np.packbits(hits[0, 1]).tobytes()
-            else:
-                self.iou_sum += result.iou or 0.0
+        for rate, outcomes in self.outcomes.items():
+            outcomes.append(int(result.outcomes.get(rate, -1)))  # type: ignore[attr-defined]
+        if result.iou is not None:
+            self.ious.append(result.iou)
+        if result.box_hits is not None:
+            self.max_box_acc.add_hits(result.box_hits[0])
+            self.max_box_acc_v2.add_hits(result.box_hits[1])
+        self.protocol.add(result)
 
     def finish(self, seconds: float) -> None:
-        """Note how long it took; of choe2020, decide which images are right at the best threshold."""
+        """Note how long it took, and let the protocol decide what it could not decide before."""
         self.seconds = seconds
-        if self.protocol != "choe2020" or not self.largest_hits:
-            return
-        bits = np.unpackbits(np.frombuffer(self.largest_hits, np.uint8)).reshape(-1, len(choe2020.THRESHOLDS))
-        found = bits[:, self.box_hits[0, 1].argmax()] == 1
-        has_boxes = np.array(self.counted["pointing_game"]) >= 0
-        of_box = {"gt_known_accuracy": found}
-        for k in {1, self.top_k}:
-            wrong_class = np.array(self.counted[f"classification_top{k}_error"])[has_boxes] == 1
-            of_box[f"localization_top{k}_error"] = wrong_class | ~found
-        for rate, values in of_box.items():
-            answers = np.full(len(has_boxes), -1, np.int8)
-            answers[has_boxes] = values
-            self.counted[rate] = array("b", answers.tobytes())
+        self.outcomes = self.protocol.figures(self.outcomes)
 
     def count(self, rate: str) -> tuple[int, int]:
-        """How many images a rate counts, and to how many it applies."""
-        answers = np.array(self.counted[rate])
-        return int((answers == 1).sum()), int((answers >= 0).sum())
+        """How many images add to a rate, and to how many it applies."""
+        outcomes = np.array(self.outcomes[rate])
+        return int((outcomes == 1).sum()), int((outcomes >= 0).sum())
 
     def to_dict(self) -> dict[str, Any]:
         """All figures: rates in [0, 1] or None if they apply to no image, and their 95 % intervals (Wilson).
@@ -133,34 +105,34 @@ class Evaluation:
         `max_box_acc` and `max_box_acc_v2` choose their threshold on the images that they judge, and say so;
         with the protocol choe2020 all figures of boxes do.
         """
-        figures: dict[str, Any] = {"model": self.model, "protocol": self.protocol, "images": self.images}
+        figures: dict[str, Any] = {
+            "model": self.model,
+            "protocol": self.protocol.name,
+            "images": self.images,
+        }
         intervals = {}
-        for rate in self.counted:
+        for rate in self.outcomes:
             count, images = self.count(rate)
             figures[rate] = count / images if images else None
             if images:
                 intervals[rate] = wilson_interval(count, images)
-        if self.protocol == "choe2020":
+        if self.protocol.oracle:
             figures["oracle"] = True
-        _, with_boxes = self.count("gt_known_accuracy")
-        has_ious = with_boxes and self.protocol != "choe2020"
-        figures["mean_iou"] = self.iou_sum / with_boxes if has_ious else None
-        for name, hits in zip(("max_box_acc", "max_box_acc_v2"), self.box_hits, strict=True):
-            figures[name] = self._oracle(name, hits, with_boxes)
+        figures["mean_iou"] = sum(self.ious) / len(self.ious) if self.ious else None
+        figures["max_box_acc"] = _oracle(self.max_box_acc, "50")
+        figures["max_box_acc_v2"] = _oracle(self.max_box_acc_v2)
         figures["failed_images"] = len(self.failures)
         figures["images_per_second"] = self.images / self.seconds if self.seconds else None
         return {**figures, "intervals": intervals}
 
-    def _oracle(self, name: str, hits: np.ndarray, images: int) -> dict[str, Any] | None:
-        if not images:
-            return None
-        figures = choe2020.box_figures(hits, images)
-        thresholds: Any = figures["best_threshold"]
-        if name == "max_box_acc":
-            chosen = {"value": figures["at_50"], "threshold": thresholds["50"]}
-        else:
-            chosen = {"value": figures["mean"], "threshold": thresholds}
-        return {"value": float(chosen["value"]) / 100, "threshold": chosen["threshold"], "oracle": True}
+
+def _oracle(metric: MaxBoxAcc, iou: str | None = None) -> dict[str, Any] | None:
+    """The value of a metric and its best threshold, or those of all IoUs; None without images."""
+    if not int(metric.images):
+        return None
+    thresholds: Any = metric.figures()["best_threshold"]
+    threshold = thresholds if iou is None else thresholds[iou]
+    return {"value": float(metric.result()), "threshold": threshold, "oracle": True}
 
 
 def main_boxes(image: AnnotatedImage) -> np.ndarray:
@@ -169,12 +141,12 @@ def main_boxes(image: AnnotatedImage) -> np.ndarray:
 
 
 def mcnemar_p_value(first: Sequence[int], second: Sequence[int]) -> float:
-    """How likely two models are to differ this much on the same images if they are equally good.
+    """How likely two equally good models are to differ at least this much on the same images.
 
-    The exact test of McNemar: only images count on which one model is right and the other is wrong.
+    McNemar's exact test: only images on which one model is right and the other is wrong count.
 
     Args:
-        first: the answers of one model, as `Evaluation.counted` has them.
+        first: the outcomes of one model, as `Evaluation.outcomes` has them.
         second: those of the other, for the same images.
 
     Returns:

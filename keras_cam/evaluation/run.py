@@ -1,31 +1,29 @@
 """How well a localizer localizes: one pass over annotated images gives all figures."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.data import AnnotatedImage, AnnotatedImages
-from keras_cam.evaluation.protocols import PROTOCOLS
-from keras_cam.evaluation.results import BASELINES, Evaluation, ImageResult, main_boxes
+from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
+from keras_cam.evaluation.rates import Rate, judged_outputs, rates
+from keras_cam.evaluation.results import Evaluation, ImageResult, main_boxes
+from keras_cam.images.batches import ImageBatch
 from keras_cam.inference.load import load_localizer
 from keras_cam.inference.localizer import Localizer
-from keras_cam.metrics import box_ious
-from keras_cam.metrics.pointing_game import highest_point_xy, is_close
-from keras_cam.metrics.zhou2016 import heat_map, zhou2016_released
+from keras_cam.metrics import MeanBoxIoU, choe2020
 
 if TYPE_CHECKING:
     import keras
-
-_IOU = 0.5
 
 
 def evaluate(
     localizer: "Localizer | keras.Model | str | Path",
     annotated: AnnotatedImages,
-    protocol: str = "zhou2016",
+    protocol: str | Protocol = "zhou2016",
     model_name: str = "",
     batch_size: int = 32,
     on_result: Callable[[ImageResult | None], None] = lambda result: None,
@@ -35,28 +33,28 @@ def evaluate(
     """Judge a localizer on annotated images.
 
     Images are resized as a whole to the size that the localizer takes. Figures of boxes are about images
-    that have a box of their main class.
+    that have a box of their main class. Each figure is defined by a class in `keras_cam.metrics`.
 
     Args:
-        localizer: what `keras_cam.load_localizer` takes, in whatever format it is. Maps and boxes are the
-            localizer's own, refined ones if it refines, unless the protocol says otherwise; options that
-            choose rows, such as `top_k`, do not matter.
+        localizer: what `keras_cam.load_localizer` takes, in any format. Maps and boxes are the localizer's
+            own, refined ones if it refines, unless the protocol says otherwise. Options that choose rows,
+            such as `top_k`, have no effect.
         annotated: the images, see `keras_cam.data.read_annotations`.
-        protocol: how boxes are made, a key of `keras_cam.evaluation.PROTOCOLS`. The figures of choe2020 come
-            with all of them.
-        model_name: the name that the figures bear.
+        protocol: how boxes are made, a key of `keras_cam.evaluation.PROTOCOLS`, or a
+            `keras_cam.evaluation.Protocol`.
+        model_name: the name of the model in the figures.
         batch_size: how many images go through the model at once.
         on_result: called with each image's result, or None for an image that could not be read.
         top_k: how many predictions an image has for the second of the classification and localization
-            errors; the first ones are always about one.
+            errors. The first of them always have one.
 
     Returns:
-        The figures. Of the images only a few numbers each are kept.
+        The figures. Only a few numbers are kept of each image.
 
     Raises:
-        ValueError: an unknown protocol, or an image of a class that the model does not have.
+        ValueError: an unknown protocol, `top_k` below 1, or an image of a class that the model does not have.
 
-    Examples: a photo of which the annotation says that it shows class 285, a cat, all over.
+    Examples: a photo whose annotation says that all of it is class 285, a cat.
         >>> import keras_cam
         >>> from skimage import data_dir
         >>> model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
@@ -68,8 +66,13 @@ def evaluate(
         >>> figures["classification_top1_error"], figures["gt_known_accuracy"]
         (0.0, 1.0)
     """
-    if protocol not in PROTOCOLS:
-        raise ValueError(f"`protocol` must be one of {list(PROTOCOLS)}. Received: protocol={protocol!r}")
+    if isinstance(protocol, str):
+        if protocol not in PROTOCOLS:
+            raise ValueError(
+                f"`protocol` must be one of {list(PROTOCOLS)} or a `keras_cam.evaluation.Protocol`. "
+                f"Received: protocol={protocol!r}"
+            )
+        protocol = PROTOCOLS[protocol]()
     if top_k < 1:
         raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
     localizer = load_localizer(localizer)
@@ -98,107 +101,83 @@ def _check_classes(localizer: Localizer, annotated: AnnotatedImages) -> None:
 
 
 def _results(
-    localizer: Localizer, annotated: AnnotatedImages, protocol: str, batch_size: int, top_k: int
+    localizer: Localizer, annotated: AnnotatedImages, protocol: Protocol, batch_size: int, top_k: int
 ) -> Iterator[ImageResult | str]:
-    """What came out for each image, or what is wrong with its file."""
-    rows_of = _tight_and_loose if protocol == "zhou2016_test" else _own_boxes
+    """The result of each image, or what is wrong with its file."""
+    judges = rates(top_k)
     for batch in annotated.batches(localizer.size_hw, batch_size):
-        good = batch.readable
-        images = [annotated[index] for index in np.array(batch.index)[good]]
+        images = [annotated[index] for index in np.array(batch.index)[batch.readable]]
         judged: Iterator[ImageResult] = iter(())
         if images:
-            labels = np.array([[image.label] for image in images])
-            found = localizer.classify_and_cam(batch.images[good], labels, top_k)
-            maps = found["class_activation_maps"]
-            if protocol not in ("zhou2016_test", "zhou2016_released"):
-                maps = found.get("localization_maps", maps)
-            found = {**found, "maps": maps, **rows_of(found, batch.images)}
-            judged = _judge(images, batch.sizes_wh[good], found, protocol, top_k)
+            judged = _judge(images, _localize(localizer, batch, images, protocol, top_k), protocol, judges)
         for error in batch.errors:
             yield error if error is not None else next(judged)
 
 
-def _own_boxes(found: dict[str, np.ndarray], images: np.ndarray) -> dict[str, np.ndarray]:
-    """The boxes of the localizer: those of the predicted classes, and those of the main class."""
-    boxes = found["detection_boxes"]
-    return {"classes": found["predicted"], "boxes": boxes[:, 1:], "main_boxes": boxes[:, :1]}
-
-
-def _tight_and_loose(found: dict[str, np.ndarray], images: np.ndarray) -> dict[str, np.ndarray]:
-    """The five boxes of the paper's test set result, and the loose one of the main class."""
-    from keras_cam.layers import MapDetections
-
-    maps, predicted, logits = found["class_activation_maps"], found["predicted"], found["logits"]
-    rows = MapDetections(rule="tight_and_loose", boxes_first=False)(maps[:, 1:], predicted, logits, images)
-    main = MapDetections(boxes_first=False)(maps[:, :1], np.zeros_like(predicted[:, :1]), logits, images)
-    return {
-        "classes": np.asarray(rows["detection_classes"]),
-        "boxes": np.asarray(rows["detection_boxes"]),
-        "main_boxes": np.asarray(main["detection_boxes"]),
-    }
+def _localize(
+    localizer: Localizer,
+    batch: ImageBatch,
+    images: Sequence[AnnotatedImage],
+    protocol: Protocol,
+    top_k: int,
+) -> dict[str, np.ndarray]:
+    """What `Protocol.boxes` takes, and `true_class_map` (B, h, w), the maps to be judged."""
+    pixels, sizes_wh = batch.images[batch.readable], batch.sizes_wh[batch.readable]
+    found = localizer.classify_and_cam(pixels, [[image.label] for image in images], top_k)
+    maps = found["class_activation_maps"]
+    if protocol.judges_refined_maps:
+        maps = found.get("localization_maps", maps)
+    return {**found, "images": pixels, "sizes_wh": sizes_wh, "true_class_map": maps[:, 0]}
 
 
 def _judge(
     images: Sequence[AnnotatedImage],
-    sizes_wh: np.ndarray,
-    found: dict[str, np.ndarray],
-    protocol: str,
-    top_k: int,
+    found: Mapping[str, np.ndarray],
+    protocol: Protocol,
+    judges: Mapping[str, Rate],
 ) -> Iterator[ImageResult]:
     """The results of a batch of images."""
-    pixels = np.tile(sizes_wh, 2)[:, None]
-    boxes, main = (found[name][..., [1, 0, 3, 2]] * pixels for name in ("boxes", "main_boxes"))
-    classes, predicted = found["classes"], found["predicted"]
-    if protocol == "zhou2016_released":
-        boxes = np.stack([_released_boxes(*pair) for pair in zip(found["maps"], sizes_wh, strict=True)])
-        main, boxes, classes = boxes[:, :1], boxes[:, 1:], predicted
-    truth = _padded([main_boxes(image) for image in images])
-    ious, main_ious, fixed_ious = (
-        np.max(box_ious(given, truth), axis=2, initial=0.0)
-        for given in (boxes, main, np.array(list(BASELINES.values())) * pixels)
-    )
-    points = [highest_point_xy(maps[0], size) for maps, size in zip(found["maps"], sizes_wh, strict=True)]
-    labels = np.array([image.label for image in images])[:, None]
-    right, first = (ious >= _IOU) & (classes == labels), classes == predicted[:, :1]
-    of_class = {
-        "classification_top1_error": predicted[:, 0] != labels[:, 0],
-        f"classification_top{top_k}_error": ~(predicted == labels).any(axis=1),
+    sizes_wh = found["sizes_wh"]
+    boxes = protocol.boxes(found)
+    y_true, y_pred = _ground_truth(images, sizes_wh), judged_outputs(found, boxes)
+    outcomes = {
+        name: np.asarray(rate.metric.per_image(y_true, y_pred[rate.judged]))
+        for name, rate in judges.items()
+        if rate.judged in y_pred
     }
-    of_box = {
-        "localization_top1_error": ~(right & first).any(axis=1),
-        f"localization_top{top_k}_error": ~right.any(axis=1),
-        "gt_known_accuracy": (main_ious >= _IOU).any(axis=1),
-        "pointing_game": np.asarray(is_close(points, truth)),
-        **dict(zip(BASELINES, (fixed_ious >= _IOU).T, strict=True)),
-    }
-    decided_later = protocol == "choe2020"
-    if decided_later:
-        main = np.zeros_like(main)
-        of_box = {name: of_box[name] for name in ("pointing_game", *BASELINES)}
+    ious = np.full(len(images), np.nan)
+    if "true_class_boxes" in y_pred:
+        ious = np.asarray(MeanBoxIoU().per_image(y_true, y_pred["true_class_boxes"]))
+    boxes_xyxy = boxes[:, 0][..., [1, 0, 3, 2]] * np.tile(sizes_wh, 2)[:, None]
     for row, image in enumerate(images):
-        has_boxes = bool(truth[row].any())
-        counted = of_class | of_box if has_boxes else of_class
         yield ImageResult(
             image,
             tuple(sizes_wh[row].tolist()),
-            tuple(predicted[row].tolist()),
-            main[row][main[row].any(axis=1)],
-            found["maps"][row, 0],
-            float(main_ious[row].max()) if has_boxes and not decided_later else None,
-            {name: bool(answers[row]) for name, answers in counted.items()},
+            tuple(found["predicted"][row].tolist()),
+            boxes_xyxy[row][boxes_xyxy[row].any(axis=1)],
+            found["true_class_map"][row],
+            None if np.isnan(ious[row]) else float(ious[row]),
+            {name: bool(values[row]) for name, values in outcomes.items() if not np.isnan(values[row])},
+            _box_hits(image, found["true_class_map"][row], sizes_wh[row]),
         )
 
 
-def _released_boxes(maps: np.ndarray, size_wh: np.ndarray) -> np.ndarray:
-    """The largest box of each map (K, h, w) by the authors' program, as they evaluate it: (K, 4)."""
+def _ground_truth(images: Sequence[AnnotatedImage], sizes_wh: np.ndarray) -> dict[str, Any]:
+    """The `y_true` of the metrics, see `keras_cam.metrics.true_class`."""
+    most = max((len(image.boxes_xyxy) for image in images), default=0)
+    classes, boxes = np.full((len(images), most), -1), np.zeros((len(images), most, 4))
+    for row, image in enumerate(images):
+        count = len(image.boxes_xyxy)
+        classes[row, :count] = image.box_labels
+        boxes[row, :count] = (image.boxes_xyxy / np.tile(sizes_wh[row], 2))[:, [1, 0, 3, 2]]
+    labels = np.array([image.label for image in images])
+    return {"labels": labels, "classes": classes, "boxes": boxes, "sizes_wh": sizes_wh}
+
+
+def _box_hits(image: AnnotatedImage, activation_map: np.ndarray, size_wh: np.ndarray) -> np.ndarray | None:
+    """At which thresholds the map is right by the definitions of Choe et al., see `ImageResult`."""
+    truth = main_boxes(image)
+    if not len(truth):
+        return None
     width, height = size_wh.tolist()
-    found = [zhou2016_released(heat_map(activation_map, (height, width)))[:1] for activation_map in maps]
-    return _padded(found)[:, 0] if any(map(len, found)) else np.zeros((len(maps), 4))
-
-
-def _padded(boxes: Sequence[np.ndarray]) -> np.ndarray:
-    """Lists of boxes as one array, filled up with zeros."""
-    padded = np.zeros((len(boxes), max(map(len, boxes), default=0), 4), np.float32)
-    for row, some in zip(padded, boxes, strict=True):
-        row[: len(some)] = some
-    return padded
+    return choe2020.box_hits(activation_map, choe2020.inclusive_boxes(truth, (height, width)))

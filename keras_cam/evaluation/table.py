@@ -1,4 +1,4 @@
-"""The figures of one or two evaluations as a table: for a terminal, a paper or a page."""
+"""The figures of one or two evaluations as a table, for a terminal, a paper or a web page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,23 +6,24 @@ from typing import Any
 from keras_cam.evaluation.results import Evaluation, mcnemar_p_value
 
 STYLES = {"markdown": "pipe", "latex": "latex_booktabs", "html": "html"}
-"""What `format_table` can make, and what the package tabulate calls it."""
+"""The styles of `format_table`, and what the package tabulate calls them."""
 
 _COUNTS = ("mean_iou", "max_box_acc", "max_box_acc_v2", "images", "images_per_second")
 
 
 def evaluation_table(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:
-    """A row for each figure, a column for each model, and for two models whether they differ.
+    """A row for each figure and a column for each model; for two models also a column of p-values.
 
     Args:
         evaluations: of one model, or of two on the same images.
 
     Returns:
-        `(header, rows)`: rates in percent with their 95 % intervals (Wilson); figures with a threshold that
-        was chosen on these images say so; the p-values are those of McNemar's exact test.
+        `(header, rows)`: rates in percent with their 95 % intervals (Wilson). Figures whose threshold was
+        chosen on these images are marked as oracles. The p-values are those of McNemar's exact test.
 
     Examples:
-        >>> evaluation = Evaluation("my_model", "zhou2016")
+        >>> from keras_cam.evaluation.protocols import Zhou2016
+        >>> evaluation = Evaluation("my_model", Zhou2016())
         >>> header, rows = evaluation_table([evaluation])
         >>> header, rows[0]
         (['figure', 'my_model'], ['classification top1 error', '-'])
@@ -30,10 +31,10 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> tuple[list[str], list
     figures = [evaluation.to_dict() for evaluation in evaluations]
     compared = len(evaluations) == 2
     rows = []
-    for rate in evaluations[0].counted:
+    for rate in evaluations[0].outcomes:
         row = [_label(rate, figures[0]), *(_rate_text(one, rate) for one in figures)]
         if compared:
-            p_value = mcnemar_p_value(*(evaluation.counted[rate] for evaluation in evaluations))
+            p_value = mcnemar_p_value(*(evaluation.outcomes[rate] for evaluation in evaluations))
             row.append(f"{p_value:.2g}")
         rows.append(row)
     for name in _COUNTS:

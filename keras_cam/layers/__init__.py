@@ -10,6 +10,7 @@ from keras_cam.layers.dilated_pooling import DilatedPooling2D
 from keras_cam.layers.foreground_maps import ForegroundMaps
 from keras_cam.layers.half_steps import HalfSteps, InterleavedMaps
 from keras_cam.layers.local_response_normalization import LocalResponseNormalization
+from keras_cam.layers.localizer_model import LocalizerModel
 from keras_cam.layers.map_detections import MapDetections
 from keras_cam.layers.pixel_normalization import PixelNormalization
 from keras_cam.layers.unit_range import UnitRange
@@ -26,6 +27,7 @@ __all__ = [
     "HalfSteps",
     "InterleavedMaps",
     "LocalResponseNormalization",
+    "LocalizerModel",
     "MapDetections",
     "PixelNormalization",
     "UnitRange",

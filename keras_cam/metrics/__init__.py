@@ -2,8 +2,8 @@
 
 Every class is a `keras.metrics.Metric` with constant state, merged with `merge_state`; results are in [0, 1].
 
-What is in here comes with its first use, see `__init__.pyi`: the protocols are plain NumPy, and processes
-that share their work need not wait for Keras.
+The public names are listed in `__init__.pyi` and imported when they are first used, so that processes which
+only need the NumPy modules do not import Keras.
 """
 
 import lazy_loader

@@ -7,12 +7,8 @@ from .confidence_drop import (
 )
 from .insertion_deletion import DeletionAUC, InsertionAUC, perturbed_images
 from .intervals import wilson_interval
-from .localization_error import (
-    ClassificationError,
-    GTKnownLocalization,
-    LocalizationError,
-    MeanBoxIoU,
-)
+from .known_class import GTKnownLocalization, MeanBoxIoU
+from .localization_error import ClassificationError, LocalizationError
 from .max_box_accuracy import MaxBoxAcc, MaxBoxAccV2, PxAP
 from .pointing_game import PointingGame
 from .road import ROAD, road_images

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from keras_cam.metrics.mergeable import Mergeable
-from keras_cam.metrics.pointing_game import one_map_an_image
+from keras_cam.metrics.true_class import one_map_an_image
 
 
 def explanation_images(images: Any, maps: Any) -> Any:

@@ -8,14 +8,14 @@ import tensorflow as tf  # keras.ops has no way out of a traced graph to code on
 
 
 def numpy_function(
-    function: Callable[..., np.ndarray], inputs: Sequence[Any], shape: tuple[int, ...], dtype: str
+    function: Callable[..., np.ndarray], inputs: Sequence[Any], shape: tuple[int | None, ...], dtype: str
 ) -> Any:
     """Call `function(*arrays)` on the inputs as NumPy arrays, at once or whenever the graph runs.
 
     Args:
         function: returns one array of the given shape and dtype.
         inputs: tensors or arrays.
-        shape: shape of the result.
+        shape: shape of the result, None where it is known only when the graph runs.
         dtype: dtype of the result, and what the result is cast to.
 
     Returns:

@@ -8,28 +8,38 @@ import numpy as np
 from keras import ops
 from numpy.typing import ArrayLike
 
-from keras_cam.metrics.mergeable import Mergeable
+from keras_cam.metrics.image_metric import ImageMetric, value_or_nan
+from keras_cam.metrics.numpy_function import numpy_function
+from keras_cam.metrics.true_class import has_boxes, map_of_true_class, truth_of_true_class
 
 TOLERANCE = 15.0
-"""The pixels beside an object that still count as on it."""
+"""How many pixels beside an object still count as on it."""
 
 
 @keras.saving.register_keras_serializable("keras_cam")
-class PointingGame(Mergeable, keras.metrics.Mean):
-    """The part of the maps whose highest point is on an object of the class, or close to it.
+class PointingGame(ImageMetric):
+    """The part of the images in which the true class's map is highest on an object of it, or close to one.
 
     The map is resized bilinearly to the image. Of equally high pixels the first one in the order of rows
-    counts. The paper averages this over categories; here every image weighs the same unless weighted.
+    counts. The paper averages over categories; here every image weighs the same unless weighted.
 
     Args:
-        image_size: (height, width) in pixels.
+        image_size: (height, width) in pixels of images whose size `y_true` does not tell.
         tolerance: float, how many pixels beside the object's box still count.
         name: str.
         dtype: of the state.
 
     Update with:
-        y_true: (B, G, 4) boxes of the class, xyxy in pixels with half-open maxima, padded with zeros.
-        y_pred: (B, h, w) or (B, 1, h, w), raw maps of the class.
+        y_true: the dict of `keras_cam.metrics.true_class`, boxes as ymin, xmin, ymax, xmax in [0, 1]. They
+            become pixels of each image's size in `sizes_wh`, else of `image_size`. Or boxes of the true class
+            alone, (B, G, 4), xyxy in pixels of `image_size` with half-open maxima, padded with zeros. An
+            image without a box of its true class does not count.
+        y_pred: the output of a localizer, of which the map counts from which it cuts boxes, the refined one
+            if it refines; an image without a row of its true class is wrong. Or maps of the true class alone,
+            (B, h, w) or (B, 1, h, w).
+
+    Raises:
+        ValueError: `tolerance` is negative.
 
     Reference:
         Zhang et al., ECCV 2016, "Top-down Neural Attention by Excitation Backprop", section 4.1.
@@ -37,7 +47,7 @@ class PointingGame(Mergeable, keras.metrics.Mean):
     Examples:
         >>> metric = PointingGame(image_size=(100, 100))
         >>> metric.update_state([[[80, 80, 100, 100]]], [[[0.0, 0.0], [0.0, 1.0]]])
-        >>> float(metric.result())  # from (75, 75), the first of the highest pixels, 4.5 pixels away
+        >>> float(metric.result())  # from the pixel (75, 75), the first of the highest, 4.5 pixels away
         1.0
     """
 
@@ -54,26 +64,34 @@ class PointingGame(Mergeable, keras.metrics.Mean):
         self.image_size = (int(image_size[0]), int(image_size[1]))
         self.tolerance = tolerance
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Count the images of a batch; `sample_weight` (B,) counts some for more than others."""
-        hits = is_close(self._highest_points_xy(one_map_an_image(y_pred)), y_true, self.tolerance)
-        super().update_state(ops.cast(hits, "float32"), sample_weight)
-
-    def _highest_points_xy(self, maps: Any) -> Any:
-        height, width = self.image_size
-        resized = ops.image.resize(
-            ops.cast(maps, "float32")[..., None],
-            self.image_size,
-            interpolation="bilinear",
-            data_format="channels_last",
-        )
-        highest = ops.argmax(ops.reshape(resized, (-1, height * width)), axis=1)
-        return ops.cast(ops.stack([highest % width, highest // width], axis=-1), "float32") + 0.5
+    def per_image(self, y_true: Any, y_pred: Any) -> Any:
+        """1 for an image that is right, else 0; NaN for one without a box of its true class. float32 (B,)."""
+        maps, found = map_of_true_class(y_true, y_pred)
+        sizes_wh = sizes_of(y_true, maps, self.image_size)
+        boxes = truth_of_true_class(y_true)
+        if isinstance(y_true, dict):
+            sizes = ops.cast(ops.tile(sizes_wh, (1, 2)), "float32")[:, None]
+            boxes = ops.take(boxes, (1, 0, 3, 2), axis=-1) * sizes
+        points_xy = numpy_function(_highest_points_xy, [maps, sizes_wh], (None, 2), "float32")
+        hits = ops.logical_and(is_close(points_xy, boxes, self.tolerance), found)
+        return value_or_nan(has_boxes(boxes), hits)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""
         config = {"image_size": self.image_size, "tolerance": self.tolerance}
         return {**super().get_config(), **config}
+
+
+def sizes_of(y_true: Any, maps: Any, image_size_hw: tuple[int, int]) -> Any:
+    """Width and height of each image, int32 (B, 2): `sizes_wh` of the ground truth, else the same for all.
+
+    Examples:
+        >>> sizes_of(None, ops.zeros((2, 7, 7)), (100, 200)).numpy().tolist()
+        [[200, 100], [200, 100]]
+    """
+    if isinstance(y_true, dict) and "sizes_wh" in y_true:
+        return ops.cast(y_true["sizes_wh"], "int32")
+    return ops.tile(ops.convert_to_tensor([image_size_hw[::-1]], "int32"), (ops.shape(maps)[0], 1))
 
 
 def highest_point_xy(activation_map: ArrayLike, image_size_wh: tuple[int, int]) -> tuple[float, float]:
@@ -93,8 +111,13 @@ def highest_point_xy(activation_map: ArrayLike, image_size_wh: tuple[int, int]) 
     return x + 0.5, y + 0.5
 
 
+def _highest_points_xy(maps: np.ndarray, sizes_wh: np.ndarray) -> np.ndarray:
+    points = [highest_point_xy(one, size) for one, size in zip(maps, sizes_wh, strict=True)]
+    return np.reshape(points, (-1, 2))
+
+
 def is_close(points_xy: Any, boxes_xyxy: Any, tolerance: float = TOLERANCE) -> Any:
-    """Which points lie on a box of their image, or close to it.
+    """Which points lie on a box of their image, or close to one.
 
     Args:
         points_xy: (B, 2) in pixels.
@@ -112,24 +135,4 @@ def is_close(points_xy: Any, boxes_xyxy: Any, tolerance: float = TOLERANCE) -> A
     beside = ops.maximum(ops.relu(boxes[..., :2] - points), ops.relu(points - boxes[..., 2:]))
     close = ops.sum(beside**2, axis=-1) <= tolerance**2
     real = ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1)
-    return ops.any(close & real, axis=1)
-
-
-def one_map_an_image(maps: Any) -> Any:
-    """Maps (B, h, w), from those or from (B, 1, h, w).
-
-    Raises:
-        ValueError: several maps an image.
-
-    Examples:
-        >>> one_map_an_image([[[[1.0, 2.0]]]]).shape
-        TensorShape([1, 1, 2])
-    """
-    maps = ops.convert_to_tensor(maps)
-    if len(maps.shape) == 4 and maps.shape[1] == 1:
-        maps = maps[:, 0]
-    if len(maps.shape) != 3:
-        raise ValueError(
-            f"There must be one map an image: (B, h, w) or (B, 1, h, w). Received: shape {tuple(maps.shape)}"
-        )
-    return maps
+    return ops.any(ops.logical_and(close, real), axis=1)

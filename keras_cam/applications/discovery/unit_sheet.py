@@ -1,13 +1,13 @@
 """A sheet to print: for each class its units, with what activates them."""
 
-import base64
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from keras_cam.drawing.html_page import html_image, html_page
 
 _PATCH, _MARGIN, _CAPTION, _TITLE = 150, 10, 190, 44
 
@@ -63,14 +63,13 @@ def draw_unit_sheet(classes: Mapping[str, Sequence[UnitRow]]) -> np.ndarray:
         for row in rows:
             draw.multiline_text((_MARGIN, y), "\n".join(row.captions), "black", ImageFont.load_default(16))
             for column, patch in enumerate(row.patches):
-                picture = Image.fromarray(patch).resize((_PATCH, _PATCH), Image.Resampling.BICUBIC)
-                sheet.paste(picture, (_CAPTION + column * step, y))
+                sheet.paste(Image.fromarray(_resized(patch)), (_CAPTION + column * step, y))
             y += step
     return np.array(sheet)
 
 
 def unit_sheet_html(classes: Mapping[str, Sequence[UnitRow]], title: str) -> str:
-    """The sheet as one HTML file with all pictures inside, which no class breaks over two printed pages.
+    """The sheet as one HTML file with all pictures inside; in print, a class stays on one page if it fits.
 
     Args:
         classes: for each class, by its name, its units in order.
@@ -84,28 +83,11 @@ def unit_sheet_html(classes: Mapping[str, Sequence[UnitRow]], title: str) -> str
         lines = [f"<section><h2>{html.escape(name)}</h2><table>"]
         for row in rows:
             caption = "<br>".join(map(html.escape, row.captions))
-            pictures = "".join(f'<td><img src="{_data_url(patch)}" alt=""></td>' for patch in row.patches)
+            pictures = "".join(f"<td>{html_image(_resized(patch))}</td>" for patch in row.patches)
             lines.append(f"<tr><th>{caption}</th>{pictures}</tr>")
         sections.append("\n".join([*lines, "</table></section>"]))
-    return _PAGE.format(title=html.escape(title), sections="\n".join(sections))
+    return html_page(title, "\n".join(sections))
 
 
-def _data_url(patch: np.ndarray) -> str:
-    file = BytesIO()
-    picture = Image.fromarray(patch).resize((_PATCH, _PATCH), Image.Resampling.BICUBIC)
-    picture.save(file, "JPEG", quality=85)
-    return f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ font: 15px system-ui, sans-serif; margin: 2em; color: #111; background: #fff }}
-section {{ break-inside: avoid }}
-th {{ font-weight: normal; text-align: left; padding-right: 1em; white-space: nowrap }}
-img {{ width: 120px; display: block }}
-</style></head>
-<body><h1>{title}</h1>
-{sections}
-</body></html>
-"""
+def _resized(patch: np.ndarray) -> np.ndarray:
+    return np.array(Image.fromarray(patch).resize((_PATCH, _PATCH), Image.Resampling.BICUBIC))

@@ -1,9 +1,10 @@
-"""`keras-cam evaluate`: figures of one model, or of two side by side."""
+"""`keras-cam evaluate`: the figures of one model, or of two side by side."""
 
 import argparse
 import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,21 @@ from keras_cam.cli.usage import (
     UsageError,
     add_refine,
     check_model,
+    load_classifier,
     load_model,
     load_saliency,
     positive,
     read_data,
 )
-from keras_cam.evaluation.protocols import PROTOCOLS
+from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
+from keras_cam.models.registry import MODELS
+from keras_cam.recipes import NONE
 
 if TYPE_CHECKING:
     from keras_cam.data import AnnotatedImages
     from keras_cam.evaluation.folder import Results
     from keras_cam.evaluation.results import Evaluation, ImageResult
+    from keras_cam.inference import Localizer
 
 FORMATS = ("table", "markdown", "latex")
 
@@ -43,14 +48,14 @@ def add_parser(commands: Any) -> None:
         "--model",
         action="append",
         metavar="NAME|FILE",
-        help="a name from `keras-cam models`, a .keras file or an exported model; two are compared "
-        f"(default: {DEFAULT_MODEL})",
+        help="a name from `keras-cam models`, a .keras file or an exported model; give it twice to compare "
+        f"two models (default: {DEFAULT_MODEL})",
     )
     parser.add_argument(
         "--method",
         action="append",
         choices=METHODS,
-        help=f"how maps are made; two are compared: {METHODS_HELP} (default: cam)",
+        help=f"how maps are made: {METHODS_HELP}; give it twice to compare both (default: cam)",
     )
     parser.add_argument(
         "--data",
@@ -58,16 +63,25 @@ def add_parser(commands: Any) -> None:
         metavar="PATH",
         help="COCO JSON, CSV, TFRecord, a folder a class (with or without XML), CUB-200-2011, tfds:NAME …",
     )
-    parser.add_argument("--split", help="which part of the data, such as test")
-    described = "; ".join(f"{name}: {what}" for name, what in PROTOCOLS.items()).replace("%", "%%")
-    parser.add_argument("--protocol", choices=PROTOCOLS, default="zhou2016", help=described)
+    parser.add_argument("--split", help="the split of the data, such as test")
+    summaries = "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
     parser.add_argument(
-        "--top-k", type=positive, default=5, metavar="K", help="predictions that count (default: %(default)s)"
+        "--protocol",
+        choices=PROTOCOLS,
+        default="zhou2016",
+        help=f"which boxes are judged. {summaries.replace('%', '%%')} (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--top-k",
+        type=positive,
+        default=5,
+        metavar="K",
+        help="predictions an image has for the second of each kind of errors (default: %(default)s)",
     )
     add_refine(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
-    parser.add_argument("--strict", action="store_true", help="a broken annotation is an error")
+    parser.add_argument("--strict", action="store_true", help="a wrong annotation is an error")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"
     )
@@ -77,11 +91,11 @@ def add_parser(commands: Any) -> None:
         default="table",
         help="how figures are printed (default: %(default)s)",
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a model")
+    parser.add_argument("--json", action="store_true", help="print one JSON object for each model")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Judges the models and prints their figures."""
+    """Evaluates the models and prints their figures."""
     models, methods = args.model or [DEFAULT_MODEL], args.method or ["cam"]
     judged = [(model, method) for model in models for method in methods]
     if len(judged) > 2:
@@ -89,12 +103,14 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--model or --method may be given once or twice. Received: {names}")
     for model in models:
         check_model(model)
+    _check_refine(args.refine, PROTOCOLS[args.protocol])
     import_quietly()
 
     try:
         annotated = read_data(args.data, args.split, args.strict)
         annotated = annotated[: args.limit] if args.limit else annotated
-        localizers = [(_name(*one), _load(*one, args.refine)) for one in judged]
+        load = partial(_load, refine=args.refine, protocol=PROTOCOLS[args.protocol])
+        localizers = [(_name(*one), load(*one)) for one in judged]
         return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -102,8 +118,34 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--output {args.output}: {error.strerror or error}") from error
 
 
-def _load(model: str, method: str, refine: str) -> Any:
-    return load_saliency(model) if method == "backprop" else load_model(model, refine=refine)
+def _check_refine(refine: str | None, protocol: type[Protocol]) -> None:
+    if refine not in (None, NONE) and not protocol.judges_refined_maps:
+        raise UsageError(
+            f"--refine {refine} does not go with --protocol {protocol.name}, whose boxes are defined on raw "
+            "class activation maps. Give --refine none or leave it out"
+        )
+
+
+def _load(model: str, method: str, refine: str | None, protocol: type[Protocol]) -> Any:
+    if method == "backprop":
+        return load_saliency(model)
+    if refine is None and not protocol.judges_refined_maps and (model in MODELS or model.endswith(".keras")):
+        return _without_refinement(model)
+    return load_model(model, refine=refine)
+
+
+def _without_refinement(model: str) -> "Localizer":
+    """The localizer of a classifier, which does not refine; a saved localizer as it is."""
+    from keras_cam.inference.keras import KerasLocalizer
+    from keras_cam.localizer import build_localizer, gives_boxes
+
+    classifier = load_classifier(model)
+    try:
+        if not gives_boxes(classifier):
+            classifier = build_localizer(classifier, refine=NONE)
+        return KerasLocalizer(classifier)
+    except ValueError as error:
+        raise UsageError(f"--model {model}: {error}") from error
 
 
 def _name(model: str, method: str) -> str:
@@ -113,7 +155,7 @@ def _name(model: str, method: str) -> str:
 def _evaluate_models(
     args: argparse.Namespace, annotated: "AnnotatedImages", localizers: Sequence[tuple[str, Any]]
 ) -> bool:
-    """Judge each model, print the figures, and tell whether all images could be read."""
+    """Evaluates each model and prints the figures; returns whether all images could be read."""
     evaluations: list[Evaluation] = []
     with _results(args, annotated, evaluations) as results:
         for name, localizer in localizers:
@@ -132,7 +174,7 @@ def _evaluate_models(
 def _results(
     args: argparse.Namespace, annotated: "AnnotatedImages", evaluations: "list[Evaluation]"
 ) -> "AbstractContextManager[Results | None]":
-    """What writes the results down, if somebody wants that."""
+    """What writes the folder of `--output`, if it is given."""
     if not args.output:
         return nullcontext()
     from keras_cam.evaluation.folder import results_folder

@@ -1,0 +1,45 @@
+"""HTML pages that need no other file: their pictures and their style are inside."""
+
+import base64
+from html import escape
+from importlib.resources import files
+from io import BytesIO
+from string import Template
+
+import numpy as np
+from PIL import Image
+
+
+def html_page(title: str, body: str) -> str:
+    """A page with the style that all pages of the package share.
+
+    Args:
+        title: the heading, as plain text.
+        body: the HTML below the heading. `page.html` beside this module has the classes of its style.
+
+    Returns:
+        The text of the file.
+
+    Examples:
+        >>> "<h1>Cats &amp; dogs</h1>" in html_page("Cats & dogs", "<p>None yet.</p>")
+        True
+    """
+    template = Template((files("keras_cam.drawing") / "page.html").read_text(encoding="utf-8"))
+    return template.substitute(title=escape(title), body=body)
+
+
+def html_image(picture: np.ndarray, description: str = "") -> str:
+    """A picture as an `img` element that holds it, in JPEG.
+
+    Args:
+        picture: uint8 (H, W, 3), RGB.
+        description: the text for those who do not see it.
+
+    Examples:
+        >>> html_image(np.zeros((8, 8, 3), np.uint8), "a <cat>").partition(",")[0]
+        '<img alt="a &lt;cat&gt;" src="data:image/jpeg;base64'
+    """
+    file = BytesIO()
+    Image.fromarray(picture).save(file, "JPEG", quality=85)
+    data = base64.b64encode(file.getvalue()).decode()
+    return f'<img alt="{escape(description)}" src="data:image/jpeg;base64,{data}">'

@@ -1,0 +1,93 @@
+"""The functional model that `keras_cam.build_localizer` returns."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("keras_cam")
+class LocalizerModel(keras.Model):
+    """A functional `keras.Model` whose metrics see all of its outputs at once.
+
+    Keras hands each output of a model to metrics of its own, but a metric of localization needs classes,
+    boxes and maps together. Metrics that `compile` receives as a list are therefore updated with the whole
+    `y_true` and the whole dict of outputs. A dict of metrics, one for each output, works as in any other
+    model. In all else this is a plain functional model.
+
+    A loss is only needed for training. XLA does not compile the steps unless `jit_compile` asks for it: some
+    metrics run NumPy code on the host.
+
+    Args:
+        inputs: a KerasTensor, or a dict of them.
+        outputs: the dict of outputs, see `keras_cam.build_localizer`.
+        name: the name of the model.
+
+    Examples:
+        >>> import numpy as np
+        >>> import keras_cam
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(32, 32, 3))
+        >>> localizer = keras_cam.build_localizer(model, top_k="all")
+        >>> localizer.compile(metrics=[keras_cam.metrics.ClassificationError(top_k=3)])
+        >>> y_true = {"classes": np.array([[2]]), "boxes": np.array([[[0.0, 0.0, 0.5, 0.5]]])}
+        >>> localizer.evaluate(np.zeros((1, 32, 32, 3)), y_true, verbose=0, return_dict=True)
+        {'classification_error_top3': 0.0}
+    """
+
+    # A function, because Keras would track a list, and save the metrics as a part of the model.
+    _whole_metrics: Callable[[], Sequence[keras.metrics.Metric]] = staticmethod(lambda: ())
+    _has_loss = False
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        *,
+        metrics: Any = None,
+        jit_compile: bool | str = False,
+        **options: Any,
+    ) -> None:
+        whole = tuple(metrics) if isinstance(metrics, list | tuple) else ()
+        if not all(isinstance(metric, keras.metrics.Metric) for metric in whole):
+            raise ValueError(
+                "`metrics` of a localizer must be a list of `keras.metrics.Metric` objects, which see all "
+                f"outputs, or a dict of metrics for single outputs. Received: metrics={metrics}"
+            )
+        self._whole_metrics = lambda: whole
+        self._has_loss = loss is not None
+        metrics = None if whole else metrics
+        super().compile(optimizer, loss, metrics=metrics, jit_compile=jit_compile, **options)
+
+    @property
+    def metrics(self) -> list[keras.metrics.Metric]:
+        others = [metric for metric in super().metrics if self._has_loss or metric.name != "loss"]
+        return [*others, *self._whole_metrics()]
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        if not self._has_loss and not training:
+            return ops.zeros(())
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        for metric in self._whole_metrics():
+            metric.update_state(y, y_pred)
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        config = super().get_compile_config()
+        if self._whole_metrics():
+            config["metrics"] = keras.saving.serialize_keras_object(list(self._whole_metrics()))
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self._has_loss:
+            self.optimizer.build(self.trainable_variables)  # so that its saved state finds its place
