@@ -12,8 +12,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_cam.cli.console import progress as progress_bar
 from keras_cam.graph.keras_internals import build_for_batch
+from keras_cam.progress import progress as progress_bar
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import compile_classifier, set_trainable, split_at_pooling
 from keras_cam.training.config import ConfigError
@@ -127,12 +127,7 @@ def _network_and_batches(session: Session) -> tuple[keras.Model, Batches]:
     trunk, _ = split_at_pooling(session.published)
     pooled = tf.function(lambda images: trunk(images, training=False), reduce_retracing=True, autograph=False)
     with progress_bar(len(session.images.annotated), "Computing features") as advance:
-
-        def advance_by(count: int) -> None:
-            for _ in range(count):
-                advance()
-
-        features = PooledFeatures(session.images, pooled, advance_by)
+        features = PooledFeatures(session.images, pooled, advance)
     _, head = split_at_pooling(session.model)
     return head, features.batches
 
@@ -168,11 +163,10 @@ def _epoch_steps(session: Session) -> Iterator[int]:
     epoch = len(session.progress.history) + 1
     title = f"Epoch {epoch} of {session.config.epochs}"
     with progress_bar(steps_per_epoch, title) as advance:
-        for _ in range(done):
-            advance()
+        advance(done)
         for step in range(done, steps_per_epoch):
             yield step
-            advance()
+            advance(1)
 
 
 def _checkpoint_is_due(session: Session) -> bool:
