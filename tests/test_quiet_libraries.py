@@ -1,4 +1,4 @@
-"""What C libraries write to stderr is held back where it would tear a progress bar, and never lost by a failure."""
+"""What C libraries write to stderr does not tear a progress bar, and is shown if the process fails."""
 
 import os
 import pty

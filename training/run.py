@@ -18,7 +18,8 @@ from keras_cam.images.resize import input_size_hw
 from keras_cam.images.whole_file import whole_file
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import build_classifier, compile_classifier
-from keras_cam.training.config import ConfigError, TrainingConfig, load_config
+from keras_cam.training.config import ConfigError, TrainingConfig
+from keras_cam.training.config_files import load_config
 from keras_cam.training.dataset import TrainingImages, balanced_weights
 from keras_cam.training.model_card import model_card
 from keras_cam.training.run_folder import RunFolder

@@ -1,4 +1,4 @@
-"""Hold back what C libraries write to stderr (TensorFlow's banners, libtiff's warnings) unless the process fails.
+"""Hold back what C libraries write to stderr, such as TensorFlow's banners, unless the process fails.
 
 Python's own `sys.stderr` is not affected.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager, redirect_stderr, suppress
 from functools import cache
 from typing import TextIO
 
-# Reads the pipe that file descriptor 2 becomes. It is a process of its own, so that it survives an abort of this one.
+# Reads the pipe that file descriptor 2 becomes, in a process of its own that survives an abort of this one.
 # What comes before the mark is dropped; what is left when the pipe closes is written to stderr.
 _WATCHER = """
 import os, sys
