@@ -1,6 +1,7 @@
 """Train classifiers whose class activation maps localize, from image labels, on one machine or on many.
 
-What is in here is listed in `__init__.pyi` and imported with its first use. Configurations need no TensorFlow.
+What is in here is listed in `__init__.pyi` and imported with its first use, so configurations need no
+TensorFlow.
 
 >>> from keras_cam.training import TrainingConfig, train
 """

@@ -42,7 +42,7 @@ def define_flags(flag_values: flags.FlagValues, argv: Sequence[str] | None = Non
     flags.DEFINE_string(
         "data",
         None,
-        "PATH: COCO JSON, a folder for each class, CSV, TFRecord, CUB-200-2011 or tfds:NAME; the same as DATA",
+        "PATH: COCO JSON, a folder for each class, CSV, TFRecord, CUB-200-2011 or tfds:NAME; same as DATA",
         flag_values,
     )
     flags.DEFINE_string(

@@ -34,17 +34,20 @@ def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
     maps, chosen, probabilities, images, *refined = sources_of(localizer.output["detection_boxes"])
     in_localizer = {id(call) for call in calls_in(localizer)}
     calls = [call for call in calls_to(localizer.get_layer(names.BACKBONE)) if id(call) in in_localizer]
-    # The images as well, of which boxes need the size.
-    tensors = [images, *(tensor for call in calls for tensor in call.outputs)]
+    features = [tensor for call in calls for tensor in call.outputs]
+    # Boxes need the size of the images. This is another input than that of the localizer: with its own, Keras
+    # would change the localizer so that it could not be saved any more.
+    sized = keras.Input(batch_shape=images.shape, dtype=images.dtype, name=names.IMAGES)
     outputs = {"class_activation_maps": maps}
     if refined:
         outputs["localization_maps"] = refined[0]
     threshold = localizer.get_layer(names.DETECTIONS).threshold
     boxes = MapDetections(threshold, boxes_first=False, name=names.DETECTIONS)
-    rows = boxes(maps, chosen, probabilities, images, *refined)
+    rows = boxes(maps, chosen, probabilities, sized, *refined)
     outputs["detection_boxes"] = rows["detection_boxes"]
     scores = localizer.get_layer(names.SCORES)
-    front = keras.Model(images, {"logits": scores.input, "probabilities": scores.output, "tensors": tensors})
-    back = keras.Model([chosen, *tensors], outputs)
+    found = {"logits": scores.input, "probabilities": scores.output, "tensors": [images, *features]}
+    front = keras.Model(images, found)
+    back = keras.Model([chosen, sized, *features], outputs)
     back.input_spec = None  # it takes any number of classes, not just as many as the localizer chooses
     return front, back
