@@ -32,5 +32,6 @@ setup(
         "keras_cam.inference": ["__init__.pyi"],
         "keras_cam.metrics": ["__init__.pyi"],
         "keras_cam.models": ["imagenet_labels.txt"],
+        "keras_cam.training": ["__init__.pyi"],
     },
 )

@@ -15,7 +15,6 @@ import keras_cam
 from coco_files import write_coco
 from keras_cam.cli import main as cli
 from keras_cam.data import AnnotationError, read_annotations
-from keras_cam.evaluation.run import evaluate
 from keras_cam.images.files import read_image
 from keras_cam.models.labels import labels_of
 from keras_cam.training import (
@@ -99,11 +98,17 @@ def test_a_run_leaves_a_model_that_localizes_and_tells_where_it_is_from(photos, 
     assert labels_of(model) == ("blue", "green", "red")
     images = np.random.default_rng(0).integers(0, 256, (2, 67, 67, 3)).astype("float32")
     np.testing.assert_allclose(model(images), trained.model(images), atol=1e-5)
-    assert keras_cam.build_localizer(model)(images)["detection_boxes"].shape == (2, 3, 4)
+    localizer = keras_cam.load_localizer(tmp_path / "run" / "localizer.keras")
+    assert localizer.labels == ("blue", "green", "red")
+    found = localizer.localize(images)
+    for expected in (keras_cam.build_localizer(model)(images), trained.localizer(images)):
+        for name, values in expected.items():
+            np.testing.assert_allclose(found[name], values, atol=1e-5)
     with open(tmp_path / "run" / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [float(row["loss"]) for row in rows] == [row["loss"] for row in trained.history]
     card = (tmp_path / "run" / "README.md").read_text()
+    assert "keras-cam localize photos/ --model localizer.keras" in card
     assert "24 images, 3 classes" in card
     assert "blue, green, red" in card
     assert any("epoch 3 of 3" in line for line in lines)
@@ -133,15 +138,20 @@ def test_it_learns_and_validates_classes_boxes_and_pictures(tmp_path):
     )
     lines = []
     trained = train(config, tmp_path, tmp_path / "run", "one_device", report=lines.append)
-    assert any("12 images, 3 classes, 12 boxes, which does choose" in line for line in lines)
-    last = trained.history[-1]
-    assert last["val_accuracy"] == 1
-    figures = evaluate(keras_cam.build_localizer(trained.model), read_annotations(tmp_path, "test")).to_dict()
-    validated = {row["val_gt_known_accuracy"] for row in (trained.history[3], last)}
-    assert figures["gt_known_accuracy"] in validated
-    assert "val_accuracy" in trained.history[3]
+    assert any(
+        "12 images, 3 classes, 12 boxes. The weights of the epoch with the best" in line for line in lines
+    )
     assert "val_accuracy" not in trained.history[2]
-    assert "the best by accuracy" in (tmp_path / "run" / "README.md").read_text()
+    judged = [row for row in trained.history if "val_accuracy" in row]
+    assert [row["epoch"] for row in judged] == [4, 8]
+    best = max(judged, key=lambda row: row["val_accuracy"])
+    assert best["val_accuracy"] == 1
+    evaluation = keras_cam.evaluate(tmp_path / "run" / "localizer.keras", read_annotations(tmp_path, "test"))
+    assert best["val_gt_known_accuracy"] == evaluation.to_dict()["gt_known_accuracy"]
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert f"The weights are those of epoch {best['epoch']}, the best by accuracy." in card
+    assert "| green | 4 | 100.0 % |" in card
+    assert "|  | blue | green | red |\n| --- | --- | --- | --- |\n| blue | 4 | 0 | 0 |" in card
     assert read_image(tmp_path / "run" / "pictures.png").shape[1] > 600
     pytest.importorskip("tensorboard")
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
@@ -228,8 +238,10 @@ def test_data_that_do_not_fit_are_refused(photos, tmp_path):
         (tmp_path / "photos" / name).symlink_to(photos / name)
     with pytest.raises(ConfigError, match=r"Each class needs an image.*none of 'empty'"):
         silent(TINY, tmp_path / "photos", tmp_path / "run")
-    with pytest.raises(ConfigError, match="`data` must say where the images are"):
+    with pytest.raises(ConfigError, match="`data` must name the images"):
         silent(TINY, None, tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"`train_split` does not fit the data: .*Received: split='dev'"):
+        silent(changed(train_split="dev"), photos, tmp_path / "run")
     with pytest.raises(ValueError, match="`batch_size` must be at most the number of images, 24"):
         silent(changed(batch_size=25), photos, tmp_path / "run")
     with pytest.raises(ValueError, match=r"`strategy` must be one of .*Received: strategy='many'"):
@@ -245,6 +257,14 @@ def test_validation_must_have_the_classes_of_training(tmp_path):
     lines = []
     train(config, tmp_path, tmp_path / "run", "one_device", report=lines.append)
     assert any("not in `class_names`" in line for line in lines)
+
+
+def test_validation_on_training_images_is_refused(tmp_path):
+    draw(tmp_path / "train", {"blue": 2, "red": 2})
+    with pytest.raises(
+        ConfigError, match=r"`validation_split` must not share images. Received: 4 images in both"
+    ):
+        silent(changed(train_split="train", validation_split="train"), tmp_path, tmp_path / "run")
 
 
 def test_without_a_readable_image_the_run_ends_with_the_reason(tmp_path):
@@ -338,10 +358,47 @@ def test_the_command_says_what_is_wrong(photos, tmp_path, capsys):
     command = ["train", "--config", "cub10", "--data", str(photos), "--output", str(tmp_path / "run")]
     assert cli.main(["train"]) == 2
     assert "--config" in capsys.readouterr().err
-    assert cli.main([*command, "--set", "epochs=3"]) == 2
-    assert "There is no `epochs`: 'epochs' must be one of ['stages'" in capsys.readouterr().err
-    assert cli.main([*command[:3], "--data", str(tmp_path / "nowhere")]) == 2
+    assert cli.main([*command, "--config.epochs=3"]) == 2
+    assert "--config.FIELD must name a field of the configuration" in capsys.readouterr().err
+    assert cli.main([*command, "--config.batch_size=0"]) == 2
+    assert "`batch_size` must be at least 1. Received: batch_size=0" in capsys.readouterr().err
+    assert cli.main([*command, "--epochs=3"]) == 2
+    assert "Unknown command line flag 'epochs'" in capsys.readouterr().err
+    assert cli.main([*command, str(photos)]) == 2
+    assert "`data` must be one path. Received: " in capsys.readouterr().err
+    assert cli.main(["train", str(tmp_path / "nowhere"), "--config", "cub10"]) == 2
     assert "nowhere" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        cli.main(["train", "--help"])
+    assert cli.main(["train", "--help"]) == 0
     assert "--strategy" in capsys.readouterr().out
+
+
+def test_both_commands_take_the_same_flags(photos, tmp_path, capsys):
+    file = tmp_path / "tiny.py"
+    file.write_text(
+        "from keras_cam.training import Stage, TrainingConfig\n"
+        "def get_config():\n"
+        "    return TrainingConfig(\n"
+        "        (Stage(9, 0.01),), model='alexnet_gap', head_filters=8, image_size=(67, 67), pooling='max',\n"
+        "        batch_size=4, train_split=None, validation_split=None)\n"
+    )
+    flags = [f"--config={file}", "--config.stages[0].epochs=2", "--config.batch_size", "8"]
+    assert cli.main(["train", str(photos), *flags, f"--output={tmp_path / 'one'}"]) == 0
+    assert "epoch 2 of 2" in capsys.readouterr().out
+    command = [
+        sys.executable,
+        "-m",
+        "keras_cam.training",
+        str(photos),
+        *flags,
+        f"--output={tmp_path / 'other'}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 2 of 2" in done.stderr  # by absl.logging
+    one, other = (tmp_path / name / "run.json" for name in ("one", "other"))
+    assert one.read_text() == other.read_text()
+    card = (tmp_path / "one" / "README.md").read_text()
+    assert f"keras-cam train {photos} --config={file} '--config.stages[0].epochs=2'" in card
+    # Networks that pool by the maximum have no class activation maps.
+    assert 'load_model("model.keras")' in card
+    assert not (tmp_path / "one" / "localizer.keras").exists()

@@ -1,32 +1,11 @@
-"""From images with labels to a classifier whose maps localize, on one machine or on many.
+"""Train classifiers whose class activation maps localize, from image labels, on one machine or on many.
+
+What is in here is listed in `__init__.pyi` and imported with its first use, so configurations need no
+TensorFlow.
 
 >>> from keras_cam.training import TrainingConfig, train
 """
 
-from keras_cam.training.config import (
-    Augmentation,
-    ConfigError,
-    Stage,
-    TrainingConfig,
-    list_configs,
-    load_config,
-)
-from keras_cam.training.foreground import train_foreground
-from keras_cam.training.run import TrainedModel, train
-from keras_cam.training.stage import DivergedError
-from keras_cam.training.strategies import STRATEGIES, WorkerLostError
+import lazy_loader
 
-__all__ = [
-    "STRATEGIES",
-    "Augmentation",
-    "ConfigError",
-    "DivergedError",
-    "Stage",
-    "TrainedModel",
-    "TrainingConfig",
-    "WorkerLostError",
-    "list_configs",
-    "load_config",
-    "train",
-    "train_foreground",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

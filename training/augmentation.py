@@ -1,8 +1,8 @@
-"""Random changes of training images by Keras layers, whose chance is that of a number alone.
+"""Random changes of training images by Keras layers, reproducible from one number for each image.
 
-Keras' layers count their draws in a variable, which a pipeline that reads ahead moves before a step needs it:
-after a restart other numbers would follow. Here each image has a number from which all that happens to it
-follows. TensorFlow itself is used because this runs inside of `tf.data`.
+Keras' layers count their random draws in a variable. A pipeline that reads ahead changes the variable before
+its step, so a run that goes on from a checkpoint would get other numbers. Here each image has a number that
+determines all its changes. TensorFlow itself is used because this runs inside of `tf.data`.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from keras_cam.training.hide_and_seek import HideAndSeek
 
 
 class NumberedSeeds(keras.random.SeedGenerator):
-    """Seeds that follow from a number: the same number, the same seeds.
+    """A sequence of seeds that is determined by a number.
 
     Args:
         number: an integer tensor.
@@ -28,7 +28,7 @@ class NumberedSeeds(keras.random.SeedGenerator):
     """
 
     def __init__(self, number: Any) -> None:
-        # Without the variable of the base class: there is no state.
+        # Not calling the base class, which would create a variable for the state.
         self._number = number
         self._drawn = 0
 
@@ -40,7 +40,7 @@ class NumberedSeeds(keras.random.SeedGenerator):
 
 
 def image_layers(augmentation: Augmentation) -> list[keras.layers.Layer]:
-    """The layers that change the pixels of each image on its own; crops and mirroring come with reading.
+    """The layers that change the pixels of single images; crops and mirroring are done while reading.
 
     References:
         Howard, 2013, arXiv:1312.5402 (colours); `keras_cam.training.hide_and_seek`.
@@ -50,7 +50,7 @@ def image_layers(augmentation: Augmentation) -> list[keras.layers.Layer]:
         layers.append(keras.layers.RandomBrightness(augmentation.color / 2))
         layers.append(keras.layers.RandomContrast(augmentation.color))
         half = augmentation.color / 2
-        # Its range is that of the saturation, which is 0..1 whatever that of the pixels is.
+        # `value_range` is the range of the saturation, 0..1 for pixels of any range.
         layers.append(keras.layers.RandomSaturation((0.5 - half, 0.5 + half), value_range=(0, 1)))
     if augmentation.hide:
         layers.append(HideAndSeek(augmentation.hide, augmentation.hide_grid))
@@ -71,7 +71,7 @@ def batch_layer(augmentation: Augmentation) -> keras.layers.Layer | None:
 
 
 def augment_images(layers: Sequence[keras.layers.Layer], images: Any, numbers: Any) -> Any:
-    """Images (B, H, W, 3), float32 in 0..255, each changed by the layers as its number (B,) wants it."""
+    """Change images (B, H, W, 3), float32 in 0..255, each as determined by its number (B,)."""
 
     def augment(one: tuple[Any, Any]) -> Any:
         image, seeds = one[0][None], NumberedSeeds(one[1])
@@ -83,6 +83,6 @@ def augment_images(layers: Sequence[keras.layers.Layer], images: Any, numbers: A
 
 
 def mix_batch(layer: keras.layers.Layer, images: Any, labels: Any, number: Any) -> tuple[Any, Any]:
-    """The images and labels of a batch, mixed as the number wants it."""
+    """Mix the images and labels of a batch, as determined by the number."""
     transformation = layer.get_random_transformation(images, seed=NumberedSeeds(number))
     return layer.transform_images(images, transformation), layer.transform_labels(labels, transformation)

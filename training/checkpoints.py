@@ -1,4 +1,4 @@
-"""The state of a run on disk, from which it goes on after whatever has happened."""
+"""The state of a run on disk, from which it goes on after an interruption."""
 
 import json
 import re
@@ -17,12 +17,12 @@ _STATE = "state.json"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What was written at one step.
+    """The state of a run at one step.
 
     Attributes:
         path: the file.
-        state: where the run was: JSON values.
-        arrays: the values of all variables, by their keys.
+        state: the progress of the run, JSON values.
+        arrays: the values of all variables, by name.
     """
 
     path: Path
@@ -33,12 +33,12 @@ class Checkpoint:
 class Checkpoints:
     """The newest checkpoints of a run, each a NumPy archive.
 
-    A file is written under a temporary name, forced to the disk, and renamed: one with its final name is
-    whole. The one before stays nevertheless, in case that a file is damaged later.
+    A file is written under a temporary name, flushed to the disk and renamed, so a file with its final name
+    is complete. More than one is kept, in case a file is damaged later.
 
     Args:
-        folder: where the files are.
-        keep: how many stay.
+        folder: the folder of the files.
+        keep: the number of files to keep.
 
     Examples:
         >>> import tempfile
@@ -62,17 +62,17 @@ class Checkpoints:
         return sorted((file for file in files if _NAME.fullmatch(file.name)), key=_step)
 
     def save(self, step: int, state: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Writes a checkpoint and removes those that are too many.
+        """Write a checkpoint and remove old ones.
 
         Raises:
-            OSError: if it cannot be written; those that are there stay.
+            OSError: the file cannot be written; the checkpoints that exist are kept.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         members = {_STATE: np.frombuffer(json.dumps(dict(state)).encode(), np.uint8), **arrays}
         path = self._folder / f"step-{step:09d}.npz"
         with whole_file(path) as temporary:
             np.savez(temporary, **members)  # type: ignore[arg-type]
-        unfinished = self._folder.glob(".step-*.npz")  # by runs that were killed: no other writes here now
+        unfinished = self._folder.glob(".step-*.npz")  # left by runs that were killed
         for old in [*self.paths()[: -self._keep], *unfinished]:
             old.unlink(missing_ok=True)
 
@@ -80,19 +80,19 @@ class Checkpoints:
         """The newest checkpoint that can be read; None if there is none.
 
         Args:
-            complain: called with what is wrong with each newer one.
+            complain: called with the error of each newer checkpoint.
         """
         for path in reversed(self.paths()):
             try:
                 return read_checkpoint(path)
-            # A damaged archive makes zipfile, NumPy and json raise nearly anything.
+            # Of a damaged archive, zipfile, NumPy and json may raise any exception.
             except Exception as error:
-                complain(f"{path} cannot be read ({error}); the checkpoint before it is tried.")
+                complain(f"{path} cannot be read ({error}). Trying the checkpoint before it.")
         return None
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Reads a file that `Checkpoints.save` wrote; the archive's checksums are verified on the way."""
+    """Read a file that `Checkpoints.save` wrote, and verify its checksums."""
     with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files}
     state = json.loads(arrays.pop(_STATE).tobytes())

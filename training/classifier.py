@@ -1,4 +1,4 @@
-"""The network that a run trains, and which of its parts a stage does."""
+"""The network of a run, and the layers that a stage trains."""
 
 from collections.abc import Sequence
 from importlib import import_module
@@ -9,18 +9,19 @@ import keras
 import keras_cam
 from keras_cam.graph.keras_internals import all_layers
 from keras_cam.layers import AttentionDropout, ClassLabels
+from keras_cam.models.registry import MODELS
 from keras_cam.training.config import ConfigError, Stage, TrainingConfig
 
 
 def build_classifier(
     config: TrainingConfig, labels: Sequence[str], activation: str | None = None
 ) -> keras.Model:
-    """The network of a configuration, with the names of its classes.
+    """Build the network of a configuration; it carries the names of its classes.
 
     Args:
         config: the configuration.
-        labels: the names.
-        activation: see `keras_cam.build_model`; None for logits.
+        labels: the names of the classes.
+        activation: the activation of the output, see `keras_cam.build_model`; None for logits.
     """
     build = _own_network if ":" in config.model else keras_cam.build_model
     model = build(
@@ -47,7 +48,7 @@ def build_classifier(
 
 
 def set_trainable(model: keras.Model, stage: Stage) -> None:
-    """Freezes what a stage does not train, and thaws the rest."""
+    """Make the layers trainable that a stage trains, and freeze all others."""
     behind = _behind_features(model)
     for layer in model.layers:
         layer.trainable = stage.trains == "all" or layer in behind
@@ -58,7 +59,7 @@ def set_trainable(model: keras.Model, stage: Stage) -> None:
 
 
 def split_at_pooling(model: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The part from images to pooled features, and the one from there to logits; both share the layers."""
+    """Two models that share the layers: from images to pooled features, and from these to logits."""
     pooled = model.get_layer("pooler").output
     return keras.Model(model.inputs, pooled, name="pooled"), keras.Model(
         pooled, model.outputs[0], name="classifier"
@@ -75,7 +76,7 @@ def _own_network(
     labels: Sequence[str],
     **options: Any,
 ) -> keras.Model:
-    """What `keras_cam.build_model` does for a name, for a function of the user's."""
+    """As `keras_cam.build_model`, with a network from a function of the user."""
     module, _, function = name.partition(":")
     options = {option: value for option, value in options.items() if value is not None}
     network = getattr(import_module(module), function)(classes=classes, input_shape=input_shape, **options)
@@ -94,7 +95,7 @@ def _own_network(
 
 
 def _with_attention_dropout(model: keras.Model, names: Sequence[str]) -> keras.Model:
-    """The same network with attention dropped behind the layers of these names, wherever they are nested."""
+    """A copy of the network with attention dropout after the layers of these names, also in nested models."""
     missing = set(names)
 
     def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
@@ -114,7 +115,7 @@ def _with_attention_dropout(model: keras.Model, names: Sequence[str]) -> keras.M
 
 
 def _behind_features(model: keras.Model) -> list[keras.layers.Layer]:
-    """The layers behind the map that is pooled."""
+    """The layers after the features that are pooled."""
     names = [layer.name for layer in model.layers]
     return model.layers[names.index("features") + 1 :]
 
@@ -126,19 +127,20 @@ def compile_classifier(
     label_smoothing: float = 0.0,
     jit_compile: bool = False,
 ) -> None:
-    """Gives a network its loss and metrics: for one label an image, or for any number of them.
+    """Compile a network with the loss and metrics for one label per image, or for several.
 
     Args:
-        model: the network. It returns logits; without an optimizer, sigmoids for several labels an image.
+        model: the network. It returns logits, or probabilities if `optimizer` is None and images have
+            several labels.
         config: the configuration.
-        optimizer: that of a stage, or None for a network that is only judged.
+        optimizer: the optimizer of a stage; None for a network that is only evaluated.
         label_smoothing: see `Stage`.
-        jit_compile: whether XLA compiles the step.
+        jit_compile: whether XLA compiles the training step.
     """
     from_logits = optimizer is not None or not config.multi_label
     if config.multi_label:
         loss: keras.losses.Loss = keras.losses.BinaryCrossentropy(from_logits, label_smoothing)
-        # The area under the curve of precision and recall, the mean over classes: mean average precision.
+        # The area under the precision-recall curve, averaged over classes.
         metric: keras.metrics.Metric = keras.metrics.AUC(
             curve="PR",
             multi_label=True,
@@ -150,3 +152,14 @@ def compile_classifier(
         loss = keras.losses.CategoricalCrossentropy(from_logits, label_smoothing)
         metric = keras.metrics.CategoricalAccuracy(name="accuracy")
     model.compile(optimizer or "sgd", loss, metrics=[metric], jit_compile=jit_compile)
+
+
+def has_maps(config: TrainingConfig) -> bool:
+    """Whether the network has exact class activation maps; networks without maps can be trained too.
+
+    Examples:
+        >>> has_maps(TrainingConfig((Stage(1, 0.1),), pooling="max"))
+        False
+    """
+    known = MODELS.get(config.model)
+    return config.pooling != "max" and (known is None or known.map_size is not None)

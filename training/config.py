@@ -1,30 +1,22 @@
-"""What a training run is told: a frozen dataclass, checked when it is made."""
+"""The configuration of a training run: frozen dataclasses that check their values."""
 
 import dataclasses
 import json
-from ast import literal_eval
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass, replace
-from importlib import import_module
-from pathlib import Path
-from pkgutil import iter_modules
-from runpy import run_path
+from dataclasses import dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from keras_cam.models.registry import MODELS
 
-ConfigValue = Any
-
 _UNIONS = (Union, UnionType)
 
 
 class ConfigError(ValueError):
-    """A configuration, or a part of it, is none; the message says the rule, the options and what came."""
+    """A configuration is not valid, or does not fit the data or the folder of the run."""
 
 
 def _check_types(config: Any) -> None:
-    """Tell apart what a dataclass takes and what was given."""
+    """Check the fields against their annotations, whoever made the configuration."""
     for name, kind in get_type_hints(type(config)).items():
         value = getattr(config, name)
         if not _fits(value, kind):
@@ -55,8 +47,8 @@ def _described(kind: Any) -> str:
         return " or ".join(_described(option) for option in get_args(kind))
     if origin is tuple:
         kinds = get_args(kind)
-        count = "" if kinds[-1] is ... else f"{len(kinds)} of "
-        return f"a tuple of {count}{_described(kinds[0])}"
+        count = "values" if kinds[-1] is ... else f"{len(kinds)} values"
+        return f"a tuple of {count}, each {_described(kinds[0])},"
     return {
         NoneType: "None",
         int: "an integer",
@@ -73,17 +65,18 @@ def _check(name: str, value: Any, rule: str, fits: bool) -> None:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How training images are changed at random; by default not at all.
+    """Random changes of training images; by default there are none.
 
     Attributes:
-        crop_scale: the least and the largest part of the image's area that is kept; None keeps all of it.
-        crop_ratio: the least and the largest ratio of the crop's width to its height.
-        flip: whether images are mirrored, left to right, half of the time.
-        color: how much brightness, contrast and saturation change, in [0, 1]; 0 for not at all.
+        crop_scale: the smallest and the largest fraction of the image's area that a crop keeps; None for no
+            crops.
+        crop_ratio: the smallest and the largest width of a crop divided by its height.
+        flip: whether images are mirrored, left to right, with probability 1/2.
+        color: how much brightness, contrast and saturation change, in [0, 1]; 0 for no change.
         hide: the probability with which each patch of a grid is hidden (Hide-and-Seek); 0 for none.
-        hide_grid: how many patches the grid has a side.
-        mixup: the parameter of the Beta distribution of MixUp's weights; 0 for none.
-        cutmix: the largest part of an image that CutMix replaces, in [0, 1]; 0 for none.
+        hide_grid: the number of patches along each side of the grid.
+        mixup: the parameter of the Beta distribution of MixUp's weights; 0 for no MixUp.
+        cutmix: the largest fraction of an image that CutMix replaces, in [0, 1]; 0 for no CutMix.
     """
 
     crop_scale: tuple[float, float] | None = None
@@ -115,7 +108,7 @@ class Augmentation:
 
     @property
     def mixes(self) -> bool:
-        """Whether images, and so labels, are mixed."""
+        """Whether images are mixed, and their labels with them."""
         return bool(self.mixup or self.cutmix)
 
 
@@ -124,25 +117,25 @@ class Stage:
     """One stage of training, with an optimizer of its own.
 
     Attributes:
-        epochs: how often all images are shown.
-        learning_rate: the highest one.
-        trains: "head", only the classifier behind the pooling; or "all".
-        batch_norm: "train"; or "frozen": the statistics and scales that are there stay.
+        epochs: the number of passes over the images.
+        learning_rate: the highest learning rate of the stage.
+        trains: "head", only the classifier behind the pooling; or "all" layers.
+        batch_norm: "train"; or "frozen": batch normalization keeps its statistics and scales.
         optimizer: "sgd" or "adamw".
-        momentum: that of "sgd".
-        weight_decay: the part of each weight that an update takes away, times the learning rate. Biases and
-            the scales of normalization are left out.
+        momentum: the momentum of "sgd".
+        weight_decay: the fraction of each weight that an update subtracts, times the learning rate. Biases
+            and the scales of normalization do not decay.
         schedule: "constant", "cosine" (down to 0), or "step".
-        step_epochs: after how many epochs each "step" comes.
-        step_factor: what the learning rate is multiplied by then.
-        warmup_epochs: over how many epochs the learning rate rises from 0 first.
-        clip_norm: the largest norm of all gradients together; None for any.
-        accumulate: over how many batches gradients are averaged before an update.
-        ema: the momentum of an exponential moving average of the weights, which is what is validated and kept
-            at the end; None for the weights themselves.
-        label_smoothing: the part of a label that is spread over all classes.
-        augmentation: see `Augmentation`. Without any, a stage that trains the head computes the features of
-            each image only once.
+        step_epochs: the number of epochs between two steps of the schedule "step".
+        step_factor: the factor by which each step multiplies the learning rate.
+        warmup_epochs: the number of epochs in which the learning rate first rises linearly from 0.
+        clip_norm: the largest global norm of the gradients; None for no clipping.
+        accumulate: the number of batches whose gradients are averaged for one update.
+        ema: the momentum of an exponential moving average of the weights. The averages are validated, and
+            kept at the end of the stage. None for no average.
+        label_smoothing: the fraction of each label that is spread over all classes.
+        augmentation: see `Augmentation`. Without any, a stage that trains only the head computes the features
+            of each image once.
     """
 
     epochs: int
@@ -183,45 +176,46 @@ class Stage:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """All that a run is told, besides where the data and the results are.
+    """The configuration of a run: all options except the folders of the data and of the results.
 
     Attributes:
-        stages: what is trained, one after the other.
-        model: a name from `keras_cam.list_models()`; or "module:function" for a network of your own: called
-            with `classes` and `input_shape`, and with those of `pooling`, `dropout`, `head_filters` and
-            `output_stride` that are given, the function returns a `keras.Model` from pixels in 0..255 to
-            logits, whose layers `features`, `pooler` and `head` are what `keras_cam.build_model` calls so.
-        data: where the images are if the command does not say it: see `keras_cam.data.read_annotations`.
-        train_split: the split to train on; None if the data have only one.
+        stages: the stages of training, one after the other.
+        model: a name from `keras_cam.list_models()`; or "module:function" for a network of your own. The
+            function is called with `classes` and `input_shape`, and with those of `pooling`, `dropout`,
+            `head_filters` and `output_stride` that are not None. It returns a `keras.Model` from pixels in
+            0..255 to logits, with layers named `features`, `pooler` and `head` as in `keras_cam.build_model`.
+        data: the images, if the command does not name them: see `keras_cam.data.read_annotations`.
+        train_split: the split to train on; None if the data are a single split.
         validation_split: the split to validate on; None for no validation.
-        classes: how many classes the data must have; None for as many as they have.
-        multi_label: whether an image can have several classes, or none more than others: a sigmoid for each
-            class instead of a softmax over all.
+        classes: the number of classes that the data must have; None for any number.
+        multi_label: whether an image may have several classes: the model then ends in a sigmoid for each
+            class instead of a softmax over all classes.
         weights: see `keras_cam.build_model`.
-        backbone_weights: the same.
-        pooling: the same.
-        dropout: the same.
-        head_filters: the same.
-        output_stride: the same.
-        image_size: height and width of the images in pixels; None for the network's own.
-        non_negative_head: whether the classifier's weights are kept from getting negative, so that a map is a
-            sum of evidence for the class, without evidence against it.
-        attention_dropout: the layers of the network behind which attention is dropped, see
+        backbone_weights: see `keras_cam.build_model`.
+        pooling: see `keras_cam.build_model`.
+        dropout: see `keras_cam.build_model`.
+        head_filters: see `keras_cam.build_model`.
+        output_stride: see `keras_cam.build_model`.
+        image_size: the height and width of the images in pixels; None for the network's default.
+        non_negative_head: whether the weights of the classifier are constrained to be non-negative, so that a
+            map is a sum of evidence for its class.
+        attention_dropout: the names of the layers that are followed by attention dropout, see
             `keras_cam.layers.AttentionDropout`.
-        batch_size: of all workers and devices together.
-        class_weights: "balanced" counts images of rare classes for more, so that each class counts alike.
+        batch_size: the number of images in a batch, of all workers and devices together.
+        class_weights: "balanced" weights images by the inverse frequency of their class.
         precision: "float32", "mixed_float16" or "mixed_bfloat16".
-        jit_compile: whether XLA compiles the step; "auto" leaves it to Keras on GPUs and TPUs, and does not
-            on CPUs, where compiling takes longer than what it saves.
-        cache: "memory" keeps decoded images, for data sets that fit.
-        seed: of everything random.
-        select: which epoch's weights are kept at the end: those of the "last", or the ones with the best
-            validation "accuracy" (of labels) or "gt_known" (of boxes: then boxes have helped to train).
-        validate_every: after how many epochs the model is judged, besides the last one of each stage; 0 for
-            no more.
-        checkpoint_every: after how many steps a checkpoint is written, besides the one after each epoch; None
-            for no more.
-        pictures: how many validation images are drawn with maps and boxes.
+        jit_compile: whether XLA compiles the training step. "auto" compiles it on a single GPU, and not on
+            CPUs, where compiling takes longer than it saves.
+        cache: "memory" keeps decoded images in memory.
+        seed: the seed of all random numbers.
+        select: the weights that are kept at the end: those of the "last" epoch, or of the epoch with the best
+            validation "accuracy" (computed from labels) or "gt_known" (from boxes; the run then depends on
+            boxes).
+        validate_every: the number of epochs between validations; the last epoch of each stage is always
+            validated. 0 for no other validation.
+        checkpoint_every: the number of steps between checkpoints; there is always one after each epoch. None
+            for no other checkpoint.
+        pictures: the number of validation images that are drawn with maps and boxes.
     """
 
     stages: tuple[Stage, ...]
@@ -269,103 +263,15 @@ class TrainingConfig:
             )
         if self.multi_label and self.class_weights:
             raise ConfigError(
-                "`class_weights` must be None if `multi_label`: an image has no single class to count by. "
+                "`class_weights` must be None if `multi_label` is True: an image then has no single class. "
                 f"Received: class_weights={self.class_weights!r}"
             )
 
     @property
     def epochs(self) -> int:
-        """Those of all stages."""
+        """The number of epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
 
-    def to_dict(self) -> dict[str, ConfigValue]:
-        """The values as JSON has them."""
+    def to_dict(self) -> dict[str, Any]:
+        """The values in the types of JSON."""
         return json.loads(json.dumps(dataclasses.asdict(self)))
-
-
-def list_configs() -> list[str]:
-    """The names of the configurations that come with the package.
-
-    Examples:
-        >>> "cub10" in list_configs()
-        True
-    """
-    from keras_cam.training import configs
-
-    return sorted(module.name for module in iter_modules(configs.__path__))
-
-
-def load_config(source: str | Path, overrides: Iterable[str] = ()) -> TrainingConfig:
-    """Reads a configuration and changes some of its values.
-
-    Args:
-        source: one of `list_configs()`, or the path of a Python file with a function `get_config()`.
-        overrides: `key=value` each; `stages.0.epochs=5` reaches into the first stage. A value is a Python
-            literal, or else a string.
-
-    Returns:
-        The configuration.
-
-    Raises:
-        ConfigError: if there is no such configuration, key or value.
-
-    Examples:
-        >>> from keras_cam.training import load_config
-        >>> config = load_config("cub10", ["batch_size=8", "stages.0.augmentation.flip=True"])
-        >>> config.batch_size, config.stages[0].augmentation.flip
-        (8, True)
-    """
-    config = _get_config(str(source))
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            raise ConfigError(f"A change must be key=value. Received: {override!r}")
-        config = _with(config, key.strip().split("."), _value(text.strip()), key.strip())
-    return config
-
-
-def _get_config(source: str) -> TrainingConfig:
-    if source in list_configs():
-        found = vars(import_module(f"keras_cam.training.configs.{source}"))
-    elif source.endswith(".py") and Path(source).is_file():
-        found = run_path(source)
-    else:
-        raise ConfigError(
-            f"`config` must be a Python file or one of {', '.join(list_configs())}. Received: {source}"
-        )
-    config = found["get_config"]() if "get_config" in found else None
-    if not isinstance(config, TrainingConfig):
-        raise ConfigError(
-            f"{source} must have a function `get_config()` that returns a `TrainingConfig`. "
-            f"Received: {config!r}"
-        )
-    return config
-
-
-def _with(config: Any, keys: list[str], value: ConfigValue, path: str) -> Any:
-    """A copy with another value at the place that the keys lead to."""
-    first, *rest = keys
-    if isinstance(config, tuple) and first.isdecimal() and int(first) < len(config):
-        position = int(first)
-        entry = _with(config[position], rest, value, path) if rest else value
-        return (*config[:position], entry, *config[position + 1 :])
-    if not is_dataclass(config) or first not in (names := [field.name for field in fields(config)]):
-        options = names if is_dataclass(config) else _places(config)
-        raise ConfigError(f"There is no `{path}`: {first!r} must be one of {options}.")
-    new = _with(getattr(config, first), rest, value, path) if rest else value
-    return replace(config, **{first: new})  # type: ignore[type-var]
-
-
-def _places(value: Any) -> list[str]:
-    return [str(position) for position in range(len(value))] if isinstance(value, tuple) else []
-
-
-def _value(text: str) -> ConfigValue:
-    spelled: Mapping[str, ConfigValue] = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in spelled:
-        return spelled[text.lower()]
-    try:
-        value = literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-    return tuple(value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Training images as an endless stream of batches that can be entered anywhere, and validation images.
+"""Batches of training images, from any step on, and of validation images.
 
 TensorFlow itself is used here for `tf.data`.
 """
@@ -22,19 +22,19 @@ class TrainingImages:
 
     Args:
         annotated: images with labels.
-        size_hw: height and width that the images get.
-        multi_label: whether all labels of an image count, or its main one.
+        size_hw: the height and width to which images are resized.
+        multi_label: whether to use all labels of an image instead of its main one.
         class_weights: the weight of each class, float (classes,), or None.
-        batch_size: of all workers and devices together.
-        seed: of order and augmentation.
-        keep: whether decoded images stay in memory.
+        batch_size: the number of images in a batch, of all workers and devices together.
+        seed: the seed of order and augmentation.
+        keep: whether decoded images are kept in memory.
 
     Attributes:
         annotated: the images.
-        size_hw: height and width that they get.
-        order: which one comes when.
-        failures: for each image that could not be read, what is wrong. The next readable image of the data
-            set stands in for it.
+        size_hw: the height and width to which they are resized.
+        order: the order of the images.
+        failures: the error of each image that could not be read, by its name. The next readable image of the
+            data set takes its place.
     """
 
     def __init__(
@@ -66,22 +66,22 @@ class TrainingImages:
         workers: int = 1,
         devices: int = 1,
     ) -> tf.data.Dataset:
-        """The part of the batches that one worker needs.
+        """The part of the batches that one worker reads.
 
-        What is in a batch depends on its step alone, so that a run may stop at any step, and go on with
-        another number of workers.
+        The content of a batch depends only on its step, so a run can stop at any step and go on with another
+        number of workers.
 
         Args:
-            augmentation: what happens to the images.
+            augmentation: the random changes of the images.
             first_step: the step of the first batch, counted from the start of training.
             last_step: the step after that of the last batch.
-            worker: which one of the workers.
-            workers: how many there are; each reads an equal share of each batch.
-            devices: how many devices share a worker's part; the data set has a batch for each.
+            worker: the index of the worker.
+            workers: the number of workers; each reads an equal share of each batch.
+            devices: the number of devices of a worker; each gets a batch of its own.
 
         Returns:
-            A `tf.data.Dataset` of (images, labels, weights): (B, height, width, 3) in 0..255, uint8 or, if
-            their values were changed, float32; float32 (B, classes) and float32 (B,).
+            A `tf.data.Dataset` of (images, labels, weights): (B, height, width, 3) in 0..255, uint8, or
+            float32 if augmentation changes pixels; float32 (B, classes); and float32 (B,).
         """
         share = self.order.batch_size // workers
         size = share // devices
@@ -100,7 +100,7 @@ class TrainingImages:
             weights.set_shape((size,))
             numbers.set_shape((size,))
             if not layers and mixing is None:
-                return pixels, labels, weights  # the model casts them, after a quarter of the way to a GPU
+                return pixels, labels, weights  # the model casts them: a quarter of the bytes go to a GPU
             images = tf.cast(pixels, tf.float32)
             if layers:
                 images = augment_images(layers, images, numbers)
@@ -108,16 +108,16 @@ class TrainingImages:
                 images, labels = mix_batch(mixing, images, labels, numbers[0])
             return images, labels, weights
 
-        # A call reads a batch: the time of calling Python is that of decoding a small image.
+        # A call reads a whole batch, for calling Python takes as long as decoding a small image.
         firsts = tf.data.Dataset.range(first_step * share, last_step * share, size)
         batches = firsts.map(load, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         return batches.prefetch(tf.data.AUTOTUNE)
 
     def _read(self, position: int, count: int, augmentation: Augmentation) -> tuple[np.ndarray, ...]:
-        """The images from a position of the order on: pixels, labels, weights, and the number of each."""
+        """Images from a position of the order on: pixels, labels, weights, and a random number for each."""
         step, first = divmod(position, self.order.batch_size)
-        # What happens by chance to a batch is drawn at once: a generator for each image would hold up the
-        # other threads, which wait for Python's lock.
+        # The random numbers of a batch are drawn at once: a generator for each image would hold Python's lock
+        # for longer, and the other threads wait for it.
         rng = np.random.default_rng((self.order.seed, step, 1))  # the order takes (seed, epoch)
         numbers = rng.integers(2**31, size=self.order.batch_size, dtype=np.int32)[first : first + count]
         draws = rng.random((self.order.batch_size, DRAWS))[first : first + count].tolist()
@@ -131,7 +131,7 @@ class TrainingImages:
     def _read_one(
         self, index: int, augmentation: Augmentation, draws: Sequence[float], pixels: np.ndarray
     ) -> int:
-        """Reads an image, or else the next one that can be read, and tells which one it was."""
+        """Read an image, or the next one that can be read; returns the index of the image that was read."""
         for candidate in range(index, index + len(self.annotated)):
             image = self.annotated[candidate % len(self.annotated)]
             try:
@@ -139,13 +139,13 @@ class TrainingImages:
                 return candidate % len(self.annotated)
             except ImageError as error:
                 self.failures[image.name] = str(error)
-        raise ValueError("no readable image")  # `check_readable` says it better
+        raise ValueError("no readable image")  # `check_readable` explains it
 
     def check_readable(self) -> None:
-        """Tells if no image at all can be read.
+        """Check that at least one image could be read.
 
         Raises:
-            AnnotationError: if so.
+            AnnotationError: no image could be read.
         """
         if len(self.failures) == len(self.annotated):
             first = next(iter(self.failures.values()))
@@ -154,7 +154,7 @@ class TrainingImages:
             )
 
     def in_order(self) -> tf.data.Dataset:
-        """Each image once, whole and unchanged, in the order of the data set: (images, labels, weights)."""
+        """Each image once, without augmentation, in the order of the data set: (images, labels, weights)."""
 
         def read(index: Any) -> tuple[np.ndarray, np.float32]:
             try:
@@ -178,11 +178,11 @@ class TrainingImages:
 
 
 class PooledFeatures:
-    """What a frozen network makes of each image, computed once.
+    """The pooled features of each image by a frozen network, computed once.
 
     Args:
         images: the images to train on.
-        pooled: from a batch of images to their pooled features, (B, C).
+        pooled: a function from a batch of images to their pooled features, (B, C).
         on_batch: called after each batch with the number of its images.
     """
 
@@ -205,7 +205,7 @@ class PooledFeatures:
     def batches(
         self, first_step: int, last_step: int, worker: int = 0, workers: int = 1, devices: int = 1
     ) -> tf.data.Dataset:
-        """The same as `TrainingImages.batches`, with features in place of images."""
+        """As `TrainingImages.batches`, with features instead of images."""
         share = self._order.batch_size // workers
         size = share // devices
 
@@ -227,7 +227,7 @@ class PooledFeatures:
 
 
 def one_hot_labels(annotated: AnnotatedImages, multi_label: bool = False) -> np.ndarray:
-    """The labels as a model is taught them: float32 (N, classes), 1 for each label of an image, else 0."""
+    """The targets of training: float32 (N, classes), 1 for each label of an image, else 0."""
     rows = np.zeros((len(annotated), len(annotated.class_names)), np.float32)
     for row, image in zip(rows, annotated, strict=True):
         row[list(image.labels) if multi_label else image.label] = 1
@@ -235,7 +235,7 @@ def one_hot_labels(annotated: AnnotatedImages, multi_label: bool = False) -> np.
 
 
 def balanced_weights(annotated: AnnotatedImages) -> np.ndarray:
-    """A weight for each class, float (classes,), with which all classes count alike and the mean image 1.
+    """Weights float (classes,) with which all classes have the same total weight, and images the mean 1.
 
     Examples:
         >>> from keras_cam.data import AnnotatedImage
@@ -251,7 +251,7 @@ def balanced_weights(annotated: AnnotatedImages) -> np.ndarray:
 def validation_dataset(
     annotated: AnnotatedImages, size_hw: tuple[int, int], multi_label: bool, batch_size: int
 ) -> tf.data.Dataset:
-    """Whole images for validation: (images, labels, weights), the weight 0 for what cannot be read."""
+    """Validation images, resized as for localization: (images, labels, weights); weight 0 if unreadable."""
     labels = tf.constant(one_hot_labels(annotated, multi_label))
 
     @tf.autograph.experimental.do_not_convert
@@ -259,4 +259,6 @@ def validation_dataset(
         readable = tf.cast(tf.equal(batch["errors"], ""), tf.float32)
         return batch["images"], tf.gather(labels, batch["index"]), readable
 
-    return to_dataset(annotated, size_hw, batch_size).map(select)
+    labelled = to_dataset(annotated, size_hw, batch_size).map(select)
+    # Keras warns about data whose end it does not know.
+    return labelled.apply(tf.data.experimental.assert_cardinality(-(-len(annotated) // batch_size)))

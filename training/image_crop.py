@@ -1,4 +1,9 @@
-"""A part of a photo, of which only the needed blocks are decoded.
+"""Random crops of training images; of a JPEG file only the needed blocks are decoded.
+
+Training decodes and resizes each image many times, so it trades accuracy for speed: a photo of 500 x 375
+takes 2.5 ms (a crop of it less) instead of 6.0 ms by `keras_cam.images`. The pixels differ by 1.2 to 1.4 grey
+levels on average, of which the resize alone makes 0.7; a test bounds both. Figures, pictures and validation
+of a run do not use this module.
 
 TensorFlow itself is used here because it can decode a part of a JPEG file.
 """
@@ -24,10 +29,10 @@ _ATTEMPTS = 10
 _UNCHANGED = Augmentation()
 
 WINDOW_DRAWS = 2 * _ATTEMPTS + 2
-"""How many random numbers choose a window."""
+"""The number of random numbers that choose a window."""
 
 DRAWS = 1 + WINDOW_DRAWS
-"""How many random numbers an image takes: whether it is mirrored, and which part of it is seen."""
+"""The number of random numbers for an image: one for mirroring, the others for the window."""
 
 
 def random_window(
@@ -41,12 +46,12 @@ def random_window(
     Args:
         draws: `WINDOW_DRAWS` random numbers from [0, 1).
         size_hw: height and width of the image.
-        scale: the least and the largest part of the area.
-        ratio: the least and the largest width for a height of 1.
+        scale: the smallest and the largest fraction of the area.
+        ratio: the smallest and the largest width divided by height.
 
     Returns:
-        ymin, xmin, height and width in pixels; the largest window of a fitting ratio in the middle if ten
-        drawn ones do not fit.
+        ymin, xmin, height and width in pixels. If ten drawn windows do not fit into the image, the largest
+        central window with an allowed ratio.
 
     Reference:
         Szegedy et al., "Going Deeper with Convolutions", CVPR 2015, section 6.
@@ -69,7 +74,7 @@ def random_window(
 
 
 def is_plain_jpeg(encoded: bytes) -> bool:
-    """Whether bytes look like a whole, upright JPEG file; Pillow has to look at any other.
+    """Whether bytes look like a complete, upright JPEG file; Pillow decodes all others.
 
     Examples:
         >>> is_plain_jpeg(b"no photo")
@@ -79,7 +84,7 @@ def is_plain_jpeg(encoded: bytes) -> bool:
         return False
     if encoded.find(b"Exif\0", 0, 4096) < 0:
         return True
-    with suppress(Exception):  # a decoder raises nearly anything on bytes it does not expect
+    with suppress(Exception):  # on unexpected bytes a decoder may raise any exception
         return Image.open(io.BytesIO(encoded)).getexif().get(0x0112, 1) == 1
     return False
 
@@ -88,24 +93,24 @@ def decode_window(encoded: Any, window: Window) -> np.ndarray:
     """A part of a JPEG file, given as bytes or a string tensor: uint8 (height, width, 3).
 
     Raises:
-        tf.errors.InvalidArgumentError: if it cannot be decoded, or is smaller.
+        tf.errors.InvalidArgumentError: the file cannot be decoded, or the image is smaller.
     """
-    # Colours of neighbours are shared, not interpolated, which is a fifth faster and nothing to a network.
+    # Without interpolating the colour channels, which would take a fifth more time.
     return tf.io.decode_and_crop_jpeg(encoded, window, channels=3, fancy_upscaling=False).numpy()
 
 
 def resize(pixels: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Resizes uint8 pixels and leaves none out: bilinearly, to less than half by the mean over areas."""
+    """Resize uint8 pixels: bilinearly, or by averaging areas if the size shrinks to less than half."""
     height, width = size_hw
     shrinks = max(pixels.shape[0] / height, pixels.shape[1] / width) > 2
     return cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
 
 
 class ImageCrops:
-    """Reads parts of images; decodes no more than the part, or keeps the decoded images.
+    """Reads images or random crops of them.
 
     Args:
-        keep: whether decoded images stay in memory.
+        keep: whether decoded images are kept in memory.
     """
 
     def __init__(self, keep: bool = False):
@@ -118,19 +123,19 @@ class ImageCrops:
         augmentation: Augmentation = _UNCHANGED,
         draws: Sequence[float] = (0.0,) * DRAWS,
     ) -> np.ndarray:
-        """An image, or a random part of it if there is an augmentation that wants one, resized.
+        """Read an image, crop and mirror it at random, and resize it.
 
         Args:
             image: the image.
-            size_hw: height and width that it gets.
-            augmentation: of which only crops and mirroring happen here.
-            draws: `DRAWS` random numbers from [0, 1), where chance comes from.
+            size_hw: the height and width of the result.
+            augmentation: only its crops and mirroring apply here.
+            draws: `DRAWS` random numbers from [0, 1).
 
         Returns:
             uint8 (height, width, 3), RGB.
 
         Raises:
-            ImageError: if the image cannot be read.
+            ImageError: the image cannot be read.
         """
         for_mirroring, *for_window = draws
         resized = resize(self._part(image, augmentation, for_window), size_hw)
@@ -152,7 +157,7 @@ class ImageCrops:
 
 
 def _decoded(image: AnnotatedImage, window_of: Callable[[tuple[int, int]], Window]) -> np.ndarray:
-    """The part of an image that `window_of` its size names."""
+    """The window of an image that `window_of` returns for its size."""
     encoded = image.encoded()
     if encoded is not None and is_plain_jpeg(encoded):
         content = tf.constant(encoded)

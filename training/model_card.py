@@ -1,4 +1,4 @@
-"""The README.md of a run: what the model is, from what data, how good, and how to make it again.
+"""The README.md of a run: what the model is, its data, its figures, and how to train it again.
 
 TensorFlow itself is used here for the number of its version.
 """
@@ -11,58 +11,52 @@ import keras
 import tensorflow as tf
 
 import keras_cam
+from keras_cam.training.class_report import class_report
 from keras_cam.training.config import TrainingConfig
+from keras_cam.training.session import Session
 from keras_cam.training.training_data import TrainingData
 
+_MOST_NAMES = 20
 
-def model_card(
-    config: TrainingConfig,
-    data: TrainingData,
-    history: Sequence[Mapping[str, Any]],
-    *,
-    command: str,
-    kept: str,
-    parameters: int,
-    seconds: float,
-    devices: int,
-    failures: Mapping[str, str],
-    picture: str | None,
-) -> str:
-    """The text in Markdown.
+
+def model_card(session: Session, data: TrainingData, figures: Mapping[str, Any], command: str) -> str:
+    """The model card of a finished run, in Markdown.
 
     Args:
-        config: what the run was told.
-        data: what it learned from.
-        history: a row of figures for each epoch, of which the last one that was validated is told.
-        command: what started it.
-        kept: which epoch's weights were kept, in words.
-        parameters: of the model.
-        seconds: how long it took.
-        devices: how many computed it.
-        failures: the images that could not be read, and why.
-        picture: the file of validation pictures, if there is one.
+        session: the run.
+        data: its data.
+        figures: the figures of the epoch whose weights are kept.
+        command: the command that starts the run.
     """
+    config, picture = session.config, session.folder.pictures_path
+    boxes_used = ", but boxes chose the epoch." if config.select == "gt_known" else "."
     parts = [
         f"# {config.model} for {len(data.labels)} classes",
-        "A classifier whose class activation maps localize, trained by keras-cam on labels of whole images. "
-        "No box was shown to it" + (", but boxes chose the epoch." if config.select == "gt_known" else "."),
-        "```bash\nkeras-cam localize photos/ --model model.keras\n```",
-        "## Data\n\n" + _data(data, failures),
-        "## Figures\n\n" + _figures(history) + f"\n\n{kept}",
-        "" if picture is None else f"![Validation images, their maps and boxes]({picture})",
-        "## How it was made\n\n" + _origin(config, command, parameters, seconds, devices),
+        "A classifier whose class activation maps localize, trained by keras-cam on image labels. "
+        f"It was trained without boxes{boxes_used}",
+        _use(session),
+        "## Data\n\n" + _data(data, session.images.failures),
+        "## Figures\n\n" + _figures(session, figures),
+        f"![Validation images, their maps and boxes]({picture.name})" if picture.exists() else "",
+        _classes(session, data.labels),
+        "## How it was made\n\n" + _origin(session, command),
         f"<details><summary>Configuration</summary>\n\n```python\n{_configuration(config)}\n```\n\n</details>",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _use(session: Session) -> str:
+    if session.localizer is None:
+        return '```python\nmodel = keras.models.load_model("model.keras")\n```'
+    return f"```bash\nkeras-cam localize photos/ --model {session.folder.localizer_path.name}\n```"
 
 
 def _data(data: TrainingData, failures: Mapping[str, str]) -> str:
     lines = [f"- training: {data.train}"]
     if data.validation is not None:
         lines.append(f"- validation: {data.validation}")
-    names = ", ".join(data.labels[:20]) + (
-        f" and {len(data.labels) - 20} more" if len(data.labels) > 20 else ""
-    )
+    more = len(data.labels) - _MOST_NAMES
+    names = ", ".join(data.labels[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
     lines.append(f"- classes: {names}")
     if failures:
         first = "; ".join(list(failures.values())[:5])
@@ -70,25 +64,36 @@ def _data(data: TrainingData, failures: Mapping[str, str]) -> str:
     return "\n".join(lines)
 
 
-def _figures(history: Sequence[Mapping[str, Any]]) -> str:
-    judged = [row for row in history if any(name.startswith("val_") for name in row)]
-    row = judged[-1] if judged else history[-1]
-    names = [name for name in row if name.startswith("val_")] or ["loss"]
+def _figures(session: Session, figures: Mapping[str, Any]) -> str:
+    names = [name for name in figures if name.startswith("val_")] or ["loss"]
     lines = ["| figure | value |", "| --- | --- |"]
-    lines += [f"| {name.removeprefix('val_').replace('_', ' ')} | {_number(row[name])} |" for name in names]
-    return "\n".join(lines)
+    lines += [
+        f"| {name.removeprefix('val_').replace('_', ' ')} | {_number(figures[name])} |" for name in names
+    ]
+    kept = "The weights are those after the last epoch."
+    if session.progress.best is not None:
+        kept = f"The weights are those of epoch {figures['epoch']}, the best by {session.config.select}."
+    return "\n".join(lines) + f"\n\n{kept}"
 
 
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _origin(config: TrainingConfig, command: str, parameters: int, seconds: float, devices: int) -> str:
+def _classes(session: Session, labels: Sequence[str]) -> str:
+    if session.validator is None or session.config.multi_label:
+        return ""
+    return "## Classes\n\n" + class_report(session.validator.confusion_matrix(), labels)
+
+
+def _origin(session: Session, command: str) -> str:
+    devices = session.strategy.num_replicas_in_sync
     versions = f"keras-cam {keras_cam.__version__}, Keras {keras.__version__}, TensorFlow {tf.__version__}"
     where = f"{devices} {'device' if devices == 1 else 'devices'} ({platform.machine()})"
     return (
-        f"```bash\n{command}\n```\n\n{config.epochs} epochs in {seconds / 60:.1f} minutes on {where}; "
-        f"{parameters:,} parameters; {versions}."
+        f"```bash\n{command}\n```\n\n"
+        f"{session.config.epochs} epochs in {session.progress.seconds / 60:.1f} minutes on {where}; "
+        f"{session.published.count_params():,} parameters; {versions}."
     )
 
 

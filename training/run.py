@@ -1,4 +1,4 @@
-"""The whole of a training run.
+"""A training run from beginning to end.
 
 TensorFlow itself is used here for `tf.distribute`.
 """
@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_cam.images.files import write_png
 from keras_cam.images.resize import input_size_hw
 from keras_cam.images.whole_file import whole_file
+from keras_cam.inference.keras import KerasLocalizer
+from keras_cam.localizer import build_localizer
 from keras_cam.training.checkpoints import Checkpoint
-from keras_cam.training.classifier import build_classifier, compile_classifier
-from keras_cam.training.config import ConfigError, TrainingConfig, load_config
+from keras_cam.training.classifier import build_classifier, compile_classifier, has_maps
+from keras_cam.training.config import ConfigError, TrainingConfig
+from keras_cam.training.config_files import load_config
 from keras_cam.training.dataset import TrainingImages, balanced_weights
+from keras_cam.training.epoch_end import finish_epoch, restore_best
 from keras_cam.training.model_card import model_card
 from keras_cam.training.run_folder import RunFolder
 from keras_cam.training.session import Progress, Session
@@ -29,21 +31,29 @@ from keras_cam.training.tensorboard_log import TensorBoardLog
 from keras_cam.training.training_data import TrainingData, read_training_data
 from keras_cam.training.validation import Validator
 
-_BEST = {"accuracy": "val_accuracy", "gt_known": "val_gt_known_accuracy"}
+# What `TrainingConfig.select` means for the validation images.
+_CHOICE = {
+    "last": "The weights after the last epoch are kept.",
+    "accuracy": "The weights of the epoch with the best validation accuracy are kept.",
+    "gt_known": "The weights of the epoch with the best boxes are kept: this run depends on boxes.",
+}
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """What comes out of a run.
+    """The result of a run.
 
     Attributes:
-        model: the classifier, with the names of its classes; it returns logits, or with several labels an
-            image the probability of each.
-        history: for each epoch its figures.
-        folder: where `model.keras`, `history.csv`, the model card and all else are.
+        model: the classifier, with the names of its classes. It returns logits, or probabilities if images
+            have several labels.
+        localizer: the classifier as a localizer, as `keras_cam.build_localizer` makes it by default; they
+            share their layers. None if the network has no class activation maps.
+        history: the figures of each epoch.
+        folder: the folder of `model.keras`, `localizer.keras`, `history.csv` and the model card.
     """
 
     model: keras.Model
+    localizer: keras.Model | None
     history: list[dict[str, Any]]
     folder: Path
 
@@ -57,23 +67,25 @@ def train(
     report: Callable[[str], None] = print,
     command: str | None = None,
 ) -> TrainedModel:
-    """Trains a classifier on labels of whole images, or goes on with the run that is in the folder.
+    """Train a classifier on image labels, or go on with the run of a folder.
 
     Args:
         config: a `TrainingConfig`, one of `list_configs()`, or the path of a Python file with `get_config()`.
-        data: where the images are, see `keras_cam.data.read_annotations`; None for what `config` says.
+        data: the images, see `keras_cam.data.read_annotations`; None for those that `config` names.
         output: the folder of the run.
         strategy: one of `keras_cam.training.STRATEGIES`.
-        report: called with each line that people should read; with several workers, by the first one alone.
-        command: how the model card says the run is started; None for a call of this function.
+        report: called with each line about the progress; with several workers, only by the first one.
+        command: the command that starts the run, for the model card; None for a call of this function.
 
     Returns:
-        The classifier and the history.
+        The classifier, its localizer and the history.
 
     Raises:
-        ConfigError: if the configuration is none, does not fit the data, or is not that of the folder's run.
-        AnnotationError: if the data cannot be read.
-        DivergedError: if the loss is no number any more.
+        ConfigError: the configuration is not valid, does not fit the data, or is not the one with which the
+            run of the folder was started.
+        AnnotationError: the data cannot be read.
+        DivergedError: the loss is NaN or infinite.
+        WorkerLostError: another worker has stopped.
 
     Examples: two colours, a few steps.
         >>> import tempfile
@@ -87,7 +99,7 @@ def train(
         ...     model="alexnet_gap", head_filters=8, image_size=(67, 67), batch_size=4, train_split=None,
         ...     validation_split=None, stages=(Stage(epochs=2, learning_rate=0.001),))
         >>> trained = train(config, folder / "photos", folder / "run", report=lambda line: None)
-        >>> trained.model.output_shape, len(trained.history), (folder / "run" / "model.keras").exists()
+        >>> trained.model.output_shape, len(trained.history), (folder / "run" / "localizer.keras").exists()
         ((None, 2), 2, True)
     """
     if not isinstance(config, TrainingConfig):
@@ -110,7 +122,7 @@ def train(
             _check_agreement(session)
             while session.progress.stage < len(config.stages):
                 inside = checkpoint if session.progress.step else None
-                train_stage(session, inside, lambda row: _finish_epoch(session, row, log))
+                train_stage(session, inside, lambda row: finish_epoch(session, row, log))
                 session.progress.stage += 1
                 session.progress.step = 0
                 session.save()
@@ -124,7 +136,7 @@ def _call(config: TrainingConfig, data: Any, output: Any) -> str:
 
 @contextmanager
 def _precision(policy: str) -> Iterator[None]:
-    """Builds networks under a dtype policy, and leaves Keras as it was."""
+    """Set the dtype policy of Keras, and restore it at the end."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -140,7 +152,7 @@ def _begin(
     folder: RunFolder,
     report: Callable[[str], None],
 ) -> Session:
-    """A run before its first step."""
+    """The state of a run before its first step."""
     _check_batches(config, strategy)
     keras.utils.set_random_seed(config.seed)
     with strategy.scope():
@@ -156,10 +168,13 @@ def _begin(
         seed=config.seed,
         keep=config.cache == "memory",
     )
+    localizer = KerasLocalizer(build_localizer(published)) if has_maps(config) else None
     validator = None
     if data.validation is not None and folder.writes:
-        validator = Validator(published, data.validation, config)
-    session = Session(config, strategy, images, folder, model, published, validator, Progress(), report)
+        validator = Validator(published, localizer, data.validation, config)
+    session = Session(
+        config, strategy, images, folder, model, published, localizer, validator, Progress(), report
+    )
     session.publish()
     return session
 
@@ -176,8 +191,9 @@ def _check_batches(config: TrainingConfig, strategy: tf.distribute.Strategy) -> 
 def _check_agreement(session: Session) -> None:
     if not agree(session.strategy, session.steps_before + session.progress.step):
         raise ConfigError(
-            f"All workers must see the same folder and checkpoints. Received: {session.folder.path}, which "
-            f"leads this one to step {session.steps_before + session.progress.step} and others elsewhere"
+            "All workers must see the same folder, with the same checkpoints. In "
+            f"{session.folder.path} this worker finds step {session.steps_before + session.progress.step}, "
+            "and others find another step"
         )
 
 
@@ -185,95 +201,30 @@ def _announce(session: Session, data: TrainingData, checkpoint: Checkpoint | Non
     config, report = session.config, session.report
     report(f"{config.model}, {session.model.count_params():,} parameters, on {data.train}")
     if data.validation is not None:
-        use = "does not" if config.select == "last" else "does"
-        report(f"Validation on {data.validation}, which {use} choose the weights that are kept.")
-        if config.select == "gt_known":
-            report(
-                "Boxes of the validation images choose the weights: this run is not trained on labels alone."
-            )
+        report(f"Validation on {data.validation}. {_CHOICE[config.select]}")
     if not TensorBoardLog.available():
-        report('No events for TensorBoard: pip install "keras-cam[train]"')
+        report('TensorBoard is not installed, so no events are written: pip install "keras-cam[train]"')
     if checkpoint is not None:
         report(f"Going on from {checkpoint.path}.")
 
 
-def _finish_epoch(session: Session, figures: dict[str, Any], log: TensorBoardLog | None) -> None:
-    """Judges the epoch, notes it everywhere, and keeps its weights if they are the best."""
-    progress, config = session.progress, session.config
-    row = {"epoch": len(progress.history) + 1, "stage": progress.stage, **figures}
-    picture = None
-    if session.validator is not None and _is_judged(session):
-        row |= session.validator.figures()
-        picture = session.validator.pictures()
-    row["seconds"] = round(progress.seconds, 1)
-    progress.history.append(row)
-    if not session.folder.writes:
-        return
-    _keep_best(session, row)
-    session.folder.write_history(progress.history)
-    if picture is not None:
-        write_png(session.folder.pictures_path, picture)
-    if log is not None:
-        numbers = {name: value for name, value in row.items() if isinstance(value, float)}
-        log.write(row["epoch"], numbers, picture)
-    session.report(_line(row, config))
-
-
-def _is_judged(session: Session) -> bool:
-    """Whether the epoch that is over is validated: each so many, and the last one of a stage."""
-    every, done = session.config.validate_every, len(session.progress.history) + 1
-    steps_per_epoch = session.images.order.steps_per_epoch
-    at_end = session.progress.step == session.stage.epochs * steps_per_epoch
-    return at_end or (every > 0 and done % every == 0)
-
-
-def _keep_best(session: Session, row: dict[str, Any]) -> None:
-    wanted = _BEST.get(session.config.select)
-    if wanted is None or row.get(wanted) is None:
-        return
-    best = session.progress.best
-    if best is None or row[wanted] > best[0]:
-        session.progress.best = (row[wanted], row["epoch"])
-        weights = {f"{place:05d}": value for place, value in enumerate(session.published.get_weights())}
-        _best_path(session).parent.mkdir(exist_ok=True)
-        with whole_file(_best_path(session)) as unfinished:
-            np.savez(unfinished, **weights)
-
-
-def _best_path(session: Session) -> Path:
-    return session.folder.path / "checkpoints" / "best.npz"
-
-
-def _line(row: dict[str, Any], config: TrainingConfig) -> str:
-    """An epoch in one line."""
-    named = {name: value for name, value in row.items() if isinstance(value, float) and name != "seconds"}
-    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in named.items())
-    return f"epoch {row['epoch']} of {config.epochs}: {figures} ({row['seconds']:.0f} s)"
-
-
 def _finish(session: Session, data: TrainingData, command: str) -> TrainedModel:
-    """Writes the model and its card."""
+    """Write the classifier, the localizer and the model card."""
     folder, progress = session.folder, session.progress
-    kept = "The weights are those after the last epoch."
-    if progress.best is not None:
-        with np.load(_best_path(session)) as archive:
-            session.published.set_weights([archive[name] for name in archive.files])
-        kept = f"The weights are those of epoch {progress.best[1]}, the best by {session.config.select}."
+    figures = restore_best(session)
     if folder.writes:
-        with whole_file(folder.model_path) as unfinished:
-            session.published.save(unfinished)
-        card = model_card(
-            session.config,
-            data,
-            progress.history,
-            command=command,
-            kept=kept,
-            parameters=session.published.count_params(),
-            seconds=progress.seconds,
-            devices=session.strategy.num_replicas_in_sync,
-            failures=session.images.failures,
-            picture=folder.pictures_path.name if folder.pictures_path.exists() else None,
-        )
-        folder.write_text("README.md", card)
-        session.report(f"The classifier: {folder.model_path}")
-    return TrainedModel(session.published, progress.history, folder.path)
+        save_whole(session.published, folder.model_path)
+        if session.localizer is not None:
+            save_whole(session.localizer.model, folder.localizer_path)
+        folder.write_text("README.md", model_card(session, data, figures, command))
+        session.report(f"Classifier: {folder.model_path}")
+        if session.localizer is not None:
+            session.report(f"Localizer: {folder.localizer_path}")
+    localizer = None if session.localizer is None else session.localizer.model
+    return TrainedModel(session.published, localizer, progress.history, folder.path)
+
+
+def save_whole(model: keras.Model, path: Path) -> None:
+    """Write a Keras model whole or not at all."""
+    with whole_file(path) as unfinished:
+        model.save(unfinished)

@@ -1,4 +1,4 @@
-"""The folder of a run: what is in it, and that it belongs to one configuration and one data set."""
+"""The folder of a run, which belongs to one configuration and one data set."""
 
 import csv
 import io
@@ -13,14 +13,14 @@ from keras_cam.training.config import ConfigError
 
 
 class RunFolder:
-    """Where a run writes.
+    """The files of a run.
 
     Args:
-        path: the folder; it is made.
-        writes: whether this process is the one that does. The others only read.
+        path: the folder; it is created if it does not exist.
+        writes: whether this process writes to it. With several workers, only the first one does.
 
     Attributes:
-        checkpoints: what the run goes on from.
+        checkpoints: the checkpoints of the run.
     """
 
     def __init__(self, path: str | Path, writes: bool = True):
@@ -34,18 +34,23 @@ class RunFolder:
         return self.path / "model.keras"
 
     @property
+    def localizer_path(self) -> Path:
+        """The trained classifier as a localizer."""
+        return self.path / "localizer.keras"
+
+    @property
     def pictures_path(self) -> Path:
         """Validation images with their maps and boxes."""
         return self.path / "pictures.png"
 
     def claim(self, run: Mapping[str, Any]) -> None:
-        """Notes what the run is, or checks that it is the one that was begun here.
+        """Write what identifies the run, or check that it is the run that was started in this folder.
 
         Args:
             run: the configuration and what identifies the data, as JSON values.
 
         Raises:
-            ConfigError: if another run was begun in this folder.
+            ConfigError: another run was started in this folder.
         """
         path = self.path / "run.json"
         if path.is_file():
@@ -53,22 +58,24 @@ class RunFolder:
             changed = [f"{key} was {old!r}, is {new!r}" for key, old, new in _differences(begun, run)]
             if changed:
                 raise ConfigError(
-                    f"{self.path} holds a run with another configuration or other data, which goes on only "
-                    f"as it was begun. Take another folder for this one. Received: {'; '.join(changed)}"
+                    f"{self.path} holds a run with another configuration or other data, and a run can only "
+                    f"go on unchanged. Use another folder for this run. Received: {'; '.join(changed)}"
                 )
         elif self.path.is_dir() and self.checkpoints.paths():
-            raise ConfigError(f"{self.path} has checkpoints, but no run.json that says whose they are.")
+            raise ConfigError(
+                f"{self.path} has checkpoints, but no run.json with the configuration of their run."
+            )
         self.write_text("run.json", json.dumps(run, indent=1))
 
     def write_text(self, name: str, text: str) -> None:
-        """Writes a text file, whole or not at all."""
+        """Write a text file, whole or not at all."""
         if self.writes:
             self.path.mkdir(parents=True, exist_ok=True)
             with whole_file(self.path / name) as unfinished:
                 unfinished.write_text(text, encoding="utf-8")
 
     def write_history(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Writes history.csv, a row for each epoch."""
+        """Write history.csv, a row for each epoch."""
         names = dict.fromkeys(name for row in rows for name in row)
         text = io.StringIO(newline="")
         writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -78,7 +85,7 @@ class RunFolder:
 
 
 def _differences(old: Any, new: Any, path: str = "") -> list[tuple[str, Any, Any]]:
-    """Where two JSON values differ, as (path, old, new)."""
+    """The differences of two JSON values, as (path, old, new)."""
     if isinstance(old, dict) and isinstance(new, dict):
         pairs = [(key, old.get(key), new.get(key)) for key in {**old, **new}]
     elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):

@@ -1,4 +1,4 @@
-"""What all stages of a run share.
+"""The state that all stages of a run share.
 
 TensorFlow itself is used here for `tf.distribute`.
 """
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cam.inference.keras import KerasLocalizer
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.config import Stage, TrainingConfig
 from keras_cam.training.dataset import TrainingImages
@@ -21,37 +22,40 @@ from keras_cam.training.validation import Validator
 
 @dataclass
 class Progress:
-    """How far a run has come.
+    """How much of a run is done.
 
     Attributes:
-        stage: the number of the stage.
-        step: the steps that are done of it.
-        seconds: how long the run has taken, without what was lost.
-        history: a row for each epoch.
-        best: the best value of what `TrainingConfig.select` names, and the number of its epoch.
+        stage: the index of the stage.
+        step: the number of steps of the stage that are done.
+        seconds: the duration of the run, without work that was lost by an interruption.
+        epoch_seconds: the time spent on training steps in the current epoch.
+        history: the figures of each epoch.
+        best: the best value of the figure that `TrainingConfig.select` names, and the number of its epoch.
     """
 
     stage: int = 0
     step: int = 0
     seconds: float = 0.0
+    epoch_seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
     best: tuple[float, int] | None = None
 
 
 @dataclass
 class Session:
-    """A run while it runs.
+    """A run in progress.
 
     Attributes:
-        config: what it was told.
-        strategy: where it computes.
-        images: what it learns from.
-        folder: what it writes to.
-        model: what is trained, on the strategy's devices.
-        published: its copy outside of the strategy, which is judged, drawn and saved.
-        validator: judges the copy; None without validation images.
-        progress: how far it is.
-        report: called with each line that people should read.
+        config: the configuration.
+        strategy: the distribution strategy.
+        images: the training images.
+        folder: the folder of the run.
+        model: the model that is trained, on the devices of the strategy.
+        published: a copy of it outside of the strategy, which is validated, drawn and saved.
+        localizer: the copy as a localizer; None if it has no class activation maps.
+        validator: validates the copy; None without validation images.
+        progress: how much is done.
+        report: called with each line about the progress.
     """
 
     config: TrainingConfig
@@ -60,26 +64,27 @@ class Session:
     folder: RunFolder
     model: keras.Model
     published: keras.Model
+    localizer: KerasLocalizer | None
     validator: Validator | None
     progress: Progress
     report: Callable[[str], None]
 
     @property
     def stage(self) -> Stage:
-        """The stage that is on."""
+        """The current stage."""
         return self.config.stages[self.progress.stage]
 
     @property
     def steps_before(self) -> int:
-        """The steps of all earlier stages."""
+        """The number of steps of all earlier stages."""
         epochs = sum(stage.epochs for stage in self.config.stages[: self.progress.stage])
         return epochs * self.images.order.steps_per_epoch
 
     def save(self, network: keras.Model | None = None) -> None:
-        """Writes a checkpoint, or says why it could not.
+        """Write a checkpoint; if that fails, report why.
 
         Args:
-            network: the model in training, with its optimizer and metrics; None between two stages.
+            network: the compiled model of the current stage; None between two stages.
         """
         arrays = read_variables(_variables(self.model, network), self.strategy)
         if not self.folder.writes:
@@ -89,16 +94,16 @@ class Session:
             self.folder.checkpoints.save(step, vars(self.progress), arrays)
         except OSError as error:
             self.report(
-                f"No checkpoint at step {step}: {error}. The last good one stays, and training goes on."
+                f"No checkpoint at step {step}: {error}. The last good one is kept, and training goes on."
             )
 
     def restore_model(self, checkpoint: Checkpoint) -> None:
-        """Takes weights and seeds from a checkpoint."""
+        """Restore weights and seeds from a checkpoint."""
         self._assign(checkpoint, _variables(self.model, None))
         self.publish()
 
     def restore_network(self, checkpoint: Checkpoint, network: keras.Model) -> None:
-        """Takes the state of optimizer and metrics as well, in the middle of a stage."""
+        """Restore the state of optimizer and metrics too, within a stage."""
         self._assign(checkpoint, _variables(self.model, network))
 
     def _assign(self, checkpoint: Checkpoint, variables: Mapping[str, Any]) -> None:
@@ -108,7 +113,7 @@ class Session:
                 variable.assign(checkpoint.arrays[key])
 
     def publish(self, network: keras.Model | None = None) -> None:
-        """Gives the copy the weights of the model in training, or their moving averages, if there are any."""
+        """Copy the weights of the trained model, or their moving averages, to the published model."""
         averages = {} if network is None else averaged_weights(network.optimizer)
         sources = {
             str(place): averages.get(id(weight), weight) for place, weight in enumerate(self.model.weights)
@@ -117,22 +122,22 @@ class Session:
         self.published.set_weights(list(values.values()))
 
     def adopt(self) -> None:
-        """Gives the model in training the weights of the copy."""
+        """Copy the weights of the published model to the trained one."""
         with self.strategy.scope():
             self.model.set_weights(self.published.get_weights())
 
 
 def read_variables(variables: Mapping[str, Any], strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
-    """The values of variables; with several workers each has to ask, for some values are means over them."""
+    """The values of variables. Every worker has to call this, for some values are means over all workers."""
     with strategy.scope():
         return {key: tf.convert_to_tensor(variable.value).numpy() for key, variable in variables.items()}
 
 
 def check_arrays(checkpoint: Checkpoint, variables: Mapping[str, Any]) -> None:
-    """Tells if a checkpoint is that of another model.
+    """Check that a checkpoint belongs to the model.
 
     Raises:
-        ValueError: if its arrays are not the model's variables.
+        ValueError: its arrays do not have the names and shapes of the model's variables.
     """
     groups = {key.partition("/")[0] for key in variables}
     found = {
@@ -148,7 +153,7 @@ def check_arrays(checkpoint: Checkpoint, variables: Mapping[str, Any]) -> None:
 
 
 def _variables(model: keras.Model, network: keras.Model | None) -> dict[str, Any]:
-    """All that changes: weights and seeds, and while a stage is on its optimizer and its running metrics."""
+    """Weights and seeds, and within a stage the variables of its optimizer and metrics."""
     groups = {"model": model.variables}
     if network is not None:
         groups |= {"optimizer": network.optimizer.variables, "metrics": network.metrics_variables}

@@ -1,19 +1,19 @@
-"""One stage of training: its steps, and what happens after each epoch.
+"""One stage of training: its steps, checkpoints and epochs.
 
-TensorFlow itself is used here for `tf.function` and for distribution: Keras' own `fit` does not run on
-several workers, its `train_step` does.
+TensorFlow itself is used here for `tf.function` and for distribution: the `fit` of Keras does not run on
+several workers, but its `train_step` does.
 """
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from keras_cam.cli.console import progress as progress_bar
 from keras_cam.graph.keras_internals import build_for_batch
+from keras_cam.progress import progress as progress_bar
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import compile_classifier, set_trainable, split_at_pooling
 from keras_cam.training.config import ConfigError
@@ -27,18 +27,21 @@ Batches = Callable[[int, int, int, int, int], tf.data.Dataset]
 
 
 class DivergedError(RuntimeError):
-    """The loss is no number any more."""
+    """The loss is NaN or infinite."""
 
 
 def train_stage(
     session: Session, checkpoint: Checkpoint | None, on_epoch: Callable[[dict[str, Any]], None]
 ) -> None:
-    """Trains the stage that `session.progress` names, from where it says.
+    """Train the stage that `session.progress` names, from the step that it names.
 
     Args:
         session: the run.
-        checkpoint: what to go on from if the stage has begun.
-        on_epoch: called after each epoch with its figures: `loss` and the like.
+        checkpoint: the checkpoint to go on from, if some steps of the stage are done.
+        on_epoch: called after each epoch with its training loss and metrics, learning rate and seconds.
+
+    Raises:
+        DivergedError: the loss is NaN or infinite.
     """
     progress, stage = session.progress, session.stage
     started = time.perf_counter() - progress.seconds
@@ -54,46 +57,66 @@ def train_stage(
     if checkpoint is not None:
         session.restore_network(checkpoint, network)
     step = step_function(session.strategy, network)
-    while progress.step < last:
-        for _ in _epoch_steps(session):
-            _run(session, step, iterator)
-            progress.step += 1
-            if progress.step % _STEPS_BETWEEN_CHECKS == 0:
-                _figures(session, network)
+    title = f"Stage {progress.stage + 1} of {len(session.config.stages)}"
+    with progress_bar(last, title) as advance:
+        advance(progress.step)
+        while progress.step < last:
+            _train_epoch(session, network, lambda: _run(session, step, iterator), advance)
+            figures = _figures(session, network)
+            with session.strategy.scope():
+                network.reset_metrics()
+            session.publish(network)
+            seconds = round(progress.epoch_seconds, 1)
+            on_epoch({"learning_rate": learning_rate(network), **figures, "seconds": seconds})
+            progress.epoch_seconds = 0.0
             progress.seconds = time.perf_counter() - started
-            if _checkpoint_is_due(session):
-                _figures(session, network)
+            if progress.step < last:
                 session.save(network)
-        figures = _figures(session, network)
-        with session.strategy.scope():
-            network.reset_metrics()
-        session.publish(network)
-        on_epoch({"learning_rate": learning_rate(network), **figures})
-        progress.seconds = time.perf_counter() - started
-        if progress.step < last:
-            session.save(network)
     session.adopt()
 
 
+def _train_epoch(
+    session: Session, network: keras.Model, step: Callable[[], None], advance: Callable[[int], None]
+) -> None:
+    """The remaining steps of the current epoch."""
+    progress, steps_per_epoch = session.progress, session.images.order.steps_per_epoch
+    started, before = time.perf_counter() - progress.epoch_seconds, progress.seconds - progress.epoch_seconds
+    for _ in range(progress.step % steps_per_epoch, steps_per_epoch):
+        step()
+        progress.step += 1
+        advance(1)
+        if progress.step % _STEPS_BETWEEN_CHECKS == 0:
+            _figures(session, network)
+        progress.epoch_seconds = time.perf_counter() - started
+        progress.seconds = before + progress.epoch_seconds
+        if _checkpoint_is_due(session):
+            _figures(session, network)
+            session.save(network)
+
+
 def compiles(session: Session) -> bool:
-    """Whether XLA compiles the step: where it is told to, or on a single GPU; TPUs do so by themselves."""
+    """Whether XLA compiles the training step: as configured, or on a single GPU. TPUs always compile.
+
+    Raises:
+        ConfigError: XLA should compile the step of several devices.
+    """
     several = session.strategy.num_replicas_in_sync > 1
     if session.config.jit_compile == "auto":
         return not several and bool(tf.config.list_logical_devices("GPU"))
     if session.config.jit_compile and several:
         raise ConfigError(
-            '`jit_compile` must be False or "auto" on several devices, whose gradients meet inside a step. '
+            '`jit_compile` must be False or "auto" on several devices, which exchange gradients in a step. '
             "Received: jit_compile=True"
         )
     return session.config.jit_compile
 
 
 def step_function(strategy: tf.distribute.Strategy, network: keras.Model) -> Callable[[Any], None]:
-    """A function that takes the next batch of an iterator and trains on it, on all devices.
+    """A function that trains on the next batch of an iterator, on all devices.
 
     Args:
-        strategy: where the network was built and compiled.
-        network: a compiled model whose variables, and those of its optimizer, exist already.
+        strategy: the distribution strategy in whose scope the network was built and compiled.
+        network: a compiled model. Its variables, and those of its optimizer, exist already.
     """
 
     def train(data: Any) -> Any:
@@ -119,26 +142,21 @@ def _run(session: Session, step: Callable[[Any], None], iterator: Any) -> None:
 
 
 def _network_and_batches(session: Session) -> tuple[keras.Model, Batches]:
-    """What is trained, and on what: the whole network on images, or its head on their pooled features."""
+    """The model to train and its batches: the network and images, or its head and pooled features."""
     stage = session.stage
     if stage.trains == "all" or stage.augmentation != type(stage.augmentation)():
         return session.model, lambda *part: session.images.batches(stage.augmentation, *part)
-    # The copy outside of the strategy has the same weights, and no part in what the devices agree on.
+    # The published copy has the same weights, and running it needs no agreement between devices.
     trunk, _ = split_at_pooling(session.published)
     pooled = tf.function(lambda images: trunk(images, training=False), reduce_retracing=True, autograph=False)
     with progress_bar(len(session.images.annotated), "Computing features") as advance:
-
-        def advance_by(count: int) -> None:
-            for _ in range(count):
-                advance()
-
-        features = PooledFeatures(session.images, pooled, advance_by)
+        features = PooledFeatures(session.images, pooled, advance)
     _, head = split_at_pooling(session.model)
     return head, features.batches
 
 
 def _distributed(session: Session, batches: Batches, first: int, last: int) -> Any:
-    """The batches of these steps, each device's part on its device."""
+    """The batches of these steps, with the part of each device on that device."""
     strategy, before = session.strategy, session.steps_before
 
     def part(context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -150,7 +168,7 @@ def _distributed(session: Session, batches: Batches, first: int, last: int) -> A
 
 
 def _build(strategy: tf.distribute.Strategy, network: keras.Model, spec: Any) -> None:
-    """Makes the variables of optimizer and metrics, which a `tf.function` must not do."""
+    """Create the variables of optimizer and metrics, which a `tf.function` cannot do."""
     local = tf.nest.map_structure(
         lambda one: one._value_specs[0] if hasattr(one, "_value_specs") else one,
         spec,
@@ -161,31 +179,17 @@ def _build(strategy: tf.distribute.Strategy, network: keras.Model, spec: Any) ->
         network.optimizer.build(network.trainable_variables)
 
 
-def _epoch_steps(session: Session) -> Iterator[int]:
-    """The steps that are left of the epoch, with a bar if somebody watches."""
-    steps_per_epoch = session.images.order.steps_per_epoch
-    done = session.progress.step % steps_per_epoch
-    epoch = len(session.progress.history) + 1
-    title = f"Epoch {epoch} of {session.config.epochs}"
-    with progress_bar(steps_per_epoch, title) as advance:
-        for _ in range(done):
-            advance()
-        for step in range(done, steps_per_epoch):
-            yield step
-            advance()
-
-
 def _checkpoint_is_due(session: Session) -> bool:
     every, step = session.config.checkpoint_every, session.progress.step
-    # After an epoch there is one anyway.
+    # There is always one after an epoch.
     return every is not None and step % every == 0 and step % session.images.order.steps_per_epoch != 0
 
 
 def _figures(session: Session, network: keras.Model) -> dict[str, float]:
-    """The running means of loss and metrics over all workers.
+    """The means of loss and metrics in this epoch so far, over all workers.
 
     Raises:
-        DivergedError: if the loss is no number.
+        DivergedError: the loss is NaN or infinite.
     """
     with session.strategy.scope():
         figures = {name: float(value) for name, value in network.get_metrics_result().items()}
@@ -193,12 +197,12 @@ def _figures(session: Session, network: keras.Model) -> dict[str, float]:
         step = session.steps_before + session.progress.step
         raise DivergedError(
             f"The loss is {figures['loss']} at step {step} (stage {session.progress.stage}, learning rate "
-            f"{learning_rate(network):.3g}). A lower `learning_rate`, a `clip_norm` or a longer "
-            "`warmup_epochs` may help. The last checkpoint is from before."
+            f"{learning_rate(network):.3g}). A lower `learning_rate`, a `clip_norm` or more "
+            "`warmup_epochs` may help. The last checkpoint was written before."
         )
     return figures
 
 
 def learning_rate(network: keras.Model) -> float:
-    """That of the next update."""
+    """The learning rate of the next update."""
     return float(keras.ops.convert_to_numpy(network.optimizer.learning_rate))

@@ -1,4 +1,4 @@
-"""The images of a run: read, and checked against each other and the configuration."""
+"""The images of a run, checked against each other and against the configuration."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,11 +11,11 @@ from keras_cam.training.config import ConfigError, TrainingConfig
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a run learns from.
+    """The images of a run.
 
     Attributes:
         train: the images to train on.
-        validation: the images to judge the model by; None without any.
+        validation: the images to validate on; None for no validation.
     """
 
     train: AnnotatedImages
@@ -27,7 +27,7 @@ class TrainingData:
         return self.train.class_names
 
     def identity(self) -> dict[str, Any]:
-        """What tells these data from others, wherever they are: numbers, names and a digest of all labels."""
+        """What identifies the data, wherever they are stored: numbers, names and a digest of all labels."""
         parts = {"train": self.train, "validation": self.validation}
         found: dict[str, Any] = {"labels": list(self.labels)}
         for part, annotated in parts.items():
@@ -39,26 +39,22 @@ class TrainingData:
 def read_training_data(
     config: TrainingConfig, source: str | None = None, report: Callable[[str], None] = lambda line: None
 ) -> TrainingData:
-    """Reads the images that a configuration wants.
+    """Read the images that a configuration names.
 
     Args:
         config: the configuration.
-        source: where they are, see `keras_cam.data.read_annotations`; None for the place that it says.
-        report: called with what is wrong with the annotations.
-
-    Returns:
-        The images.
+        source: the images, see `keras_cam.data.read_annotations`; None for those that `config` names.
+        report: called with the problems of the annotations.
 
     Raises:
-        ConfigError: if nothing says where they are, or they do not fit the configuration or each other.
-        AnnotationError: if they cannot be read.
+        ConfigError: there is no source or no such split, or the images do not fit the configuration or each
+            other.
+        AnnotationError: the annotations cannot be read.
     """
     source = source or config.data
     if source is None:
-        raise ConfigError(
-            "`data` must say where the images are, for the configuration does not. Received: None"
-        )
-    train = read_annotations(source, config.train_split)
+        raise ConfigError("`data` must name the images, as the configuration does not. Received: data=None")
+    train = _read(source, "train_split", config.train_split)
     validation = None
     if config.validation_split is not None:
         validation = _validation(source, config.validation_split, train)
@@ -69,14 +65,21 @@ def read_training_data(
     return TrainingData(train, validation)
 
 
+def _read(source: str, option: str, split: str | None, **options: Any) -> AnnotatedImages:
+    try:
+        return read_annotations(source, split, **options)
+    except AnnotationError:
+        raise
+    except ValueError as error:
+        raise ConfigError(f"`{option}` does not fit the data: {error}") from error
+
+
 def _validation(source: str, split: str, train: AnnotatedImages) -> AnnotatedImages:
     try:
         # A folder without images of some class would number the classes differently.
-        return read_annotations(source, split, class_names=train.class_names)
-    except AnnotationError:
-        raise
-    except ValueError:  # the layout knows all its classes by itself
-        return read_annotations(source, split)
+        return _read(source, "validation_split", split, class_names=train.class_names)
+    except ConfigError:  # some layouts define all their classes themselves, and take no `class_names`
+        return _read(source, "validation_split", split)
 
 
 def _check(config: TrainingConfig, train: AnnotatedImages, validation: AnnotatedImages | None) -> None:
@@ -87,17 +90,29 @@ def _check(config: TrainingConfig, train: AnnotatedImages, validation: Annotated
             f"Received: {len(names)}, {_first(names)}"
         )
     if len(names) < 2 and not config.multi_label:
-        raise ConfigError(f"There must be at least 2 classes to tell apart. Received: {_first(names)}")
+        raise ConfigError(f"There must be at least 2 classes. Received: {_first(names)}")
     present = {label for image in train for label in (image.labels if config.multi_label else (image.label,))}
     empty = [name for label, name in enumerate(names) if label not in present]
     if empty:
         raise ConfigError(
-            f"Each class needs an image to train on. Received: none of {_first(empty)} in {train.source}"
+            f"Each class must have a training image. Received: none of {_first(empty)} in {train.source}"
         )
     if validation is not None and validation.class_names != names:
         raise ConfigError(
             "Training and validation must have the same classes in the same order. "
             f"Received: {_first(names)}; and {_first(validation.class_names)}"
+        )
+    _check_no_overlap(train, validation)
+
+
+def _check_no_overlap(train: AnnotatedImages, validation: AnnotatedImages | None) -> None:
+    """Refuse validation on training images; images that are not files of their own cannot be compared."""
+    files = {image.image for image in train if isinstance(image.image, str)}
+    shared = [image.name for image in validation or () if image.image in files]
+    if shared:
+        raise ConfigError(
+            "`train_split` and `validation_split` must not share images. "
+            f"Received: {len(shared)} images in both, {_first(shared)}"
         )
 
 

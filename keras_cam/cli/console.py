@@ -1,19 +1,22 @@
-"""What the command line shows: tables on stdout, complaints and progress on stderr."""
+"""What the command line shows: tables on stdout, error messages and progress on stderr."""
 
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.quiet_libraries import only_python_writes_to_stderr
+from keras_cam.cli.quiet_libraries import quiet_c_libraries
 from keras_cam.inference.records import Detection, Localization
+from keras_cam.progress import on_terminal
+from keras_cam.progress import progress as plain_progress
+from keras_cam.progress import working as working
 
 
 def complain(message: str) -> None:
-    """Writes one line to stderr."""
-    # A file name may hold bytes that are no text, and must not break the message about it.
+    """Write one line to stderr."""
+    # A file name may hold bytes that are not valid UTF-8, which must not prevent the message about it.
     line = f"keras-cam: {message}\n".encode(errors="backslashreplace").decode()
     sys.stderr.write(line)
     sys.stderr.flush()
@@ -21,43 +24,17 @@ def complain(message: str) -> None:
 
 @contextmanager
 def progress(total: int, task: str = "Localizing") -> Iterator[Callable[[], None]]:
-    """A progress bar on stderr if that is a terminal; yields the function that moves it one step on.
+    """Show a progress bar on stderr if that is a terminal; yields the function that advances it by one step.
 
-    Meanwhile, what C libraries write to stderr is dropped: libtiff grumbles about broken files, besides
-    failing, which would tear the bar.
+    While a bar is drawn, what C libraries write to stderr is held back: a warning of libtiff about a broken
+    file would tear the bar.
     """
-    from rich.console import Console
-    from rich.progress import MofNCompleteColumn, Progress
-
-    with only_python_writes_to_stderr():
-        console = Console(stderr=True)
-        bar = Progress(
-            *Progress.get_default_columns(),
-            MofNCompleteColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        with bar:
-            bar_id = bar.add_task(task, total=total)
-            yield lambda: bar.advance(bar_id)
-
-
-@contextmanager
-def working(task: str) -> Iterator[None]:
-    """Says on stderr, if that is a terminal, what is being done for as long as it takes."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield
-        return
-    with console.status(task):
-        yield
+    with quiet_c_libraries() if on_terminal() else nullcontext(), plain_progress(total, task) as advance:
+        yield lambda: advance(1)
 
 
 def print_localizations(records: Sequence[Localization]) -> None:
-    """Prints a table of the classes and boxes of all photos."""
+    """Print a table of the classes and boxes of all photos."""
     rows = []
     for record, name in zip(records, _short_names([record.image for record in records]), strict=True):
         for rank, detection in enumerate(record.detections, 1):
@@ -68,15 +45,15 @@ def print_localizations(records: Sequence[Localization]) -> None:
 
 
 def _short_names(files: Sequence[str]) -> list[str]:
-    """The paths without the folder that all of them share."""
+    """The paths relative to their common folder."""
     paths = [os.path.abspath(file) for file in files]
     shared = os.path.commonpath(map(os.path.dirname, paths)) if paths else ""
-    # A name may hold bytes that are no text, which a terminal cannot show.
+    # A name may hold bytes that are not valid UTF-8, which a terminal cannot show.
     return [os.fsencode(os.path.relpath(path, shared)).decode(errors="replace") for path in paths]
 
 
 def print_models(models: Sequence[Mapping[str, Any]]) -> None:
-    """Prints a table of the models that can be built by name."""
+    """Print a table of the models that can be built by name."""
     rows = [
         (
             model["name"],
@@ -104,7 +81,7 @@ def _box_text(detection: Detection) -> str:
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:
-    """Prints a table whose columns named in `right` are aligned to the right."""
+    """Print a table. The columns named in `right` are aligned to the right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -115,18 +92,18 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
         table.add_column(name, justify="right" if name in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))  # as text, because file names may look like Rich's markup
-    # Rich takes 80 columns for a file or a pipe, where nothing needs to be broken into lines.
+    # For a file or a pipe rich assumes 80 columns, but there is no need to wrap lines there.
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
-    """A name in `folder` for the picture of each file: all different, and none that of an input.
+    """A path in `folder` for the picture of each file; no two are the same, and none is one of the inputs.
 
     Examples:
         >>> [path.name for path in picture_paths([Path("a/x.jpg"), Path("b/X.png")], Path("out"))]
         ['x_cam.png', 'X_cam-2.png']
     """
-    # Case does not tell files apart on all systems.
+    # Some file systems ignore case.
     taken = {_key(file) for file in files}
     paths = []
     for file in files:

@@ -1,9 +1,9 @@
 """GoogLeNet-GMP, the paper's comparison with global max pooling, on ILSVRC-2012.
 
-    keras-cam train --config imagenet2012_googlenet_gmp --data tfds:imagenet2012
+    keras-cam train tfds:imagenet2012 --config imagenet2012_googlenet_gmp
 
 The paper reports a top-1/top-5 error of 35.6/13.9 % and a localization error of 57.78/45.26 %.
-Not run yet: it takes 1.28 million images 8 times, days on a GPU.
+Not run yet: 8 epochs of 1.28 million images take days on a GPU.
 """
 
 from dataclasses import replace

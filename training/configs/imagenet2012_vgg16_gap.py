@@ -1,9 +1,9 @@
 """VGGnet-GAP on ILSVRC-2012 by the recipe that the paper's authors released.
 
-    keras-cam train --config imagenet2012_vgg16_gap --data tfds:imagenet2012
+    keras-cam train tfds:imagenet2012 --config imagenet2012_vgg16_gap
 
 The paper reports a top-1/top-5 error of 33.4/12.2 % and a localization error of 57.20/45.14 %.
-Not run yet: it takes 1.28 million images 8 times, days on a GPU.
+Not run yet: 8 epochs of 1.28 million images take days on a GPU.
 """
 
 from keras_cam.training import TrainingConfig

@@ -1,6 +1,6 @@
 """Twenty classes of Tiny-ImageNet from scratch: 10 000 images of 64x64 to train on, 1 000 to validate.
 
-    keras-cam train --config tiny_imagenet20 --data tiny_imagenet20/
+    keras-cam train tiny_imagenet20/ --config tiny_imagenet20
 
 About 3 minutes on two CPU cores; accuracy 61 %, GT-known localization 51 % (a box in the middle: 52 %).
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cam.cli.console import complain, picture_paths, print_localizations, progress
-from keras_cam.cli.quiet_libraries import import_quietly, stderr_held_back
+from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
     DEFAULT_OUTPUT,
@@ -92,7 +92,7 @@ def localize_photos(
         pictures = picture_paths(files, output)
     if needs_tensorflow(model):
         import_quietly()
-    with stderr_held_back():  # LiteRT greets
+    with quiet_c_libraries():  # LiteRT prints a banner
         localizer = load_model(model, top_k, threshold, refine)
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
