@@ -29,7 +29,7 @@ from keras_cam.training import (
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.classifier import build_classifier, compile_classifier
 from keras_cam.training.dataset import one_hot_labels
-from processes import KERAS_CAM, start_python
+from processes import KERAS_CAM, run_python, start_python
 
 TINY = TrainingConfig(
     stages=(Stage(epochs=2, learning_rate=0.01),),
@@ -384,15 +384,7 @@ def test_both_commands_take_the_same_flags(photos, tmp_path, capsys):
     flags = [f"--config={file}", "--config.stages[0].epochs=2", "--config.batch_size", "8"]
     assert cli.main(["train", str(photos), *flags, f"--output={tmp_path / 'one'}"]) == 0
     assert "epoch 2 of 2" in capsys.readouterr().out
-    command = [
-        sys.executable,
-        "-m",
-        "keras_cam.training",
-        str(photos),
-        *flags,
-        f"--output={tmp_path / 'other'}",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = run_python("-m", "keras_cam.training", photos, *flags, f"--output={tmp_path / 'other'}")
     assert done.returncode == 0, done.stderr
     assert "epoch 2 of 2" in done.stderr  # by absl.logging
     one, other = (tmp_path / name / "run.json" for name in ("one", "other"))
