@@ -1,4 +1,4 @@
-from . import data, drawing, evaluation, export, inference, layers, metrics, training  # type: ignore[attr-defined]
+from . import callbacks, data, drawing, evaluation, export, inference, layers, metrics, training  # type: ignore[attr-defined]
 from .data import read_annotations
 from .evaluation import evaluate
 from .graph.classification_head import find_classification_head
@@ -11,6 +11,7 @@ __all__ = [
     "Localization",
     "build_localizer",
     "build_model",
+    "callbacks",
     "data",
     "drawing",
     "evaluate",

@@ -33,7 +33,7 @@ LAYERS = [
     {"localizer"},
     {"drawing", "inference"},
     {"data", "metrics"},
-    {"evaluation"},
+    {"callbacks", "evaluation"},
     {"export", "training"},
     {"applications"},
     {"cli"},

@@ -378,8 +378,8 @@ def test_both_commands_take_the_same_flags(photos, tmp_path, capsys):
         "from keras_cam.training import Stage, TrainingConfig\n"
         "def get_config():\n"
         "    return TrainingConfig(\n"
-        "        (Stage(9, 0.01),), model='alexnet_gap', head_filters=8, image_size=(67, 67), pooling='max',\n"
-        "        batch_size=4, train_split=None, validation_split=None)\n"
+        "        (Stage(9, 0.01),), model='alexnet_gap', head_filters=8, image_size=(67, 67),\n"
+        "        pooling='max', batch_size=4, train_split=None, validation_split=None)\n"
     )
     flags = [f"--config={file}", "--config.stages[0].epochs=2", "--config.batch_size", "8"]
     assert cli.main(["train", str(photos), *flags, f"--output={tmp_path / 'one'}"]) == 0
