@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -97,7 +98,14 @@ def test_each_export_is_a_new_version_with_what_a_server_needs(capsys, exported,
     arguments = ["--model", model_file, "--format", "saved_model", "--output", folder]
     assert cli.main(["export", *map(str, arguments)]) == 0
     written = [folder / "2", folder / "models.config", folder / "batching_parameters.txt"]
-    assert capsys.readouterr().out.splitlines() == [str(path) for path in written]
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [str(path) for path in written]
+    assert re.fullmatch(r"size: \d\.\d MB", lines[3])
+    assert lines[4:] == [
+        "input: RGB images of 32 x 32 pixels, 0..255",
+        "output: boxes of class activation maps; 3 classes without names of their own",
+        f"try it: keras-cam localize photos/ --model {folder / '2'}",
+    ]
     assert sorted(os.listdir(folder)) == ["1", "2", "batching_parameters.txt", "models.config"]
     assert 'base_path: "/models/colours"' in (folder / "models.config").read_text()
     assert (folder / "batching_parameters.txt").read_text() == "mine"

@@ -32,6 +32,9 @@ def convolutional_network(size_hw=SIZE_HW):
     return keras.Model(images, keras.layers.Dense(CLASSES, activation="softmax")(x))
 
 
+MAPS_AND_BOXES = {"class_activation_maps", "detection_boxes", "localization_maps"}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("litert")
@@ -64,8 +67,11 @@ def assert_gives_the_same(file, model, localizer, images):
     logits, scores = lite.classify(images), np.asarray(everything["detection_scores"])
     np.testing.assert_allclose(keras.ops.softmax(logits), scores, atol=1e-3)
     asked = np.array([[lite.classes - 1, 0, 1, 0]] * len(images))
-    maps = np.asarray(everything["class_activation_maps"])[:, asked[0]]
-    np.testing.assert_allclose(lite.cam(images, asked), maps, rtol=1e-3, atol=1e-3)
+    found = lite.cam(images, asked)
+    assert set(found) == expected.keys() & MAPS_AND_BOXES
+    for name, values in found.items():
+        wanted = np.asarray(everything[name])[:, asked[0]]
+        np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=1e-3, err_msg=name)
 
 
 def test_every_signature_gives_what_the_localizer_gives(file, model, localizer, photos):
@@ -113,11 +119,11 @@ def test_the_weights_are_in_the_file_once(quantization, size, folder, photos):
 def test_the_signatures_have_the_names_of_the_contract(file):
     interpreter = Interpreter(str(file))
     outputs = ["detection_boxes", "detection_classes", "detection_scores", "num_detections"]
-    localized = sorted([*outputs, "class_activation_maps"])
+    localized = sorted([*outputs, "class_activation_maps", "localization_maps"])
     assert interpreter.get_signature_list() == {
         "localize": {"inputs": ["images"], "outputs": localized},
         "classify": {"inputs": ["images"], "outputs": ["logits", "probabilities"]},
-        "cam": {"inputs": ["class_ids", "images"], "outputs": ["class_activation_maps"]},
+        "cam": {"inputs": ["class_ids", "images"], "outputs": sorted(MAPS_AND_BOXES)},
     }
     # Who asks for no signature gets the first one, in this order.
     details = interpreter.get_output_details()
@@ -199,7 +205,8 @@ def test_quantized_files_nearly_give_the_same(quantization, folder, model, local
     assert np.mean(best == found) >= 0.9
     maps = np.asarray(expected["class_activation_maps"])
     asked = np.asarray(expected["detection_classes"])
-    error = np.abs(lite.cam(images[20:], asked) - maps).mean() / np.abs(maps).mean()
+    found = lite.cam(images[20:], asked)["class_activation_maps"]
+    error = np.abs(found - maps).mean() / np.abs(maps).mean()
     assert 1e-5 < error < (1e-3 if quantization == "float16" else 0.05)
     [details] = Interpreter(str(path)).get_input_details()
     if quantization == "int8_full":

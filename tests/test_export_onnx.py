@@ -51,9 +51,13 @@ def test_onnx_runtime_gives_what_the_localizer_gives(onnx_file, model, images, e
     assert set(outputs) == set(expected)
     assert_same(outputs, expected)
     np.testing.assert_allclose(onnx.classify(images), model(images), rtol=1e-3, atol=1e-3)
-    maps = keras_cam.build_localizer(model, class_ids=range(CLASSES))(images)["class_activation_maps"].numpy()
-    wanted = np.take_along_axis(maps, ASKED[:, :, None, None], axis=1)
-    np.testing.assert_allclose(onnx.cam(images, ASKED), wanted, rtol=1e-3, atol=1e-3)
+    everything = keras_cam.build_localizer(model, class_ids=range(CLASSES))(images)
+    found = onnx.cam(images, ASKED)
+    assert set(found) == {"class_activation_maps", "detection_boxes", "localization_maps"}
+    for name, values in found.items():
+        rows = ASKED.reshape(*ASKED.shape, *[1] * (values.ndim - 2))
+        wanted = np.take_along_axis(everything[name].numpy(), rows, axis=1)
+        np.testing.assert_allclose(values, wanted, rtol=1e-3, atol=1e-3, err_msg=name)
     one = onnx.localize(images[:1])
     assert_same(one, {name: values[:1] for name, values in expected.items()})
 
@@ -69,7 +73,7 @@ def test_classes_need_not_be_asked_for(onnx_file, images):
     assert [one.name for one in session.get_inputs()] == ["images"]
     assert [one.name for one in session.get_overridable_initializers()] == ["class_ids"]
     [maps] = session.run(["cam"], {"images": images})
-    np.testing.assert_allclose(maps, OnnxLocalizer(onnx_file).cam(images, [[0]]))
+    np.testing.assert_allclose(maps, OnnxLocalizer(onnx_file).cam(images, [[0]])["class_activation_maps"])
 
 
 def test_openvino_opens_the_onnx_file(onnx_file, images, expected):

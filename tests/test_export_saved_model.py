@@ -48,6 +48,7 @@ def test_the_signatures_have_the_names_and_types_of_the_contract(signatures):
         "detection_scores": ((None, 3), tf.float32),
         "num_detections": ((None,), tf.int32),
         "class_activation_maps": ((None, 3, 2, 2), tf.float32),
+        "localization_maps": ((None, 3, 4, 4), tf.float32),
     }
     images, encoded = ((None, 64, 64, 3), tf.float32), ((None,), tf.string)
     expected = {
@@ -60,7 +61,11 @@ def test_the_signatures_have_the_names_and_types_of_the_contract(signatures):
         ),
         "cam": (
             {"images": images, "class_ids": ((None, None), tf.int32)},
-            {"class_activation_maps": ((None, None, 2, 2), tf.float32)},
+            {
+                "class_activation_maps": ((None, None, 2, 2), tf.float32),
+                "localization_maps": ((None, None, 4, 4), tf.float32),
+                "detection_boxes": ((None, None, 4), tf.float32),
+            },
         ),
     }
     for name, signature in signatures.items():
@@ -87,8 +92,10 @@ def test_every_signature_gives_what_the_localizer_gives(signatures, model, local
     np.testing.assert_allclose(classified["probabilities"], everything["detection_scores"], atol=1e-4)
     np.testing.assert_allclose(tf.nn.softmax(classified["logits"]), classified["probabilities"], atol=1e-5)
     asked = np.array([[4, 0]] * batch, np.int32)
-    maps = signatures["cam"](images=images, class_ids=asked)["class_activation_maps"]
-    np.testing.assert_allclose(maps, everything["class_activation_maps"].numpy()[:, [4, 0]], atol=1e-4)
+    found = signatures["cam"](images=images, class_ids=asked)
+    assert set(found) == {"class_activation_maps", "localization_maps", "detection_boxes"}
+    for name, values in found.items():
+        np.testing.assert_allclose(values, everything[name].numpy()[:, [4, 0]], atol=1e-4, err_msg=name)
 
 
 def test_labels_are_an_asset(saved):
@@ -120,7 +127,7 @@ def test_a_failed_export_leaves_nothing(localizer, tmp_path, monkeypatch):
     def fail(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(sys.modules["keras_cam.export.save_saved_model"], "write_warm_up", fail)
+    monkeypatch.setattr(sys.modules["keras_cam.export.saved_model"], "write_warm_up", fail)
     with pytest.raises(OSError, match="No space left"):
         save_saved_model(localizer, tmp_path / "cam" / "1")
     assert list((tmp_path / "cam").iterdir()) == []
