@@ -1,4 +1,4 @@
-"""What the commands share: their exit statuses, their errors of usage, and the types of their arguments."""
+"""What the commands share: exit statuses, usage errors, arguments and their types, loading of models."""
 
 import argparse
 import sys
@@ -23,11 +23,11 @@ DEFAULT_OUTPUT = Path("keras-cam-output")
 
 
 class UsageError(Exception):
-    """What the user asked for cannot be done; the message says why, in one line."""
+    """The arguments of a command cannot be used; the message is one line with the reason."""
 
 
 def add_model(parser: argparse.ArgumentParser) -> None:
-    """Adds `--model`, for a command that takes models of Keras only."""
+    """Add `--model`, for a command that takes Keras models only."""
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
@@ -36,15 +36,31 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_top_k(parser: argparse.ArgumentParser) -> None:
-    """Adds `--top-k`; None stands for the default, which a saved localizer does not take."""
+def add_photos(parser: argparse.ArgumentParser, help_text: str) -> None:
+    """Add the positional arguments of a command that reads photos."""
+    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help=help_text)
+
+
+def add_batch_size(parser: argparse.ArgumentParser, default: int = 32) -> None:
+    """Add `--batch-size`."""
     parser.add_argument(
-        "--top-k", type=positive, metavar="K", help=f"classes a photo (default: {DEFAULT_TOP_K})"
+        "--batch-size",
+        type=positive,
+        default=default,
+        metavar="N",
+        help="images that go through the model at once (default: %(default)s)",
+    )
+
+
+def add_top_k(parser: argparse.ArgumentParser) -> None:
+    """Add `--top-k`. It is None unless given, because a saved localizer refuses the option."""
+    parser.add_argument(
+        "--top-k", type=positive, metavar="K", help=f"classes per photo (default: {DEFAULT_TOP_K})"
     )
 
 
 def add_threshold(parser: argparse.ArgumentParser) -> None:
-    """Adds `--threshold`."""
+    """Add `--threshold`. It is None unless given."""
     refined = ", ".join(
         f"of {name} {' and '.join(map(str, recipe.thresholds))}" for name, recipe in RECIPES.items()
     )
@@ -52,29 +68,29 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
         "--threshold",
         type=fraction,
         metavar="T",
-        help="the part of a map's maximum that a box has to exceed (default: "
+        help="a box encloses the cells above this fraction of the map's maximum (default: "
         f"{THRESHOLD}; {refined}, with the mean of the boxes)",
     )
 
 
 def add_refine(parser: argparse.ArgumentParser) -> None:
-    """Adds `--refine`; None stands for the default, which a saved localizer does not take."""
+    """Add `--refine`. It is None unless given, because a saved localizer refuses the option."""
     parser.add_argument(
         "--refine",
         choices=REFINEMENTS,
-        help=f"what boxes are cut out of. {REFINE_HELP} (default: {DEFAULT_REFINE})",
+        help=f"the maps from which boxes are made. {REFINE_HELP} (default: {DEFAULT_REFINE})",
     )
 
 
 def positive(text: str) -> int:
-    """The type of an argument that counts something."""
+    """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an integer of at least 1. Received: {text}")
     return int(text)
 
 
 def fraction(text: str) -> float:
-    """The type of an argument that is a part of something, less than all of it."""
+    """Parse a number in [0, 1)."""
     try:
         value = float(text)
     except ValueError:
@@ -85,7 +101,7 @@ def fraction(text: str) -> float:
 
 
 def check_model(model: str) -> None:
-    """Says what is wrong with the name of a model before anything slow starts."""
+    """Raise a `UsageError` if there is no such model, before TensorFlow is imported."""
     from keras_cam.models.registry import MODELS, REFUSED
 
     if model in REFUSED:
@@ -98,7 +114,7 @@ def check_model(model: str) -> None:
 
 
 def read_labels(path: Path | None) -> Sequence[str] | None:
-    """The class names in the file of `--labels`, if there is one."""
+    """Read the class names of `--labels`; None if it was not given."""
     from keras_cam.models.labels import read_labels as read
 
     try:
@@ -110,7 +126,7 @@ def read_labels(path: Path | None) -> Sequence[str] | None:
 def load_model(
     model: str, top_k: int | None = None, threshold: float | None = None, refine: str | None = None
 ) -> "Localizer":
-    """The localizer of a model's name or file; what goes wrong is an error of usage."""
+    """Load a localizer by name or file. Raises a `UsageError` if that fails."""
     from keras_cam.inference.load import load_localizer
 
     with _loading(model):
@@ -127,7 +143,7 @@ def load_saliency(model: str) -> "SaliencyLocalizer":
 
 
 def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":
-    """The model of a name or file; what goes wrong is an error of usage."""
+    """Load a Keras model by name or file. Raises a `UsageError` if that fails."""
     from keras_cam.inference.load import load_classifier as load
 
     with _loading(model):
@@ -135,7 +151,10 @@ def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":
 
 
 def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) -> "keras.Model":
-    """The part of a model up to its features, or up to a layer; what goes wrong is an error of usage."""
+    """Load a model up to a layer, by default up to the features that it pools.
+
+    Raises a `UsageError` if that fails.
+    """
     from keras_cam.applications.features import backbone_of
     from keras_cam.inference.load import load_classifier
 
@@ -144,10 +163,10 @@ def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) 
 
 
 def read_data(source: str | Path, split: str | None = None, strict: bool = False) -> "AnnotatedImages":
-    """Annotated images; what is wrong with their annotations goes to stderr.
+    """Read annotated images, and report wrong annotations on stderr.
 
     Raises:
-        ValueError: there is nothing that could be used.
+        ValueError: there is no usable image.
     """
     from keras_cam.data import describe_problems, read_annotations
 
@@ -158,13 +177,13 @@ def read_data(source: str | Path, split: str | None = None, strict: bool = False
 
 
 def check_suffix(option: str, path: Path | None, suffix: str) -> None:
-    """Says that a file must have another ending."""
+    """Raise a `UsageError` unless a path ends in a suffix."""
     if path and path.suffix != suffix:
         raise UsageError(f"--{option} must end in {suffix}. Received: {path}")
 
 
 def save_model(model: "keras.Model", path: Path) -> None:
-    """Writes a `.keras` file whole or not at all."""
+    """Save a model to a `.keras` file, which appears whole or not at all."""
     from keras_cam.images.whole_file import whole_file
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -175,7 +194,7 @@ def save_model(model: "keras.Model", path: Path) -> None:
 @contextmanager
 def _loading(model: str) -> Iterator[None]:
     try:
-        with redirect_stdout(sys.stderr):  # Keras announces downloads on stdout, which is ours for JSON
+        with redirect_stdout(sys.stderr):  # Keras reports downloads on stdout, where JSON goes
             yield
     # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
     except Exception as error:

@@ -1,4 +1,4 @@
-"""`keras-cam ask`: answers to questions about a photo, where they are seen, and what speaks for them."""
+"""`keras-cam ask`: answer questions about a photo, with maps and the contribution of each word."""
 
 import argparse
 import json
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
-    parser = commands.add_parser("ask", help="answer questions about a photo, and show where the answer is")
+    """Add the command to the parser of `keras-cam`."""
+    parser = commands.add_parser("ask", help="answer questions about a photo, and localize the answers")
     parser.set_defaults(run=run)
     parser.add_argument("photo", type=Path, metavar="PHOTO")
     parser.add_argument("questions", nargs="+", metavar="QUESTION")
     parser.add_argument(
-        "--model", required=True, type=Path, metavar="FILE", help="what `keras-cam vqa` wrote"
+        "--model", required=True, type=Path, metavar="FILE", help="a file that `keras-cam vqa` wrote"
     )
     parser.add_argument(
-        "--top-k", type=positive, default=3, metavar="K", help="answers a question (default: %(default)s)"
+        "--top-k", type=positive, default=3, metavar="K", help="answers per question (default: %(default)s)"
     )
     parser.add_argument(
         "--threshold",
         type=fraction,
         default=THRESHOLD,
         metavar="T",
-        help="the part of a map's maximum that a box has to exceed (default: %(default)s)",
+        help="a box encloses the cells above this fraction of the map's maximum (default: %(default)s)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="a picture (.png) of the best answers with maps and boxes"
@@ -47,7 +47,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Answers the questions, and draws the picture if asked to."""
+    """Answer the questions, and draw the picture if its option is given."""
     check_suffix("output", args.output, ".png")
     if not args.model.exists():
         raise UsageError(f"--model must be a file that `keras-cam vqa` wrote. Received: {args.model}")
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(answered: "AnsweredQuestion") -> None:
-    """A row for each answer: its probability, and what the image and each word say for it."""
+    """A row for each answer: its probability, and the contributions of the image and of each word."""
     words = list(answered.word_logits[0])
     rows = [
         (detection.label, f"{detection.score:.1%}", f"{image:+.2f}", *(f"{by[word]:+.2f}" for word in words))

@@ -1,4 +1,4 @@
-"""`keras-cam benchmark`: features of a network on the data sets of the paper, by their protocols."""
+"""`keras-cam benchmark`: evaluate features on the data sets of the paper, by their protocols."""
 
 import argparse
 import json
@@ -10,6 +10,7 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_batch_size,
     add_model,
     check_model,
     load_backbone,
@@ -33,9 +34,9 @@ NAMES = (
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser(
-        "benchmark", help="linear SVMs on pooled features, on the data sets and splits of the paper"
+        "benchmark", help="evaluate pooled features by linear SVMs on the data sets and splits of the paper"
     )
     parser.set_defaults(run=run)
     parser.add_argument("name", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
@@ -46,18 +47,21 @@ def add_parser(commands: Any) -> None:
         "--train-per-class",
         type=positive,
         metavar="N",
-        help="other than the usual number of training images, where splits are random",
+        help="training images per class, where splits are random (default: as published)",
     )
     parser.add_argument(
-        "--runs", type=positive, metavar="N", help="other than the usual number of random or published splits"
+        "--runs",
+        type=positive,
+        metavar="N",
+        help="how many random or published splits (default: as published)",
     )
     parser.add_argument("--features", metavar="FILE", help="keep the features in this .npz or .parquet file")
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
+    add_batch_size(parser)
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Reads the data set, extracts features once, and trains and tests in all runs."""
+    """Read the data set, extract features once, and train and test on all splits."""
     check_model(args.model)
     import_quietly()
 
@@ -118,5 +122,5 @@ def _print_figures(benchmark: "Benchmark", result: "BenchmarkResult", table: "Fe
 
 
 def _mean_and_deviation(values: Any) -> tuple[float, float | None]:
-    """The mean over runs, and how much they differ; a single run says nothing about that."""
+    """The mean over runs and their standard deviation, which is None for a single run."""
     return float(values.mean()), float(values.std(ddof=1)) if len(values) > 1 else None

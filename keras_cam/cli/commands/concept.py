@@ -1,4 +1,4 @@
-"""`keras-cam concept`: a detector of what photos were only said to show, and a gallery of what it finds."""
+"""`keras-cam concept`: learn a visual concept from folders or captions, and localize it."""
 
 import argparse
 from pathlib import Path
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser(
-        "concept", help="learn what photos are said to show, by folders or captions, and where it is"
+        "concept", help="learn a concept from folders of photos or from captions, and localize it"
     )
     parser.set_defaults(run=run)
     parser.add_argument("--positives", type=Path, metavar="DIR", help="photos that are said to show it")
@@ -49,7 +49,7 @@ def add_parser(commands: Any) -> None:
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME|FILE",
-        help="whose features it is learned on (default: %(default)s)",
+        help="the network that gives the features (default: %(default)s)",
     )
     parser.add_argument(
         "--layer", help="take the features of this layer; earlier ones are finer (default: what is pooled)"
@@ -65,7 +65,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Learns the concept, writes the detector, and draws the gallery if asked to."""
+    """Learn the concept, write the detector, and draw the gallery if its options are given."""
     folders, captions = (args.positives, args.negatives), (args.captions, args.phrase)
     if all(folders) == all(captions) or any(folders) == any(captions):
         raise UsageError("Either --positives and --negatives, or --captions and --phrase must be given.")
@@ -114,7 +114,7 @@ def _learn(
 
 
 def _draw(concept: "Concept", photos: list[Path], file: Path, count: int) -> list[str]:
-    """Writes the gallery; returns what is wrong with photos that could not be read."""
+    """Write the gallery; returns the errors of unreadable photos."""
     from keras_cam.applications.discovery.concepts import ranked
     from keras_cam.drawing.pictures import draw_localization, gallery
     from keras_cam.images.files import find_images, write_png

@@ -1,4 +1,4 @@
-"""`keras-cam demo`: the main job on photos that are already there."""
+"""`keras-cam demo`: localize photos that are installed with scikit-image."""
 
 import argparse
 from pathlib import Path
@@ -12,7 +12,7 @@ PHOTOS = ("chelsea.png", "coffee.png", "camera.png", "motorcycle_left.png")
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser("demo", help="localize photos that come with scikit-image; needs no network")
     parser.set_defaults(run=run)
     parser.add_argument(
@@ -21,7 +21,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Localizes the photos, and puts their pictures on one sheet."""
+    """Localize the photos, and put their pictures on one sheet."""
     from skimage import data_dir  # type: ignore[attr-defined]  # its stub file lacks it
 
     from keras_cam.drawing.pictures import gallery

@@ -17,6 +17,7 @@ from keras_cam.cli.usage import (
     METHODS_HELP,
     SOME_FAILED,
     UsageError,
+    add_batch_size,
     add_refine,
     check_model,
     load_classifier,
@@ -39,7 +40,7 @@ FORMATS = ("table", "markdown", "latex")
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser(
         "evaluate", help="measure classification and localization on annotated images"
     )
@@ -80,7 +81,7 @@ def add_parser(commands: Any) -> None:
     )
     add_refine(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
+    add_batch_size(parser)
     parser.add_argument("--strict", action="store_true", help="a wrong annotation is an error")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"

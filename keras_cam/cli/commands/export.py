@@ -1,4 +1,4 @@
-"""`keras-cam export`: a model as one file, or one folder, for where it is to run."""
+"""`keras-cam export`: write a localizer in the format of another runtime."""
 
 import argparse
 import shlex
@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
-    parser = commands.add_parser("export", help="make a model ready to run elsewhere")
+    """Add the command to the parser of `keras-cam`."""
+    parser = commands.add_parser(
+        "export", help="write a localizer for TensorFlow Serving, phones, browsers or ONNX"
+    )
     parser.set_defaults(run=run)
     add_model(parser)
     described = "; ".join(f"{name}: {row.summary}" for name, row in FORMATS.items())
@@ -42,18 +44,19 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--quantization",
         choices=QUANTIZATIONS,
-        help="which numbers become smaller in LiteRT models; see help(keras_cam.export.save_litert)",
+        help="for LiteRT models: store weights, or weights and activations, in fewer bits; see "
+        "help(keras_cam.export.save_litert)",
     )
     parser.add_argument(
         "--representative-data",
         type=Path,
         metavar="DIR",
-        help="for int8 and int8_full: 100 photos or so like those that the model is going to see",
+        help="for int8 and int8_full: a folder of about 100 typical photos",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exports the model and names the files."""
+    """Export the model and print what was written."""
     target = FORMATS[args.format]
     labels = read_labels(args.labels)
     check_model(args.model)
@@ -92,7 +95,7 @@ def _report(
     written: Path | Sequence[Path],
     args: argparse.Namespace,
 ) -> None:
-    """Says what was written, and how it is called."""
+    """Print what was written, what is in it, and a command that uses it."""
     from keras_cam.graph import names
     from keras_cam.localizer import image_size_hw
     from keras_cam.models.labels import labels_of

@@ -1,4 +1,4 @@
-"""`keras-cam features`: pooled features of images as a file, and a linear classifier made from them."""
+"""`keras-cam features`: pooled features of images, and a linear classifier trained on them."""
 
 import argparse
 from pathlib import Path
@@ -10,11 +10,11 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_batch_size,
     add_model,
     check_model,
     check_suffix,
     load_backbone,
-    positive,
     read_data,
     save_model,
 )
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser(
-        "features", help="pooled features of images, and a linear SVM that becomes a model with maps"
+        "features",
+        help="extract pooled features of images, and train a linear SVM on them that has maps, too",
     )
     parser.set_defaults(run=run)
     parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
@@ -45,11 +46,11 @@ def add_parser(commands: Any) -> None:
         metavar="FILE",
         help="train a linear SVM and write it as a .keras model, for `keras-cam localize --model`",
     )
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
+    add_batch_size(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Extracts the features, and trains and measures a classifier if asked to."""
+    """Extract features; train and test a classifier if its options are given."""
     if not (args.output or args.classifier or args.test_split):
         raise UsageError("One of --output, --classifier and --test-split must be given.")
     check_suffix("classifier", args.classifier, ".keras")
@@ -70,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
 def _extract(
     backbone: "keras.Model", args: argparse.Namespace, split: str | None, output: Path | None = None
 ) -> "FeatureTable":
-    """The features of one part of the data; what cannot be read goes to stderr."""
+    """Extract the features of one split; reports unreadable images on stderr."""
     from keras_cam.applications.features import extract_features
 
     annotated = read_data(args.data, split)
@@ -84,7 +85,7 @@ def _extract(
 
 
 def _classify(backbone: "keras.Model", table: "FeatureTable", args: argparse.Namespace) -> tuple[str, ...]:
-    """Trains an SVM, measures it and writes it; returns what could not be read."""
+    """Train, test and write an SVM; returns the errors of unreadable images."""
     from keras_cam.applications.features import attach, fit_linear_svm
 
     with working("Training a linear SVM"):
@@ -98,7 +99,7 @@ def _classify(backbone: "keras.Model", table: "FeatureTable", args: argparse.Nam
 
 
 def _print_accuracies(svm: "LinearSvm", tested: "FeatureTable | None") -> None:
-    """Prints a table of the accuracies in cross-validation, and that of the chosen C on other images."""
+    """Print the accuracy of each C in cross-validation, and that of the chosen C on the test split."""
     from keras_cam.metrics import wilson_interval
 
     rows = []

@@ -1,4 +1,4 @@
-"""`keras-cam finegrained`: whether a second look at the CAM box tells similar classes apart."""
+"""`keras-cam finegrained`: classify whole images, CAM boxes and ground-truth boxes, and compare."""
 
 import argparse
 import json
@@ -27,18 +27,20 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser(
         "finegrained", help="classify whole images, CAM boxes and ground-truth boxes by linear SVMs"
     )
     parser.set_defaults(run=run)
     parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
     parser.add_argument(
-        "--split", action="append", help="a part of the data, such as train; several are put together"
+        "--split",
+        action="append",
+        help="a split of the data, such as train; repeat the option to join several",
     )
     add_model(parser)
     parser.add_argument(
-        "--locator", metavar="NAME|FILE", help="another model that gives the boxes (default: the same)"
+        "--locator", metavar="NAME|FILE", help="another model that localizes (default: the same)"
     )
     add_refine(parser)
     parser.add_argument(
@@ -46,14 +48,14 @@ def add_parser(commands: Any) -> None:
         type=positive,
         default=5,
         metavar="N",
-        help="parts for cross-validation (default: %(default)s)",
+        help="folds of the cross-validation (default: %(default)s)",
     )
     parser.add_argument(
         "--repeats",
         type=positive,
         default=1,
         metavar="N",
-        help="of the cross-validation (default: %(default)s)",
+        help="repetitions of the cross-validation (default: %(default)s)",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each split")
     parser.add_argument("--picture", type=Path, metavar="FILE", help="some CAM boxes and crops (.png)")
@@ -61,7 +63,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compares, and prints the three rows."""
+    """Compare, and print the accuracies."""
     check_suffix("picture", args.picture, ".png")
     for model in filter(None, (args.model, args.locator)):
         check_model(model)
@@ -104,7 +106,7 @@ def _compare(args: argparse.Namespace) -> "FineGrainedComparison":
 
 
 def _read(args: argparse.Namespace) -> "AnnotatedImages":
-    """The images of all splits, as one data set."""
+    """Read all splits as one data set."""
     from keras_cam.data import AnnotatedImages
 
     parts = [read_data(args.data, split) for split in args.split or [None]]

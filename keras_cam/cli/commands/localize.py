@@ -1,4 +1,4 @@
-"""`keras-cam localize`: what is in photos, and where."""
+"""`keras-cam localize`: classes, maps and boxes of photos."""
 
 import argparse
 import json
@@ -15,12 +15,13 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_batch_size,
+    add_photos,
     add_refine,
     add_threshold,
     add_top_k,
     check_model,
     load_model,
-    positive,
     read_labels,
 )
 from keras_cam.inference.load import needs_tensorflow
@@ -28,12 +29,10 @@ from keras_cam.inference.records import Localization
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
-    parser = commands.add_parser("localize", help="say what is in photos, and where")
+    """Add the command to the parser of `keras-cam`."""
+    parser = commands.add_parser("localize", help="find what is in photos, and where")
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="a folder stands for all images below it"
-    )
+    add_photos(parser, "image files; a folder stands for all images below it")
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
@@ -44,19 +43,19 @@ def add_parser(commands: Any) -> None:
     add_refine(parser)
     add_threshold(parser)
     parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
-    parser.add_argument(
-        "--batch-size", type=positive, default=8, metavar="N", help="photos at once (default: %(default)s)"
-    )
+    add_batch_size(parser, default=8)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/)"
     )
     parser.add_argument(
-        "--json", action="store_true", help="one JSON object a photo; pictures only with --output"
+        "--json",
+        action="store_true",
+        help="print one JSON object for each photo; pictures only with --output",
     )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Localizes the photos and says how it went."""
+    """Localize the photos; returns the exit status."""
     output = args.output or (None if args.json else DEFAULT_OUTPUT)
     return localize_photos(
         [file for path in args.photos for file in _photos(path, output)],
@@ -83,7 +82,7 @@ def localize_photos(
     batch_size: int = 8,
     as_json: bool = False,
 ) -> int:
-    """Localizes the files and reports on each: a line of JSON, or a row of the table; and a picture."""
+    """Localize files, print a line of JSON for each or a table of all, and write their pictures."""
     labels = read_labels(labels_file)
     check_model(model)
     pictures: Sequence[Path | None] = [None] * len(files)
@@ -120,11 +119,11 @@ def localize_photos(
 
 
 def _photos(path: Path, output: Path | None) -> Sequence[Path]:
-    """The image files that `path` stands for."""
+    """Find the image files of a path."""
     from keras_cam.images.files import find_images
 
     files = find_images([path])
-    # `keras-cam localize .` must not take the pictures of its last run for photos.
+    # `keras-cam localize .` must skip the pictures that its last run wrote.
     if output and path.resolve() in output.resolve().parents:
         return [file for file in files if output.resolve() not in file.resolve().parents] or [path]
     return files
@@ -140,7 +139,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _draw(record: "Localization", picture: Path) -> bool:
-    """Writes the picture of one photo; tells whether that went well."""
+    """Write the picture of a photo; returns whether that succeeded."""
     from keras_cam.drawing.pictures import display_size, draw_localization
     from keras_cam.images.files import ImageError, write_png
 

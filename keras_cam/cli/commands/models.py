@@ -1,4 +1,4 @@
-"""`keras-cam models`: what `--model` takes by name."""
+"""`keras-cam models`: list the models that can be built by name."""
 
 import argparse
 import json
@@ -9,14 +9,14 @@ from keras_cam.cli.usage import DONE
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser("models", help="list the models that can be built by name")
     parser.set_defaults(run=run)
     parser.add_argument("--json", action="store_true", help="one JSON object a model")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints a row of a table or a line of JSON for each model."""
+    """Print a row of a table or a line of JSON for each model."""
     from keras_cam.models.registry import MODELS, has_offline_weights
 
     models = [

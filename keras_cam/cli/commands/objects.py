@@ -1,4 +1,4 @@
-"""`keras-cam objects`: which annotated objects a scene classifier recognizes scenes by."""
+"""`keras-cam objects`: the annotated objects that are most informative for scene categories."""
 
 import argparse
 import json
@@ -12,6 +12,7 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_batch_size,
     check_model,
     fraction,
     load_classifier,
@@ -30,8 +31,10 @@ PREDICTED, FOLDERS = "predicted", "folders"
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
-    parser = commands.add_parser("objects", help="say which annotated objects scenes are recognized by")
+    """Add the command to the parser of `keras-cam`."""
+    parser = commands.add_parser(
+        "objects", help="rank annotated objects by how informative they are for scenes"
+    )
     parser.set_defaults(run=run)
     parser.add_argument(
         "--data", required=True, metavar="PATH", help="annotated objects, as `keras-cam evaluate` takes them"
@@ -47,7 +50,7 @@ def add_parser(commands: Any) -> None:
         "--scenes",
         choices=(PREDICTED, FOLDERS),
         default=PREDICTED,
-        help="what scene an image is: what the model predicts, or the class with the name of the folder that "
+        help="the scene of an image: the class that the model predicts, or the one with the name of the folder that "
         "the image lies in (default: %(default)s)",
     )
     parser.add_argument(
@@ -55,16 +58,16 @@ def add_parser(commands: Any) -> None:
         type=fraction,
         default=THRESHOLD,
         metavar="T",
-        help="the part of a map's maximum that the region of high activation exceeds (default: %(default)s)",
+        help="the region of high activation is above this fraction of the map's maximum (default: %(default)s)",
     )
     parser.add_argument(
-        "--top", type=positive, default=6, metavar="N", help="objects a scene (default: %(default)s)"
+        "--top", type=positive, default=6, metavar="N", help="objects per scene (default: %(default)s)"
     )
     parser.add_argument(
-        "--images", type=positive, default=4, metavar="N", help="pictures a scene (default: %(default)s)"
+        "--images", type=positive, default=4, metavar="N", help="pictures per scene (default: %(default)s)"
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
+    add_batch_size(parser)
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="folder for objects.png"
     )
@@ -72,7 +75,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Looks at the images, prints the objects of each scene and draws the picture."""
+    """Rank the objects of each scene, print them and draw the picture."""
     check_model(args.model)
     import_quietly()
 

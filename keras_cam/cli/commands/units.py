@@ -1,4 +1,4 @@
-"""`keras-cam units`: which units of the last layer speak for a class, and what activates them."""
+"""`keras-cam units`: class-specific units, and the images that activate them most."""
 
 import argparse
 from pathlib import Path
@@ -11,7 +11,9 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_batch_size,
     add_model,
+    add_photos,
     check_model,
     load_classifier,
     positive,
@@ -28,42 +30,41 @@ WEIGHT, EFFECT = "weight", "effect"
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
-    parser = commands.add_parser("units", help="show the units that speak for a class, and their images")
-    parser.set_defaults(run=run)
-    parser.add_argument(
-        "photos",
-        nargs="+",
-        type=Path,
-        metavar="PHOTO|FOLDER",
-        help="where images of the units are looked for",
+    """Add the command to the parser of `keras-cam`."""
+    parser = commands.add_parser(
+        "units",
+        help="show the units with the largest weights for a class, and the images that activate them most",
     )
+    parser.set_defaults(run=run)
+    add_photos(parser, "photos that are searched for high activations")
     parser.add_argument(
         "--class",
         dest="classes",
         action="append",
         required=True,
         metavar="NAME|NUMBER",
-        help="a class of the model; may be given several times",
+        help="a class of the model; repeat the option for several",
     )
     add_model(parser)
     parser.add_argument(
-        "--units", type=positive, default=5, metavar="N", help="units a class (default: %(default)s)"
+        "--units", type=positive, default=5, metavar="N", help="units per class (default: %(default)s)"
     )
     parser.add_argument(
-        "--top", type=positive, default=5, metavar="N", help="images a unit (default: %(default)s)"
+        "--top", type=positive, default=5, metavar="N", help="images per unit (default: %(default)s)"
     )
     parser.add_argument(
         "--rank-by",
         choices=(WEIGHT, EFFECT),
         default=WEIGHT,
-        help="their weights, or weight times how much the unit varies over the photos, which suits "
+        help="by weight; or by effect, the weight times the standard deviation of the unit over the photos, for "
         "classifiers of `keras-cam features` (default: %(default)s)",
     )
     parser.add_argument(
-        "--receptive-fields", action="store_true", help="measure them by occlusion, which takes a while"
+        "--receptive-fields",
+        action="store_true",
+        help="measure empirical receptive fields by occlusion, which is slow",
     )
-    parser.add_argument("--batch-size", type=positive, default=32, metavar="N", help="default: %(default)s")
+    add_batch_size(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -74,7 +75,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Looks through the photos and writes the sheet."""
+    """Search the photos and write the sheet."""
     check_model(args.model)
     import_quietly()
 
@@ -115,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _classes(asked: list[str], model: "keras.Model") -> dict[str, int]:
-    """The asked classes by their names."""
+    """The indices of the given classes, by their names."""
     from keras_cam.models.labels import class_names, labels_of
 
     labels = class_names(model.output_shape[-1], carried=labels_of(model))
@@ -144,7 +145,7 @@ def _row(unit: int, weight: float, found: "UnitImages", backbone: Any, advance: 
     from keras_cam.applications.discovery.units import receptive_field, segmented_patch
     from keras_cam.images.files import read_image
 
-    best = [place for place, score in enumerate(found.scores[unit]) if score > 0]  # that activate it at all
+    best = [place for place, score in enumerate(found.scores[unit]) if score > 0]  # that activate the unit
     photos = [read_image(found.files[found.images[unit, place]]) for place in best]
     patches = [
         segmented_patch(photo, found.maps[unit, place]) for photo, place in zip(photos, best, strict=True)

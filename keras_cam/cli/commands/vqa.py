@@ -1,4 +1,4 @@
-"""`keras-cam vqa`: learn to answer questions about images."""
+"""`keras-cam vqa`: train and evaluate visual question answering."""
 
 import argparse
 import json
@@ -28,32 +28,30 @@ if TYPE_CHECKING:
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
-    parser = commands.add_parser("vqa", help="learn to answer questions about images, and how well that goes")
+    """Add the command to the parser of `keras-cam`."""
+    parser = commands.add_parser("vqa", help="train and evaluate a model that answers questions about images")
     parser.set_defaults(run=run)
     parser.add_argument(
         "--data",
         required=True,
         type=Path,
         metavar="DIR",
-        help="questions, annotations and images as VQA v1 and v2 publish them",
+        help="folder with questions, annotations and images in the layout of VQA v1 and v2",
     )
-    parser.add_argument(
-        "--split", default="train2014", help="which questions to learn (default: %(default)s)"
-    )
+    parser.add_argument("--split", default="train2014", help="split to train on (default: %(default)s)")
     parser.add_argument("--validation-split", metavar="SPLIT", help="which to be judged by, such as val2014")
     parser.add_argument(
         "--answers",
         type=positive,
         default=1000,
         metavar="N",
-        help="how many it knows, the most frequent ones (default: %(default)s)",
+        help="how many answers are possible: the most frequent ones (default: %(default)s)",
     )
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME|FILE",
-        help="whose features it is learned on (default: %(default)s)",
+        help="the network that gives the image features (default: %(default)s)",
     )
     parser.add_argument(
         "--layer", help="take the features of this layer; earlier ones are finer (default: what is pooled)"
@@ -67,7 +65,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Learns from one split, writes the model, and judges it by the other one."""
+    """Train on one split, write the model, and evaluate it on the other split."""
     check_suffix("output", args.output, ".keras")
     check_model(args.model)
     import_quietly()
