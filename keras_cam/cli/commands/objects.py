@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
         "--scenes",
         choices=(PREDICTED, FOLDERS),
         default=PREDICTED,
-        help="the scene of an image: the class that the model predicts, or the one with the name of the folder that "
+        help="the scene of an image: the class that the model predicts, or the one named like the folder that "
         "the image lies in (default: %(default)s)",
     )
     parser.add_argument(
@@ -58,7 +58,7 @@ def add_parser(commands: Any) -> None:
         type=fraction,
         default=THRESHOLD,
         metavar="T",
-        help="the region of high activation is above this fraction of the map's maximum (default: %(default)s)",
+        help="regions of high activation exceed this fraction of the map's maximum (default: %(default)s)",
     )
     parser.add_argument(
         "--top", type=positive, default=6, metavar="N", help="objects per scene (default: %(default)s)"

@@ -56,7 +56,7 @@ def add_parser(commands: Any) -> None:
         "--rank-by",
         choices=(WEIGHT, EFFECT),
         default=WEIGHT,
-        help="by weight; or by effect, the weight times the standard deviation of the unit over the photos, for "
+        help="by weight; or by effect, the weight times the unit's standard deviation over the photos, for "
         "classifiers of `keras-cam features` (default: %(default)s)",
     )
     parser.add_argument(
