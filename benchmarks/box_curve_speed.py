@@ -10,6 +10,7 @@ resizing leaves rounding noise that the protocol scales to [0, 1]. In the end, m
 
 import argparse
 import os
+import statistics
 import time
 from collections.abc import Callable
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from keras_cam.metrics import choe2020
 from keras_cam.metrics.box_curve import BoxCurve, contour_boxes, inclusive_ious
+from turns import times_by_turns
 
 BOXES = [[30, 40, 160, 190], [100, 20, 200, 120]]
 TURNS = 3
@@ -40,7 +42,7 @@ def main() -> None:
             ("all", all_by_search, all_in_one_pass),
             ("both", both_by_search, both_in_one_pass),
         ):
-            before, after = by_turns(slow, fast, score_maps)
+            before, after = seconds_a_map(slow, fast, score_maps)
             print(
                 f"{name:<12} {contours:<8} {before * 1e3:>7.2f} ms {after * 1e3:>7.2f} ms "
                 f"{before / after:>7.1f}",
@@ -72,18 +74,16 @@ def kinds(count: int, files: list[str]):
         yield f"smooth {size}", [cv2.GaussianBlur(one, (0, 0), size / 10) for one in noise]
 
 
-def by_turns(slow: Callable, fast: Callable, score_maps: list[np.ndarray]) -> tuple[float, float]:
-    """Mean seconds of processor time for a map, after a look whether both say the same."""
+def seconds_a_map(slow: Callable, fast: Callable, score_maps: list[np.ndarray]) -> tuple[float, float]:
+    """Mean seconds of processor time for a map, after a check that both give the same answers."""
     for score_map in score_maps:
         np.testing.assert_array_equal(slow(score_map), fast(score_map))
-    spent = [0.0, 0.0]
-    for _ in range(TURNS):
-        for index, judge in enumerate((slow, fast)):
-            start = time.process_time()
-            for score_map in score_maps:
-                judge(score_map)
-            spent[index] += time.process_time() - start
-    return spent[0] / TURNS / len(score_maps), spent[1] / TURNS / len(score_maps)
+    calls = {
+        "slow": lambda: [slow(score_map) for score_map in score_maps],
+        "fast": lambda: [fast(score_map) for score_map in score_maps],
+    }
+    times = times_by_turns(calls, 0, turns=TURNS, warm_up=0, clock=time.process_time)
+    return statistics.mean(times["slow"]) / len(score_maps), statistics.mean(times["fast"]) / len(score_maps)
 
 
 def largest_by_search(score_map: np.ndarray) -> np.ndarray:

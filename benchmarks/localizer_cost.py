@@ -9,16 +9,18 @@ they install with pip, which does not change the cost of a convolution.
 
 import argparse
 import statistics
-import time
+from collections.abc import Callable
 
 from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 
+import keras  # noqa: E402
 import tensorflow as tf  # noqa: E402
 from skimage import data  # noqa: E402
 
 import keras_cam  # noqa: E402
+from turns import ratios, times_by_turns  # noqa: E402
 
 MODELS = ("vgg16_gap", "resnet50", "mobilenet_v2", "efficientnet_lite0")
 PHOTOS = (data.astronaut, data.chelsea, data.coffee, data.rocket)
@@ -34,15 +36,16 @@ def main() -> None:
     for name in arguments.models:
         pretrained = name.startswith("efficientnet_lite")
         model = keras_cam.build_model(name, weights="imagenet" if pretrained else None)
-        localizer = keras_cam.build_localizer(model, top_k=5)
+        localizer = keras_cam.build_localizer(model, top_k=5, refine="none")
         for batch_size in arguments.batch_sizes:
             images = photos(batch_size, model.input_shape[1:3])
-            times = measure(model, localizer, images, arguments.seconds)
-            classify, localize = (statistics.median(one) for one in times)
-            shortest = min(times[1]) / min(times[0])
+            calls = {"classify": evaluated(model, images), "localize": evaluated(localizer, images)}
+            classify, localize = times_by_turns(calls, arguments.seconds, warm_up=3).values()
+            medians, shortest = ratios(localize, classify)
             print(
-                f"{name:<20} {batch_size:>5} {classify * 1e3:>9.2f} ms {localize * 1e3:>9.2f} ms "
-                f"{localize / classify:>8.3f} {shortest:>6.3f} {len(times[0]):>5}",
+                f"{name:<20} {batch_size:>5} {statistics.median(classify) * 1e3:>9.2f} ms "
+                f"{statistics.median(localize) * 1e3:>9.2f} ms "
+                f"{medians:>8.3f} {shortest:>6.3f} {len(classify):>5}",
                 flush=True,
             )
 
@@ -52,20 +55,10 @@ def photos(count: int, size_hw: tuple[int, int]) -> tf.Tensor:
     return tf.stack([resized[index % len(resized)] for index in range(count)])
 
 
-def measure(model, localizer, images, seconds: float) -> list[list[float]]:
-    """Seconds of each call of the classifier, and of the localizer."""
-    calls = [tf.function(model), tf.function(localizer)]
-    times: list[list[float]] = [[], []]
-    for _ in range(3):
-        for call in calls:
-            call(images)
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 10:
-        for call, kept in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            tf.nest.map_structure(lambda tensor: tensor.numpy(), call(images))
-            kept.append(time.perf_counter() - start)
-    return times
+def evaluated(model: keras.Model, images: tf.Tensor) -> Callable[[], object]:
+    """The model on the images, with its outputs fetched."""
+    call = tf.function(model)
+    return lambda: tf.nest.map_structure(lambda tensor: tensor.numpy(), call(images))
 
 
 if __name__ == "__main__":

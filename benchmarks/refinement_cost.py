@@ -9,7 +9,6 @@ Two ratios are printed: of the median times, and of the shortest, which other wo
 import argparse
 import statistics
 import tempfile
-import time
 from collections.abc import Callable
 
 from keras_cam.cli.quiet_libraries import import_quietly
@@ -23,6 +22,7 @@ from skimage import data  # noqa: E402
 import keras_cam  # noqa: E402
 from keras_cam.export import save_litert  # noqa: E402
 from keras_cam.inference.litert import LiteRTLocalizer  # noqa: E402
+from turns import ratios, times_by_turns  # noqa: E402
 
 
 def main() -> None:
@@ -47,7 +47,12 @@ def main() -> None:
                 "LiteRT": [litert(one, batch_size) for one in localizers],
             }
             for kind, pair in calls.items():
-                report(f"{name:<20} {kind:<12} {batch_size:>5}", measure(pair, images, arguments.seconds))
+                runs = {
+                    refine: lambda call=call, images=images: tf.nest.map_structure(np.asarray, call(images))
+                    for refine, call in zip(("none", "affinity"), pair, strict=True)
+                }
+                times = times_by_turns(runs, arguments.seconds)
+                report(f"{name:<20} {kind:<12} {batch_size:>5}", **times)
 
 
 def litert(localizer, batch_size: int) -> Callable:
@@ -56,27 +61,10 @@ def litert(localizer, batch_size: int) -> Callable:
         return LiteRTLocalizer(file, threads=1).localize
 
 
-def measure(calls: list[Callable], images: tf.Tensor, seconds: float) -> list[list[float]]:
-    """Seconds of each call, plain and refined."""
-    times: list[list[float]] = [[], []]
-    for call in calls:
-        call(images)
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times[0]) < 10:
-        for call, kept in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            tf.nest.map_structure(np.asarray, call(images))
-            kept.append(time.perf_counter() - start)
-    return times
-
-
-def report(label: str, times: list[list[float]]) -> None:
-    plain, refined = (statistics.median(one) for one in times)
-    best = min(times[1]) / min(times[0])
-    print(
-        f"{label} {plain * 1e3:>9.2f} ms {refined * 1e3:>9.2f} ms {refined / plain:>8.3f} {best:>6.3f}",
-        flush=True,
-    )
+def report(label: str, none: list[float], affinity: list[float]) -> None:
+    plain, refined = statistics.median(none), statistics.median(affinity)
+    medians, best = ratios(affinity, none)
+    print(f"{label} {plain * 1e3:>9.2f} ms {refined * 1e3:>9.2f} ms {medians:>8.3f} {best:>6.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,9 +7,9 @@ the ratio is that of the median times, taken by turns.
 """
 
 import argparse
+import itertools
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from keras_cam.formats import QUANTIZATIONS  # noqa: E402
 from keras_cam.images.resize import resize  # noqa: E402
 from keras_cam.inference import LiteRTLocalizer  # noqa: E402
 from keras_cam.recipes import NONE, REFINEMENTS  # noqa: E402
+from turns import times_by_turns  # noqa: E402
 
 PHOTOS = (data.astronaut, data.chelsea, data.coffee, data.rocket)
 CALIBRATION_IMAGES = 32
@@ -50,11 +51,10 @@ def main() -> None:
     print(f"{'runtime':<28} {'classify':>10} {'localize':>10} {'ratio':>6}")
     with tempfile.TemporaryDirectory() as folder:
         for name, classify, localize in runtimes(model, localizer, Path(folder), images):
-            times = by_turns([classify, localize], images, arguments.seconds)
-            print(
-                f"{name:<28} {times[0] * 1e3:>7.2f} ms {times[1] * 1e3:>7.2f} ms {times[1] / times[0]:>6.3f}",
-                flush=True,
-            )
+            calls = {CLASSIFY: in_turn(classify, images), LOCALIZE: in_turn(localize, images)}
+            times = times_by_turns(calls, arguments.seconds, turns=20, warm_up=len(images))
+            one, other = (statistics.median(times[name]) for name in (CLASSIFY, LOCALIZE))
+            print(f"{name:<28} {one * 1e3:>7.2f} ms {other * 1e3:>7.2f} ms {other / one:>6.3f}", flush=True)
 
 
 def runtimes(
@@ -95,21 +95,10 @@ def runtimes(
     )
 
 
-def by_turns(calls: list[Call], images: list[np.ndarray], seconds: float) -> list[float]:
-    """Median seconds of each call."""
-    times: list[list[float]] = [[] for _ in calls]
-    for call in calls:
-        for image in images:
-            call(image)
-    end, turn = time.perf_counter() + seconds, 0
-    while time.perf_counter() < end or turn < 20:
-        image = images[turn % len(images)]
-        for call, kept in zip(calls, times, strict=True):
-            start = time.perf_counter()
-            tf.nest.map_structure(np.asarray, call(image))
-            kept.append(time.perf_counter() - start)
-        turn += 1
-    return [statistics.median(one) for one in times]
+def in_turn(call: Call, images: list[np.ndarray]) -> Callable[[], object]:
+    """The function on the next image each time, with its outputs fetched."""
+    following = itertools.cycle(images)
+    return lambda: tf.nest.map_structure(np.asarray, call(next(following)))
 
 
 if __name__ == "__main__":

@@ -9,11 +9,9 @@ there. Without --data the files are photos of scikit-image, saved as JPEG at abo
 """
 
 import argparse
-import itertools
 import os
 import statistics
 import tempfile
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -33,6 +31,7 @@ from keras_cam.training.classifier import build_classifier, compile_classifier  
 from keras_cam.training.dataset import TrainingImages  # noqa: E402
 from keras_cam.training.optimizer import build_optimizer  # noqa: E402
 from keras_cam.training.stage import step_function  # noqa: E402
+from turns import ratios, times_by_turns  # noqa: E402
 
 PHOTOS = (data.astronaut, data.chelsea, data.coffee, data.rocket)
 AUGMENTATION = Augmentation(crop_scale=(0.08, 1.0), flip=True)
@@ -74,12 +73,12 @@ def compare_decoding(images: TrainingImages, seconds: float) -> None:
 
     cv2.setNumThreads(1)
     with ThreadPoolExecutor(threads) as pool:
-        times = by_turns({"pipeline": pipeline, "bare": bare}, seconds)
+        times = times_by_turns({"pipeline": pipeline, "bare": bare}, seconds, turns=3)
     ours, theirs = (count / statistics.median(times[name]) for name in ("pipeline", "bare"))
-    best = min(times["bare"]) / min(times["pipeline"])
+    medians, best = ratios(times["bare"], times["pipeline"])
     print(
         f"pipeline {ours:.0f} images/s, bare decoding {theirs:.0f} images/s on {threads} threads: "
-        f"{ours / theirs:.2f} by medians, {best:.2f} by the best of {len(times['bare'])} turns",
+        f"{medians:.2f} by medians, {best:.2f} by the best of {len(times['bare'])} turns",
         flush=True,
     )
 
@@ -104,27 +103,13 @@ def compare_steps(images: TrainingImages, seconds: float) -> None:
         "pipeline": lambda: train_on(images.batches(AUGMENTATION, 0, STEPS)),
         "same": lambda: train_on(same),
     }
-    times = by_turns(settings, seconds)
+    times = times_by_turns(settings, seconds, turns=3)
     fed, alone = (statistics.median(times[name]) / STEPS for name in ("pipeline", "same"))
-    best = min(times["same"]) / min(times["pipeline"])
+    medians, best = ratios(times["same"], times["pipeline"])
     print(
         f"EfficientNet-Lite0, {images.order.batch_size} images: {fed * 1e3:.0f} ms a step on the pipeline, "
-        f"{alone * 1e3:.0f} ms on the same batch: {alone / fed:.3f} by medians, {best:.3f} by the best"
+        f"{alone * 1e3:.0f} ms on the same batch: {medians:.3f} by medians, {best:.3f} by the best"
     )
-
-
-def by_turns(settings, seconds: float) -> dict[str, list[float]]:
-    """How long each setting takes, by turns; the first turn does not count."""
-    times: dict[str, list[float]] = {name: [] for name in settings}
-    end = time.perf_counter() + seconds
-    for turn in itertools.count():
-        if turn > 3 and time.perf_counter() > end:
-            return times
-        for name, run in settings.items():
-            start = time.perf_counter()
-            run()
-            if turn:
-                times[name].append(time.perf_counter() - start)
 
 
 def photos(folder: Path) -> AnnotatedImages:

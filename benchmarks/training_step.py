@@ -11,7 +11,6 @@ to those of `fit`, of the medians and of the best blocks, which other work on th
 
 import argparse
 import statistics
-import time
 
 from keras_cam.cli.quiet_libraries import import_quietly
 
@@ -25,6 +24,7 @@ from keras_cam.training import Stage, TrainingConfig  # noqa: E402
 from keras_cam.training.classifier import build_classifier, compile_classifier  # noqa: E402
 from keras_cam.training.optimizer import build_optimizer  # noqa: E402
 from keras_cam.training.stage import step_function  # noqa: E402
+from turns import ratios, times_by_turns  # noqa: E402
 
 CLASSES = 10
 STEPS = 5
@@ -45,21 +45,13 @@ def main() -> None:
         "fit": fit_block(config, batches, "auto"),
         "fit, jit_compile=False": fit_block(config, batches, False),
     }
-    times: dict[str, list[float]] = {name: [] for name in blocks}
-    for run in blocks.values():
-        run()
-    end = time.perf_counter() + arguments.seconds
-    while time.perf_counter() < end or len(times["ours"]) < 5:
-        for name, run in blocks.items():
-            start = time.perf_counter()
-            run()
-            times[name].append((time.perf_counter() - start) / STEPS)
+    times = times_by_turns(blocks, arguments.seconds, turns=5)
     for name, found in times.items():
-        median = statistics.median(times["ours"]) / statistics.median(found)
-        best = min(times["ours"]) / min(found)
+        medians, best = ratios(found, times["ours"])
+        milliseconds = 1e3 * statistics.median(found) / STEPS
         print(
-            f"{name:<24} {statistics.median(found) * 1e3:8.1f} ms a step; ours is {1 / median:.3f} times "
-            f"as fast by medians, {1 / best:.3f} by the best of {len(found)} blocks"
+            f"{name:<24} {milliseconds:8.1f} ms a step; ours is {medians:.3f} times "
+            f"as fast by medians, {best:.3f} by the best of {len(found)} blocks"
         )
 
 

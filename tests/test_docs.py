@@ -11,6 +11,7 @@ import skimage
 DOCS = Path(__file__).parent.parent / "docs"
 NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
 PRINTED = {
+    "data": r".*: 6 images, 2 classes, 0 boxes\nchelsea\.png \[\[112\.75, 75\.0, 338\.25, 225\.0\]\]\n",
     "discovery": r"(9[5-9]|100)%\n",
     "evaluation": r"1\.0 \(0\.2.*\)\nhalf\n1\.0\n",
     "localization": r"\(None, 5, 20, 20\)\n",
@@ -28,7 +29,7 @@ PAGES = {page.stem: page for page in sorted(DOCS.glob("*.md")) if examples(page)
 
 @pytest.fixture
 def place(shapes, tmp_path, monkeypatch):
-    """A folder with `photos`, `birds` of two classes for training, and `shapes` with questions about them."""
+    """A folder with `photos`, `birds` of two classes, `yolo` with a box, and `shapes` with questions."""
     photos = {
         "photos": ("chelsea", "coffee"),
         "birds/train/one": ("chelsea",),
@@ -39,6 +40,10 @@ def place(shapes, tmp_path, monkeypatch):
         for name in names:
             for copy in range(3):
                 shutil.copy(f"{skimage.data_dir}/{name}.png", tmp_path / folder / f"{name}{copy}.png")
+    for name in ("images", "labels"):
+        (tmp_path / "yolo" / name / "train").mkdir(parents=True)
+    shutil.copy(f"{skimage.data_dir}/chelsea.png", tmp_path / "yolo/images/train")
+    (tmp_path / "yolo/labels/train/chelsea.txt").write_text("0 0.5 0.5 0.5 0.5\n")
     (tmp_path / "shapes").symlink_to(shapes)
     monkeypatch.chdir(tmp_path)
 

@@ -1,1 +1,1 @@
-"""The applications of sections 4 and 5 of Zhou et al., CVPR 2016: what localizing features are good for."""
+"""The applications in sections 4 and 5 of Zhou et al., CVPR 2016: generic features and what they discover."""

@@ -1,4 +1,4 @@
-"""Photos with their classes and boxes, as an index in memory: paths, numbers and names, never pixels."""
+"""Annotated images as an index in memory: paths, classes and boxes. Pixels are read on demand."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,17 +14,17 @@ from keras_cam.images.files import ImageError, read_image
 
 
 class ProblemKind(str, Enum):
-    """What can be wrong with an annotation, and what becomes of it."""
+    """The kinds of problems in annotations. The comments say what happens to the image or annotation."""
 
     MISSING_FILE = "missing file"  # the image is skipped
-    UNREADABLE_IMAGE = "unreadable image"  # the image is skipped; of files, only the header was read
-    UNREADABLE_ANNOTATION = "unreadable annotation"  # an entry or an XML file; it is skipped
-    DUPLICATE_ID = "duplicate id"  # the first one counts
-    UNKNOWN_IMAGE = "unknown image"  # an annotation of an image that is not there; it is skipped
+    UNREADABLE_IMAGE = "unreadable image"  # the image is skipped; only the headers of files are read
+    UNREADABLE_ANNOTATION = "unreadable annotation"  # an entry, or an XML file, is skipped
+    DUPLICATE_ID = "duplicate id"  # the first one is used
+    UNKNOWN_IMAGE = "unknown image"  # an annotation of an image that is not listed; it is skipped
     UNKNOWN_CATEGORY = "unknown category"  # the annotation is skipped
     NO_LABEL = "image without label"  # the image is skipped
-    EMPTY_BOX = "empty box"  # also a negative one; the box is skipped, its label stays
-    BOX_OUTSIDE = "box outside the image"  # the box is skipped, its label stays
+    EMPTY_BOX = "empty box"  # also one of negative size; the box is skipped, its label is kept
+    BOX_OUTSIDE = "box outside the image"  # the box is skipped, its label is kept
     BOX_CLIPPED = "box partly outside the image"  # by more than a pixel; the box is clipped
 
     def __str__(self) -> str:
@@ -32,18 +32,18 @@ class ProblemKind(str, Enum):
 
 
 class AnnotationError(ValueError):
-    """Annotations cannot be read, nothing in them is usable, or `strict` does not allow their problems."""
+    """Annotations cannot be read, have no usable image, or have problems although `strict` is set."""
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotationProblem:
-    """One thing that is wrong in the annotations.
+    """One problem in the annotations.
 
     Attributes:
-        kind: what it is, see `ProblemKind`.
-        file: the file in which it was found: of the annotations, or the image itself.
-        item: the id of the image or annotation in that file, or its line; empty if it is the file as a whole.
-        detail: what was found.
+        kind: the kind of problem.
+        file: the annotation file or the image in which it was found.
+        item: the id or line of the image or annotation in that file; empty if the whole file is concerned.
+        detail: what was found there.
     """
 
     kind: ProblemKind
@@ -57,18 +57,18 @@ class AnnotationProblem:
 
 
 class LazyImage(Protocol):
-    """An image that lies in something else than a file of its own, decoded only when it is asked for."""
+    """An image that is not a file of its own. It is decoded by each call of `read`."""
 
     def read(self) -> np.ndarray:
-        """The pixels, uint8 (H, W, 3), RGB. An `ImageError` if they cannot be read."""
+        """Returns the pixels, uint8 (H, W, 3), RGB; raises `ImageError` if they cannot be read."""
 
 
 @runtime_checkable
 class StoredImage(LazyImage, Protocol):
-    """One of them that is stored as some format of images."""
+    """A `LazyImage` that is stored in an image format such as JPEG."""
 
     def encoded(self) -> bytes:
-        """The image as it is stored, for instance as JPEG. An `ImageError` if it cannot be read."""
+        """Returns the encoded image; raises `ImageError` if it cannot be read."""
 
 
 def _no_boxes() -> np.ndarray:
@@ -80,24 +80,24 @@ def _no_box_labels() -> np.ndarray:
 
 
 Polygons = tuple[np.ndarray, ...]
-"""What outlines one object: float32 (n, 2) each, the corners as x and y in pixels, n at least 3."""
+"""The outline of one object: polygons, each float32 (n, 2) with the x and y of n >= 3 corners in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedImage:
-    """What is known about one image.
+    """One image with its classes and boxes.
 
     Attributes:
-        name: the id of the image in its data set, unique there.
-        image: the path of the file, or an object that decodes the image when it is asked to.
-        label: the main class, counted from 0: that of the image, or else of its first annotation.
-        labels: all its classes, the main one first, each once.
+        name: the id of the image, unique in its data set.
+        image: the path of its file, or an object that decodes it.
+        label: the main class, an index from 0: that of the image or, without one, of its first annotation.
+        labels: all its classes without repetition, the main one first.
         boxes_xyxy: float32 (n, 4), xmin, ymin, xmax, ymax in pixels of the image; the maxima are half-open,
             so `xmax - xmin` is the width. (0, 4) without boxes.
         box_labels: int64 (n,), the class of each box.
-        size_wh: width and height of the image, for which the boxes hold; None if nothing says it.
-        outlines: for each box the polygons that outline its object, none where only the box is known; or
-            empty, if no object has any.
+        size_wh: the width and height to which the boxes refer; None if they are unknown.
+        outlines: for each box, the polygons of its object, `()` where there is only the box. Empty if no
+            object of the image has polygons.
     """
 
     name: str
@@ -110,24 +110,24 @@ class AnnotatedImage:
     outlines: tuple[Polygons, ...] = ()
 
     def read(self) -> np.ndarray:
-        """The pixels.
+        """Reads the pixels.
 
         Returns:
             uint8 (H, W, 3), RGB.
 
         Raises:
-            ImageError: if the image cannot be read, or has another size than the one its boxes are for.
+            ImageError: if the image cannot be read, or its size is not `size_wh`.
         """
         photo = read_image(self.image) if isinstance(self.image, str) else self.image.read()
         found_wh = (photo.shape[1], photo.shape[0])
-        # For instance a turned photo whose EXIF orientation the annotators' program did not know.
+        # For instance a rotated photo whose EXIF orientation the annotation tool ignored.
         if self.size_wh is not None and found_wh != self.size_wh:
             (width, height), (w, h) = found_wh, self.size_wh
             raise ImageError(self.name, f"{width} x {height} pixels, but annotated as {w} x {h}")
         return photo
 
     def encoded(self) -> bytes | None:
-        """The file, or what stands for it, undecoded; None if there are only pixels.
+        """Reads the encoded image; returns None if only its pixels are available.
 
         Raises:
             ImageError: if it cannot be read.
@@ -146,9 +146,9 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
 
     Attributes:
         source: where it was read from.
-        class_names: the names of all classes, also of those without an image.
+        class_names: the names of all classes, including those without an image.
         images: the images, in the order of the data set.
-        problems: what was wrong with the annotations and had to be skipped.
+        problems: what was wrong in the annotations.
 
     Examples:
         >>> cat = AnnotatedImage("7", "cat.jpg", label=1, labels=(1,))
@@ -198,19 +198,19 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
 
     @property
     def problem_counts(self) -> dict[ProblemKind, int]:
-        """How many problems of each kind there are, the most frequent kind first."""
+        """The number of problems of each kind, the most frequent kind first."""
         return dict(Counter(problem.kind for problem in self.problems).most_common())
 
 
 def describe_problems(problems: Sequence[AnnotationProblem], first: int = 5) -> str:
-    """How many problems there are, of which kinds, and the first ones.
+    """Summarizes problems: their number, their kinds, and the first ones in full.
 
     Args:
-        problems: what `AnnotatedImages.problems` holds.
-        first: how many are told one by one.
+        problems: for instance `AnnotatedImages.problems`.
+        first: how many of them are listed.
 
     Returns:
-        One line a problem, after a line with the counts.
+        A line with the counts, followed by one line for each listed problem.
 
     Examples:
         >>> print(describe_problems([AnnotationProblem(ProblemKind.MISSING_FILE, "cat.jpg", "", "")]))

@@ -1,4 +1,4 @@
-"""Annotations as COCO writes them: https://cocodataset.org/#format-data, "object detection"."""
+"""Annotations in COCO's format for object detection, https://cocodataset.org/#format-data."""
 
 import json
 import os
@@ -33,10 +33,10 @@ def read_coco_json(
 ) -> AnnotatedImages:
     """Reads a COCO JSON file with `images`, `annotations` and `categories`.
 
-    A class index is the position of the category when they are sorted by id: ids from 0 without gaps stay as
-    they are. `bbox` is x, y, width, height in pixels from 0. An annotation without `bbox`, and a crowd
-    (`iscrowd`), whose box is not that of an object, give the image a label only. Polygons in `segmentation`
-    outline the object in the box; run-length codes do not count.
+    The index of a class is the position of its category when they are sorted by id, so ids 0, 1, 2 … are
+    kept. `bbox` is x, y, width, height in pixels from 0. An annotation without `bbox` only adds a label, and
+    so does a crowd (`iscrowd`), whose box does not belong to one object. Polygons in `segmentation` are the
+    outline of the object; run-length codes are ignored.
 
     Args:
         source: the JSON file, or a folder with `<split>.json`, `annotations.json` or only one .json file.
@@ -49,7 +49,7 @@ def read_coco_json(
 
     Raises:
         ValueError: if `split` is given for a file, or is needed to choose between several files.
-        AnnotationError: if the file is no such JSON, nothing in it is usable, or `strict` finds a problem.
+        AnnotationError: if the file is not such JSON, no image is usable, or `strict` finds a problem.
     """
     path = _json_file(source, split)
     document = _load(path)
@@ -127,7 +127,7 @@ def _boxes(
     images: Mapping[Any, Any],
     classes: Mapping[Any, int],
 ) -> dict[Any, list[RawBox]]:
-    """What is annotated in each image, in the order of the file."""
+    """The annotations of each image, in the order of the file."""
     boxes: dict[Any, list[RawBox]] = {image_id: [] for image_id in images}
     seen: set[Any] = set()
     for position, entry in enumerate(entries):
@@ -166,14 +166,14 @@ def _xyxy(
 
 
 def _outline(segmentation: Any, index: ImageIndex, path: str, item: str) -> Polygons:
-    if not isinstance(segmentation, list):  # a dict has a run-length code
+    if not isinstance(segmentation, list):  # a dict is a run-length code
         return ()
     try:
         polygons = tuple(np.array(polygon, np.float32).reshape(-1, 2) for polygon in segmentation)
         if any(len(polygon) < 3 or not np.isfinite(polygon).all() for polygon in polygons):
             raise ValueError
     except (TypeError, ValueError):
-        detail = "`segmentation` must be lists of at least three corners x, y; only the box is taken"
+        detail = "`segmentation` must be lists of at least three corners x, y; only the box is used"
         index.report(_UNREADABLE, path, item, detail)
         return ()
     return polygons

@@ -1,4 +1,4 @@
-"""Annotations as a table: a CSV file with a header, a row for each image or for each box."""
+"""Annotations in a CSV file with a header and one row for each image or box."""
 
 import csv
 import os
@@ -23,11 +23,12 @@ def read_csv_table(
     class_names: Sequence[str] | None = None,
     strict: bool = False,
 ) -> AnnotatedImages:
-    """Reads a CSV file with the columns `image`, `label`, and maybe `xmin`, `ymin`, `xmax`, `ymax`, `split`.
+    """Reads a CSV file with a row for each label or box.
 
-    `image` is the path of an image, `label` the name of a class. Several rows may be about an image: each
-    adds a label, or a box with the label of its object. The sides of a box are pixels, half-open; a row
-    without them is a label only. Other columns do not matter.
+    Its columns are `image`, `label` and optionally `xmin`, `ymin`, `xmax`, `ymax` and `split`.
+    `image` is the path of an image, `label` the name of a class. Each row adds a label to its image or, if
+    it has all four coordinates, a box with that label. Coordinates are pixels with half-open maxima. Other
+    columns are ignored.
 
     Args:
         source: the CSV file, UTF-8; or a folder with one CSV file for each split, named `<split>.csv`.
@@ -35,7 +36,7 @@ def read_csv_table(
             read; None reads all.
         images_dir: the folder that `image` is relative to; None takes that of the CSV file.
         class_names: the names of all classes in the order of their indices; None takes all labels of the
-            file, whatever their split is, sorted.
+            file, of all splits, sorted.
         strict: whether any problem in the annotations is an error.
 
     Returns:
@@ -43,7 +44,7 @@ def read_csv_table(
 
     Raises:
         ValueError: if no row has the split.
-        AnnotationError: if the file is no such table, nothing in it is usable, or `strict` finds a problem.
+        AnnotationError: if the file is not such a table, no image is usable, or `strict` finds a problem.
     """
     path = _csv_file(source, split)
     if path is None:
@@ -95,7 +96,7 @@ def _rows(path: str) -> list[dict[str, str]]:
 def _box(
     row: Mapping[str, str], number: int, classes: Mapping[str, int], index: ImageIndex, path: str
 ) -> list[RawBox]:
-    """What a row says, or nothing after a report."""
+    """The annotation of a row, as a list; empty, after a report, if it is unusable."""
     item, label = f"line {number}", (row["label"] or "").strip()
     if label not in classes:
         index.report(ProblemKind.UNKNOWN_CATEGORY, path, item, f"label {label!r}")

@@ -21,23 +21,24 @@ def is_cub200(folder: str, split: str | None = None) -> bool:
 def read_cub200(
     folder: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
 ) -> AnnotatedImages:
-    """Reads a folder with images.txt, image_class_labels.txt, classes.txt and, beside them, images/.
+    """Reads a folder with images.txt, image_class_labels.txt, classes.txt and the folder images/.
 
-    Boxes are in bounding_boxes.txt, if it is there: x, y, width and height in pixels from 0. A class index is
-    the position in classes.txt, sorted by id. The sizes of the images are read from their headers.
+    Boxes are read from bounding_boxes.txt if that file exists: x, y, width and height in pixels from 0. The
+    index of a class is its position in classes.txt, sorted by id. The sizes of images are read from their
+    headers.
 
     Args:
         folder: CUB_200_2011/.
         split: "train", "test", or None for both.
-        images_dir: None takes images/ in `folder`.
+        images_dir: the folder of the images; None takes images/ in `folder`.
         strict: whether any problem in the annotations is an error.
 
     Returns:
         The data set, in the order of images.txt.
 
     Raises:
-        ValueError: if there is no such split.
-        AnnotationError: if a file is missing, nothing in it is usable, or `strict` finds a problem.
+        ValueError: if `split` is another one.
+        AnnotationError: if a file is missing, no image is usable, or `strict` finds a problem.
     """
     if split is not None and split not in SPLITS:
         raise ValueError(f"`split` must be one of {sorted(SPLITS)} or None. Received: split={split!r}")

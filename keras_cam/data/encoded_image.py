@@ -1,4 +1,4 @@
-"""Images that a data set keeps encoded inside of a larger file, decoded when they are asked for."""
+"""Encoded images inside a larger file, decoded on demand."""
 
 from abc import ABC, abstractmethod
 
@@ -8,7 +8,7 @@ from keras_cam.images.files import decode_image
 
 
 class EncodedImage(ABC):
-    """One image inside of a larger file.
+    """One encoded image inside a larger file.
 
     Attributes:
         name: its name, for errors.
@@ -18,13 +18,13 @@ class EncodedImage(ABC):
     name: str
 
     def read(self) -> np.ndarray:
-        """The pixels, uint8 (H, W, 3), RGB, as `keras_cam.images.files.read_image` gives them.
+        """Returns the pixels, uint8 (H, W, 3), RGB, decoded as by `keras_cam.images.files.read_image`.
 
         Raises:
-            ImageError: the image cannot be decoded.
+            ImageError: if the image cannot be decoded.
         """
         return decode_image(self.encoded(), self.name)
 
     @abstractmethod
     def encoded(self) -> bytes:
-        """The image as the data set stores it."""
+        """Returns the encoded image, for instance as JPEG."""

@@ -1,4 +1,4 @@
-"""A folder of images for each class, with or without PASCAL VOC or ILSVRC XML; or one folder with XML."""
+"""Image folders: one for each class, or a single one with PASCAL VOC or ILSVRC XML files."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,23 +28,24 @@ def is_image_folders(source: str, split: str | None = None) -> bool:
 def read_image_folders(
     source: str, split: str | None = None, class_names: Sequence[str] | None = None, strict: bool = False
 ) -> AnnotatedImages:
-    """Reads an image folder per class, or a single folder whose XML files name the classes.
+    """Reads a folder of images for each class, or a single folder whose XML files name the classes.
 
-    The XML file of an image has its stem. It lies beside the image or at the same place below
-    `Annotations/`, which is looked for in `folder` and the three folders above:
+    The XML file of an image has the same name except for the suffix. It lies beside the image, or at the
+    corresponding place in `Annotations/`, a folder that may be in `source` or in the three folders above it:
 
     - `Annotations/cat/7.xml` for `cat/7.jpg`, `Annotations/train/cat/7.xml` for `train/cat/7.jpg`,
     - `Annotations/7.xml` for `JPEGImages/7.jpg` (PASCAL VOC),
     - `Annotations/CLS-LOC/val/7.xml` for `Data/CLS-LOC/val/7.JPEG` (ILSVRC).
 
-    Without XML an image has the label of its folder and no box; without a class folder, that of its first
-    object. Hidden files and folders are passed over; a folder without images is a class without images.
+    An image without an XML file has the class of its folder and no box. In a single folder, an image has the
+    class of its first object. Hidden files and folders are ignored. An empty folder is a class without
+    images.
 
     Args:
-        source: the folder with a folder for each class, or with the images.
-        split: the folder in `source` that has these instead.
-        class_names: the names of the classes, in the order of their indices, for instance those of the data
-            set a model was trained on; None takes the names of the class folders, or else of the objects,
+        source: the folder that contains the folders of the classes, or the images.
+        split: the name of a folder in `source` that contains them instead.
+        class_names: the names of the classes in the order of their indices, for instance those that a model
+            was trained on. None takes the names of the class folders or, in a single folder, of the objects,
             sorted.
         strict: whether any problem in the annotations is an error.
 
@@ -118,7 +119,7 @@ def _add(
 def _read_xmls(
     folder: str, name: str, content: _Folder, index: ImageIndex
 ) -> Iterator[tuple[str, VocAnnotation | None]]:
-    """Each image that has an XML file, by its path below `folder`, and what the file says."""
+    """The path below `folder` of each image that has an XML file, with the contents of that file."""
     orphans = dict(content.xmls)
     for image in content.images:
         stem = os.path.splitext(image)[0]
@@ -140,7 +141,7 @@ def _class_folders(folder: str) -> list[str]:
 
 def _list(folder: str, name: str, mirrors: Sequence[str]) -> _Folder:
     content = _Folder()
-    for root in (*reversed(mirrors), folder):  # what lies beside the image wins
+    for root in (*reversed(mirrors), folder):  # files beside the image replace those elsewhere
         place = os.path.join(root, name)
         if not os.path.isdir(place):
             continue
@@ -156,7 +157,7 @@ def _list(folder: str, name: str, mirrors: Sequence[str]) -> _Folder:
 
 
 def _annotation_folders(folder: str) -> Iterator[str]:
-    """Where XML files for the images in `folder` may be, the most likely place first."""
+    """The folders that may have XML files for the images in `folder`, the most likely one first."""
     above, below = os.path.abspath(folder), ""
     for _ in range(4):
         tail = below.partition(os.sep)[2]  # without JPEGImages/ or Data/

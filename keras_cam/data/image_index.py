@@ -1,4 +1,4 @@
-"""What all readers share: records are checked while they are collected, problems are told, not hidden."""
+"""What all readers share: images and boxes are checked while they are collected; problems are reported."""
 
 import math
 import os
@@ -20,19 +20,19 @@ from keras_cam.data.annotated_images import (
 )
 from keras_cam.images.files import upright_size_wh
 
-# Annotation tools disagree by up to a pixel about where an image ends; no detector's score depends on it.
+# Annotation tools disagree by up to a pixel about where an image ends. Clipping that much is no problem.
 _TOLERANCE = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RawBox:
-    """A box as the annotations say it, its convention already that of `AnnotatedImage.boxes_xyxy`.
+    """An annotation of one object, not yet checked.
 
     Attributes:
-        item: its id or line in the annotations, for the report.
-        xyxy: xmin, ymin, xmax, ymax in pixels, half-open maxima; or None: a label without a box.
-        label: its class, counted from 0.
-        outline: the polygons that outline its object, if they are known.
+        item: its id or line in the annotations, for reports.
+        xyxy: xmin, ymin, xmax, ymax in pixels with half-open maxima; None for a label without a box.
+        label: the index of its class, from 0.
+        outline: the polygons of its object, if they are known.
     """
 
     item: str
@@ -45,7 +45,7 @@ class ImageIndex:
     """Collects the images of one data set.
 
     Args:
-        source: where the data set is read from, for the reports.
+        source: where the data set is read from, for reports.
     """
 
     def __init__(self, source: str):
@@ -54,11 +54,11 @@ class ImageIndex:
         self._problems: list[AnnotationProblem] = []
 
     def report(self, kind: ProblemKind, file: str, item: str = "", detail: str = "") -> None:
-        """Notes a problem, see `AnnotationProblem`."""
+        """Adds a problem, see `AnnotationProblem`."""
         self._problems.append(AnnotationProblem(kind, file, item, " ".join(detail.split())))
 
     def is_new(self, seen: Iterable[object], key: object, file: str, item: str) -> bool:
-        """Whether `key` is not yet in `seen`; otherwise a duplicate is reported."""
+        """Returns whether `key` is not in `seen`; if it is, reports a duplicate."""
         if key in seen:
             self.report(ProblemKind.DUPLICATE_ID, file, item)
             return False
@@ -73,15 +73,16 @@ class ImageIndex:
         boxes: Sequence[RawBox] = (),
         size_wh: tuple[int, int] | None = None,
     ) -> None:
-        """Adds an image, or reports why it cannot be.
+        """Adds an image, or reports why it cannot be used.
 
         Args:
             name: its id.
             image: its path, or an object that decodes it.
-            file: the file with its annotations, for the reports.
+            file: the file with its annotations, for reports.
             label: its class; None takes that of the first box.
-            boxes: what is annotated in it.
-            size_wh: its width and height; None has the header of the file read if there are boxes.
+            boxes: its annotations.
+            size_wh: its width and height. If None, they are read from the file's header where boxes need
+                them.
         """
         item = f"image {name}"
         if not self.is_new(self._images, name, file, item):
@@ -110,14 +111,14 @@ class ImageIndex:
         )
 
     def finish(self, class_names: Iterable[str], strict: bool) -> AnnotatedImages:
-        """The data set.
+        """Returns the data set.
 
         Args:
             class_names: the names of all classes.
             strict: whether any problem is an error.
 
         Raises:
-            AnnotationError: if there are no images, or problems although `strict`.
+            AnnotationError: if there is no usable image, or there are problems and `strict` is set.
         """
         problems = tuple(self._problems)
         if strict and problems:
@@ -128,7 +129,7 @@ class ImageIndex:
         return AnnotatedImages(self._source, tuple(class_names), tuple(self._images.values()), problems)
 
     def _size_in_file(self, path: str) -> tuple[int, int] | None:
-        """Width and height as `read_image` gives them, from the header alone."""
+        """The width and height that `read_image` would give, from the header alone."""
         try:
             with Image.open(path) as image:
                 return upright_size_wh(image)
@@ -139,11 +140,11 @@ class ImageIndex:
     def _checked(
         self, box: RawBox, file: str, name: str, size_wh: tuple[int, int] | None
     ) -> np.ndarray | None:
-        """The box inside the image, or None after a report why there is none."""
+        """The box clipped to the image; None, after a report, if there is none."""
         if box.xyxy is None:
             return None
         x0, y0, x1, y1 = box.xyxy
-        # Only an image that is no file may come without a size, and its boxes are not checked against it.
+        # A `LazyImage` may have no known size; its boxes are then not compared with it.
         width, height = size_wh or (math.inf, math.inf)
         item = f"image {name}, {box.item}"
         detail = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g} of {width} x {height} pixels"
@@ -154,7 +155,7 @@ class ImageIndex:
             kind = ProblemKind.EMPTY_BOX
         elif x1 <= 0 or y1 <= 0 or x0 >= width or y0 >= height:
             kind = ProblemKind.BOX_OUTSIDE
-        elif np.any(np.float32(inside[2:]) <= np.float32(inside[:2])):  # a sliver that rounding closes
+        elif np.any(np.float32(inside[2:]) <= np.float32(inside[:2])):  # float32 rounds a sliver to nothing
             kind = ProblemKind.EMPTY_BOX
         else:
             if max(-x0, -y0, x1 - width, y1 - height) > _TOLERANCE:

@@ -1,4 +1,4 @@
-"""Photos with text in Street View Text's layout.
+"""Photos with text, in the layout of Street View Text.
 
 Reference:
     Wang, Babenko and Belongie, "End-to-End Scene Text Recognition", ICCV 2011.
@@ -21,12 +21,12 @@ def is_street_view_text(folder: str, split: str | None = None) -> bool:
 
 
 def read_street_view_text(folder: str, split: str | None = None, strict: bool = False) -> AnnotatedImages:
-    """Reads `train.xml` and `test.xml`, with the words of each photo and where they are.
+    """Reads `train.xml` and `test.xml`, which list the words in each photo with their boxes.
 
-    Every photo has the one class `text`, and a box for each word.
+    The only class is `text`. Every photo has it, with a box for each word.
 
     Args:
-        folder: with the XML files, to which the names of the photos in them are relative.
+        folder: the folder of the XML files; the paths of photos in them are relative to it.
         split: "train", "test", or None for both.
         strict: whether any problem in the annotations is an error.
 
@@ -34,8 +34,8 @@ def read_street_view_text(folder: str, split: str | None = None, strict: bool = 
         The data set, in the order of the files.
 
     Raises:
-        ValueError: another split.
-        AnnotationError: if a file cannot be read, nothing is usable, or `strict` finds a problem.
+        ValueError: if `split` is another one.
+        AnnotationError: if a file cannot be read, no photo is usable, or `strict` finds a problem.
     """
     if split not in (None, *_SPLITS):
         raise ValueError(f"`split` must be one of {_SPLITS} or None. Received: split={split!r}")

@@ -1,4 +1,4 @@
-"""Text files with one record a line, as CUB-200-2011 and wsolevaluation use them."""
+"""Text files with one record on each line, as in CUB-200-2011 and wsolevaluation."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -11,7 +11,7 @@ _Value = TypeVar("_Value")
 
 
 def has_files(folder: str, names: Sequence[str]) -> bool:
-    """Whether all of these files are in a folder."""
+    """Whether a folder has all of these files."""
     return all(os.path.isfile(os.path.join(folder, name)) for name in names)
 
 
@@ -22,21 +22,21 @@ def read_rows(
     value: Callable[[list[str]], _Value],
     separator: str | None = None,
 ) -> Iterator[tuple[str, str, _Value]]:
-    """Reads `id, value` rows; a row that does not have that form is reported and skipped.
+    """Reads rows of an id and a value. Rows of another form are reported and skipped.
 
     Args:
         path: the file, UTF-8.
         index: where broken rows are reported.
-        columns: how many columns a row has, the id included.
-        value: what the columns after the id mean; a `ValueError` says that they mean nothing.
-        separator: what stands between columns. With None, spaces do, and the last column may hold spaces
-            itself; with any other, the id may hold it.
+        columns: the number of columns, including the id.
+        value: converts the columns after the id to the value; raises `ValueError` if they are invalid.
+        separator: what separates columns. None means spaces, which the last column may contain. Any other
+            separator may be contained in the id.
 
     Yields:
-        The place of the row for reports, its id and its value.
+        The place of the row (for reports), its id and its value.
 
     Raises:
-        AnnotationError: if there is no such file or it is no text.
+        AnnotationError: if the file does not exist or is not text.
     """
     try:
         with open(path, encoding="utf-8") as file:
@@ -66,7 +66,7 @@ def read_table(
     value: Callable[[list[str]], _Value],
     separator: str | None = None,
 ) -> dict[str, _Value]:
-    """Reads rows with unique ids, see `read_rows`; of a repeated id the first row counts."""
+    """Reads rows with unique ids, see `read_rows`. Rows that repeat an id are reported and skipped."""
     table: dict[str, _Value] = {}
     for place, key, parsed in read_rows(path, index, columns, value, separator):
         if index.is_new(table, key, path, f"{place}, id {key}"):
@@ -81,7 +81,7 @@ def read_boxes(
     value: Callable[[list[str]], tuple[float, float, float, float]],
     separator: str | None = None,
 ) -> Iterator[tuple[str, str, tuple[float, float, float, float]]]:
-    """Reads boxes of the `known` images, see `read_rows`; those of other images are reported."""
+    """Reads the boxes of `known` images, see `read_rows`. Boxes of other images are reported and skipped."""
     for place, key, xyxy in read_rows(path, index, 5, value, separator):
         if key in known:
             yield place, key, xyxy

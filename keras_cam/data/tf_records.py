@@ -1,6 +1,6 @@
-"""Images in TFRecord files, with the keys that TensorFlow's own tools give them.
+"""Images in TFRecord files, under the keys that TensorFlow's own tools use.
 
-TensorFlow itself is used here because the records are its protocol buffers.
+TensorFlow itself is imported because the records are its protocol buffers.
 """
 
 import io
@@ -30,12 +30,12 @@ _HEAD, _TAIL = 12, 4
 
 @dataclass(frozen=True, slots=True)
 class TfRecordImage(EncodedImage):
-    """One image in a TFRecord file, read when it is asked for.
+    """One image in a TFRecord file, read on demand.
 
     Attributes:
         file: the TFRecord file.
-        offset: where its record begins there, in bytes.
-        length: how long the record is.
+        offset: the position of its record in the file, in bytes.
+        length: the length of the record in bytes.
         name: its name, for errors.
     """
 
@@ -45,12 +45,12 @@ class TfRecordImage(EncodedImage):
     name: str
 
     def encoded(self) -> bytes:
-        """The image as the record stores it."""
+        """Returns the image as it is stored in the record."""
         try:
             with open(self.file, "rb") as file:
                 file.seek(self.offset)
                 return _bytes(_parse(file.read(self.length)), _IMAGE)
-        except Exception as error:  # of protocol buffers, or of the file
+        except Exception as error:  # from the file, or from the protocol buffer
             raise ImageError(self.name, str(error)) from error
 
 
@@ -64,24 +64,26 @@ def read_tf_records(
 ) -> AnnotatedImages:
     """Reads TFRecord files of `tf.train.Example`.
 
-    An example has `image/encoded`, `image/class/label` and maybe `image/class/text`, `image/filename` and
-    `image/object/bbox/xmin` and so on, in [0, 1], with `image/object/class/label` if objects have classes of
-    their own; or `image` and `label`. A class index is the position of the label when all of them are sorted.
-    Class names are the lines of a `labels.txt` beside the files, a line for each label from 0; or else
-    the texts; or else the labels themselves.
+    An example has the features `image` and `label`; or `image/encoded`, `image/class/label` and optionally
+    `image/class/text`, `image/filename`, boxes in `image/object/bbox/xmin` and so on, in [0, 1], and
+    `image/object/class/label` if objects have classes of their own.
+
+    The index of a class is the position of its label when all labels are sorted. Class names are the lines of
+    the file `labels.txt` beside the TFRecord files, one for each label from 0; without that file the texts in
+    the examples, or else the labels themselves.
 
     Args:
         source: a TFRecord file, or a folder of them, which are read in the order of their names.
         split: of a folder, only files whose names begin with it are read; None reads all.
         class_names: the names of all classes in the order of their indices, so that a split without some of
-            them counts like the others. None takes those that are there.
+            them has the same indices. None takes the names that occur.
         strict: whether any problem is an error.
 
     Returns:
-        The data set. Images stay where they are.
+        The data set. Images stay in the files until they are read.
 
     Raises:
-        AnnotationError: if a file is none, nothing is usable, or `strict` finds a problem.
+        AnnotationError: if a file is not a TFRecord file, no image is usable, or `strict` finds a problem.
     """
     files = _files(source, split)
     if not files:
@@ -149,7 +151,7 @@ def _records(file: str) -> Iterator[_Record]:
             data = stream.read(length) if offset + _HEAD + length + _TAIL <= size else b""
             if not data:
                 raise AnnotationError(
-                    f"{file} is no TFRecord file, or it ends in the middle of record {number}."
+                    f"{file} is not a TFRecord file, or it ends in the middle of record {number}."
                 )
             yield _record(file, offset + _HEAD, number, data)
             stream.seek(_TAIL, os.SEEK_CUR)
@@ -161,8 +163,10 @@ def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
         example = _parse(data)
         encoded = _bytes(example, _IMAGE)
         labels = [label for key in _LABEL for label in _values(example, key)][:1]
-    except Exception as error:  # of protocol buffers
-        raise AnnotationError(f"Record {number} of {file} is no example with an image: {error}") from error
+    except Exception as error:  # from the protocol buffer
+        raise AnnotationError(
+            f"Record {number} of {file} is not an example with an image: {error}"
+        ) from error
     name = b"".join(_values(example, "image/filename")).decode(errors="replace")
     image = TfRecordImage(file, offset, len(data), name or f"{os.path.basename(file)}:{number}")
     sides = list(zip(*(_values(example, side) for side in _SIDES), strict=False))
@@ -181,7 +185,7 @@ def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
 
 
 def _names(records: Sequence[_Record], labels_file: str) -> dict[int, str]:
-    """The name of each label that occurs."""
+    """The class name of each label."""
     labels = sorted({label for record in records for label in record.labels})
     if os.path.isfile(labels_file):
         lines = read_labels(labels_file)
@@ -211,7 +215,7 @@ def _parse(data: bytes) -> Any:
 
 
 def _values(example: Any, key: str) -> Sequence[Any]:
-    """The values of a feature, of whichever of its three kinds; none if it is not there."""
+    """The values of a feature (bytes, floats or integers); empty if the example does not have it."""
     if key not in example:
         return ()
     feature = example[key]

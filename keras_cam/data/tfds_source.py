@@ -1,6 +1,6 @@
 """Annotated images from TensorFlow Datasets, https://www.tensorflow.org/datasets.
 
-TensorFlow itself is used here because these data sets are read and decoded by it.
+TensorFlow Datasets, and TensorFlow with it, is imported only when such a data set is read.
 """
 
 import io
@@ -25,11 +25,11 @@ _NAME = re.compile(r"(?P<name>[\w/.,=-]+(?::[\d*][\w.*]*)?)(?::(?P<split>[A-Za-z
 
 @dataclass(frozen=True, slots=True)
 class TfdsImage(EncodedImage):
-    """One image of a data set, decoded when it is asked for.
+    """One image of a data set, decoded on demand.
 
     Attributes:
-        source: the examples, in which images are still encoded.
-        position: its position there.
+        source: the examples, whose images are encoded.
+        position: its position in `source`.
         name: its name, for errors.
     """
 
@@ -38,7 +38,7 @@ class TfdsImage(EncodedImage):
     name: str
 
     def encoded(self) -> bytes:
-        """The image as the data set stores it."""
+        """Returns the image as it is stored in the data set."""
         return self.source[self.position]["image"]
 
 
@@ -50,24 +50,24 @@ def is_tfds(source: str, split: str | None = None) -> bool:
 def read_tfds(
     source: str, split: str | None = None, data_dir: str | Path | None = None, strict: bool = False
 ) -> AnnotatedImages:
-    """Reads a data set with the feature `image` and with `label` or `labels`, `bbox` or `objects`.
+    """Reads a data set with the feature `image`, with `label`, `labels` or `objects`, and optionally `bbox`.
 
-    `objects` is a sequence of `bbox` and, if they have classes of their own, `label`. The data are downloaded
-    and prepared in the ArrayRecord format if they are not there: it gives each image on its own, so
-    that all of them can stay where they are.
+    `objects` is a sequence of `bbox` and, if objects have classes of their own, `label`. The data set is
+    downloaded and prepared if necessary, in the ArrayRecord format: its images can be read one by one, so
+    they need not be kept in memory.
 
     Args:
         source: `tfds:NAME`, `tfds:NAME/CONFIG` or `tfds:NAME:VERSION`, each optionally followed by `:SPLIT`.
         split: the split, for instance "test" or "train[:10%]"; None takes that of `source`, or the only one.
-        data_dir: where the data are kept; None takes the usual place of TensorFlow Datasets.
+        data_dir: the folder in which data sets are kept; None takes the default of TensorFlow Datasets.
         strict: whether any problem in the annotations is an error.
 
     Returns:
-        The data set. An image's `name` is its `file_name`, if there is such a feature, or its position.
+        The data set. The `name` of an image is its feature `file_name` or, without one, its position.
 
     Raises:
         ValueError: if there is no such split, or both `split` and `source` name one.
-        AnnotationError: if the features are others, the data were prepared without random access, nothing is
+        AnnotationError: if the data set has other features or was prepared in another format, no image is
             usable, or `strict` finds a problem.
     """
     name = source.removeprefix(_PREFIX)
@@ -94,7 +94,7 @@ def read_tfds(
         label, boxes = _annotations(example, size_wh, box_classes)
         for box in boxes:
             if box.label < 0:
-                detail = "its class is not one of images"
+                detail = "its class is not a class of images"
                 index.report(ProblemKind.UNKNOWN_CATEGORY, origin, f"image {image_id}, {box.item}", detail)
         known = [box for box in boxes if box.label >= 0]
         index.add(image_id, image, origin, label, known, size_wh)
@@ -102,7 +102,7 @@ def read_tfds(
 
 
 def _examples(name: str, split: str | None, data_dir: str | Path | None) -> Any:
-    """A sequence of examples with encoded images."""
+    """The examples of a split, with encoded images."""
     import tensorflow_datasets as tfds
 
     try:
@@ -117,8 +117,8 @@ def _examples(name: str, split: str | None, data_dir: str | Path | None) -> Any:
         if "File format" not in str(error):
             raise
         raise AnnotationError(
-            f"tfds:{name} must be prepared with file_format='array_record', which gives each image on its "
-            "own. `data_dir` can be another folder, where it will be."
+            f"tfds:{name} must be prepared with file_format='array_record', whose images can be read one by "
+            "one. With another `data_dir` it is prepared again, in that format."
         ) from error
     if split is None:
         if len(examples) != 1:
@@ -130,7 +130,7 @@ def _examples(name: str, split: str | None, data_dir: str | Path | None) -> Any:
 
 
 def _classes(features: Mapping[str, Any], name: str) -> tuple[list[str], np.ndarray | None]:
-    """The names of all classes; and the class of each label of an object, or -1, if objects have labels."""
+    """The names of all classes; and, if objects have labels, the class of each of these, -1 for none."""
     own = features["objects"].feature if "objects" in features else {}
     of_image = features.get("label", getattr(features.get("labels"), "feature", None))
     names = getattr(of_image, "names", None) or getattr(own.get("label"), "names", None)
@@ -149,7 +149,7 @@ def _classes(features: Mapping[str, Any], name: str) -> tuple[list[str], np.ndar
 def _annotations(
     example: Mapping[str, Any], size_wh: tuple[int, int], box_classes: np.ndarray | None
 ) -> tuple[int | None, list[RawBox]]:
-    """The main class, None if it is that of the first annotation, and what is annotated; -1 is no class."""
+    """The class of the image itself, if it has one; and its annotations, in which class -1 is unknown."""
     label = int(example["label"]) if example.get("label", -1) >= 0 else None  # -1: a test set without labels
     boxes = [RawBox("labels", None, int(other)) for other in example.get("labels", ())]
     objects = example.get("objects", {})

@@ -1,4 +1,4 @@
-"""One XML file an image, as PASCAL VOC and ILSVRC write them."""
+"""The XML files of PASCAL VOC and ILSVRC, one for each image."""
 
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
@@ -12,12 +12,13 @@ XYXY = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class VocAnnotation:
-    """What an XML file says.
+    """The contents of an XML file.
 
     Attributes:
         file: the path of the XML file.
-        size_wh: width and height of the image; None if the file does not say them.
-        objects: name and box of each object, None if the box cannot be read; half-open maxima.
+        size_wh: width and height of the image; None if the file does not have them.
+        objects: the name and the box of each object, with half-open maxima; None for a box that is
+            unreadable.
     """
 
     file: str
@@ -26,22 +27,23 @@ class VocAnnotation:
 
 
 def read_voc_xml(path: str, index: ImageIndex) -> VocAnnotation | None:
-    """Reads an XML file; what cannot be read in it is reported to `index`.
+    """Reads an XML file and reports to `index` what is unreadable in it.
 
-    Its maxima belong to the box. Pixels are counted from 1, as PASCAL VOC defines it and labelling programs
-    do; or from 0 if `source/database` says ILSVRC or ImageNet: there, 0 is a frequent minimum, and
-    no maximum reaches the width.
+    The maxima in the file are inclusive. Pixels are counted from 1, as PASCAL VOC and annotation tools do, or
+    from 0 if `source/database` names ILSVRC or ImageNet, where 0 is a frequent minimum and no maximum reaches
+    the width.
 
     Args:
         path: the XML file.
         index: where problems are reported.
 
     Returns:
-        Its content, or None if it is no XML.
+        Its contents, or None if it is not XML.
     """
     try:
         root = ET.parse(path).getroot()
-    except (OSError, ET.ParseError, ValueError, LookupError) as error:  # the encodings it may name included
+    # A LookupError is an unknown encoding.
+    except (OSError, ET.ParseError, ValueError, LookupError) as error:
         index.report(ProblemKind.UNREADABLE_ANNOTATION, path, "", str(error))
         return None
     database = (root.findtext("source/database") or "").lower()
@@ -61,13 +63,13 @@ def read_voc_xml(path: str, index: ImageIndex) -> VocAnnotation | None:
 def boxes_of_classes(
     annotation: VocAnnotation, classes: Mapping[str, int], index: ImageIndex
 ) -> list[RawBox]:
-    """The objects whose names are classes; the others are reported to `index`."""
+    """The objects whose names are in `classes`; the others are reported to `index`."""
     boxes = []
     for number, (name, xyxy) in enumerate(annotation.objects, start=1):
         if name in classes:
             boxes.append(RawBox(f"object {number}", xyxy, classes[name]))
         else:
-            detail = f"{name!r} is no class"
+            detail = f"{name!r} is not a class"
             index.report(ProblemKind.UNKNOWN_CATEGORY, annotation.file, f"object {number}", detail)
     return boxes
 

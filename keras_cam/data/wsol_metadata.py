@@ -20,12 +20,12 @@ def is_wsol_metadata(source: str, split: str | None = None) -> bool:
 def read_wsol_metadata(
     source: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
 ) -> AnnotatedImages:
-    """Reads a folder with image_ids.txt and class_labels.txt, and boxes and sizes if they are there.
+    """Reads a folder with image_ids.txt and class_labels.txt, and the optional files of boxes and sizes.
 
-    An id is the path of an image below the folder of images. class_labels.txt has `id,label`, labels counted
-    from 0; there are no class names, so that the numbers stand for them. localization.txt has
-    `id,xmin,ymin,xmax,ymax`, whose maxima belong to the box there and are turned into half-open ones;
-    image_sizes.txt has `id,width,height`.
+    An id is the path of an image in the folder of images. The rows are `id,label` in class_labels.txt,
+    `id,xmin,ymin,xmax,ymax` in localization.txt and `id,width,height` in image_sizes.txt. Labels are counted
+    from 0 and, as the layout has no names, serve as class names. The maxima of boxes are inclusive in the
+    file and half-open in the result.
 
     Args:
         source: a folder, for instance metadata/ILSVRC/.
@@ -38,7 +38,7 @@ def read_wsol_metadata(
         The data set, in the order of image_ids.txt.
 
     Raises:
-        AnnotationError: if a file is missing, nothing in it is usable, or `strict` finds a problem.
+        AnnotationError: if a file is missing, no image is usable, or `strict` finds a problem.
     """
     folder = _split_folder(source, split)
     index = ImageIndex(folder)
@@ -86,7 +86,7 @@ def _images_dir(folder: str, ids: dict[str, str]) -> str:
 
 def _label(cells: list[str]) -> int:
     label = int(cells[0])
-    if not 0 <= label < _MAX_CLASSES:  # one damaged line should not cost all memory
+    if not 0 <= label < _MAX_CLASSES:  # a class for each number: one damaged line must not fill the memory
         raise ValueError(f"a label is at least 0 and less than {_MAX_CLASSES}")
     return label
 

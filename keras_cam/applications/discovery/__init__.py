@@ -1,1 +1,1 @@
-"""What a network's pooled features and their maps can find out about images: the paper's section 4 and 5."""
+"""Concepts, informative objects, questions, fine-grained crops and units: sections 4 and 5 of the paper."""

@@ -1,6 +1,6 @@
-"""Answers to questions about images, learned from pooled features and words.
+"""Training of a model that answers questions about images.
 
-TensorFlow itself is used here for `tf.data`.
+TensorFlow itself is imported for `tf.data`.
 """
 
 from collections.abc import Callable
@@ -20,13 +20,14 @@ from keras_cam.training.optimizer import build_optimizer
 
 @dataclass(frozen=True)
 class TrainedAnswerer:
-    """What comes out of training.
+    """A trained answerer.
 
     Attributes:
         model: from `images` (B, H, W, 3) and `questions` (B,), strings, to logits of answers (B, N).
-        questions: how many it was trained on: those whose image can be read, with an answer that it knows.
-        history: the loss and accuracy after each epoch.
-        failures: what is wrong with images that could not be read.
+        questions: the number of questions it was trained on: those with a readable image and one of the N
+            answers.
+        history: the loss and the accuracy after each epoch.
+        failures: error messages for images that could not be read.
     """
 
     model: keras.Model
@@ -45,25 +46,25 @@ def train_answerer(
     seed: int = 0,
     on_image: Callable[[], None] = lambda: None,
 ) -> TrainedAnswerer:
-    """Trains a linear softmax over answers on pooled features and a bag of words.
+    """Train a linear softmax classifier of answers on pooled features and a bag of words.
 
-    The backbone stays as it is; its features are computed once for each image, and kept in memory.
+    The backbone is not trained. Its features are computed once for each image and kept in memory.
 
     Args:
         backbone: from images to features (B, h, w, C), see `keras_cam.applications.features.backbone_of`. The
-            features of earlier layers are finer.
+            maps of earlier layers are finer.
         questions: see `keras_cam.applications.discovery.vqa_json.read_questions`.
-        answers: how many answers it knows, the most frequent ones.
+        answers: the number of possible answers: the most frequent ones.
         epochs: passes over the questions, with AdamW and a cosine schedule.
-        batch_size: how many questions at once.
-        seed: of the order.
-        on_image: called for each image whose features are there.
+        batch_size: the number of questions in a batch.
+        seed: the seed of the order of questions.
+        on_image: called after the features of each image are computed.
 
     Returns:
         The model and its history.
 
     Raises:
-        ValueError: no image can be read, or there are fewer than two answers.
+        ValueError: if no image can be read, or there are fewer than two answers.
 
     Reference:
         Zhou et al., CVPR 2016, section 4.3.
@@ -96,7 +97,7 @@ def _train(
     batch_size: int,
     seed: int,
 ) -> dict[str, list[float]]:
-    """Trains the linear layers, on a row of features, a question and an answer for each example."""
+    """Train the linear layers. An example is the index of a row of features, a question and a label."""
     image_evidence, word_evidence = model.get_layer("image_evidence"), model.get_layer("word_evidence")
     standardized = image_evidence.get_layer("standardized")
     standardized.set_weights([vectors.mean(axis=0), vectors.var(axis=0)])

@@ -1,4 +1,4 @@
-"""A detector of something that photos were only said to show: a phrase in their captions, or a folder."""
+"""Detectors of concepts, learned from photos whose captions or folders name the concept."""
 
 import csv
 import json
@@ -22,7 +22,7 @@ from keras_cam.recipes import AFFINITY
 if TYPE_CHECKING:
     import keras
 
-# A negative is hard if it is on the wrong side of the margin.
+# A negative is hard if its SVM score is above -1.
 _MARGIN = -1.0
 
 _BETWEEN_WORDS = r"\W+"
@@ -33,9 +33,9 @@ class Concept:
     """A linear detector of a concept.
 
     Attributes:
-        classifier: a `keras.Model` of the one class NAME, whose logit is the margin, for `build_localizer`.
-        negatives: how many negatives each round trained on; the last number is what it took.
-        failures: what is wrong with images that could not be read.
+        classifier: a `keras.Model` with one class, whose logit is the SVM's score, for `build_localizer`.
+        negatives: the number of negatives in each round.
+        failures: error messages for images that could not be read.
     """
 
     classifier: "keras.Model"
@@ -54,28 +54,28 @@ def learn_concept(
     seed: int = 0,
     on_image: Callable[[], None] = lambda: None,
 ) -> Concept:
-    """Train a linear SVM on pooled features, with the negatives that are hard to tell apart.
+    """Train a linear SVM on pooled features, with hard negative mining.
 
-    It starts with as many negatives as there are positives, drawn at random. Each round adds those that the
-    detector does not keep at a distance, worst first, at most as many as there are positives, until there are
+    The first round has as many negatives as positives, chosen at random. Each further round adds the
+    negatives with the highest scores above -1, at most as many as there are positives. It ends when there are
     none.
 
     Args:
         backbone: from images to features (B, h, w, C), see `keras_cam.applications.features.backbone_of`.
-        positives: images that are said to show the concept.
-        negatives: images that are not, any number.
+        positives: images with the concept.
+        negatives: images without it, any number.
         name: the name of the concept, and of its class.
-        rounds: how often it is trained at most.
+        rounds: the maximal number of rounds.
         cost: the C of the SVM; None chooses it by cross-validation in the first round.
-        seed: decides about the first negatives.
-        on_image: called for each image whose features are there.
+        seed: the seed for choosing the first negatives.
+        on_image: called after the features of each image are computed.
 
     Returns:
         The detector.
 
     Raises:
-        ValueError: fewer than two positives or negatives can be read.
-        ModuleNotFoundError: scikit-learn is not installed.
+        ValueError: if fewer than two positives or two negatives can be read.
+        ModuleNotFoundError: if scikit-learn is not installed.
 
     Reference:
         Zhou et al., CVPR 2016, section 4. Zhou, Jagadeesh and Piramuthu, "ConceptLearner: Discovering
@@ -113,20 +113,21 @@ def _together(negatives: FeatureTable, positives: FeatureTable, names: tuple[str
 
 
 def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, AnnotatedImages]:
-    """Images whose captions have a phrase, and those whose captions do not.
+    """Read captions, and divide their images by whether a caption has a phrase.
 
     Args:
-        file: a table with the columns `image`, a path relative to the file, and `caption`: `.csv`, or `.tsv`
-            with tabs; or `.jsonl` with such an object in each line. An image may be in several rows: any
-            caption with the phrase counts.
-        phrase: whole words that follow each other; upper and lower case are the same.
+        file: a `.csv` or `.tsv` file with the columns `image`, a path relative to the file, and `caption`; or
+            a `.jsonl` file with an object of these on each line. An image may have several captions: one with
+            the phrase is enough.
+        phrase: one or more whole words in this order, in upper or lower case.
 
     Returns:
         `(positives, negatives)`.
 
     Raises:
-        ValueError: the phrase has no word.
-        AnnotationError: the file cannot be read, lacks a column, or one of the two has no image.
+        ValueError: if the phrase has no word.
+        AnnotationError: if the file cannot be read or lacks a column, or no image or every image has the
+            phrase.
 
     Examples:
         >>> import tempfile
@@ -167,12 +168,12 @@ def _captions(path: Path) -> list[tuple[str, str]]:
 
 
 def images_in(source: str | Path) -> AnnotatedImages:
-    """The image files below a folder, for `learn_concept`."""
+    """Return the image files in a folder and the folders below, for `learn_concept`."""
     return _images(str(source), [str(file) for file in find_images([source])])
 
 
 def _images(source: str, names: list[str], folder: Path = Path()) -> AnnotatedImages:
-    """Images of which nothing is known but their names, which are relative to a folder."""
+    """Images without annotations, from file names relative to a folder."""
     if not names:
         raise AnnotationError(f"There must be an image in {source}. Received: none")
     images = tuple(AnnotatedImage(name, str(folder / name), 0, (0,)) for name in names)
@@ -182,16 +183,16 @@ def _images(source: str, names: list[str], folder: Path = Path()) -> AnnotatedIm
 def ranked(
     classifier: "keras.Model", photos: Iterable[str | Path], on_image: Callable[[], None] = lambda: None
 ) -> tuple[list[Localization], list[str]]:
-    """Photos with the concept first, and where it is in each.
+    """Rank photos by a concept, and localize it in each.
 
     Args:
-        classifier: that of a `Concept`.
-        photos: files, and folders, which stand for the images below them.
-        on_image: called for each photo.
+        classifier: the `classifier` of a `Concept`.
+        photos: image files, and folders, which are searched for images.
+        on_image: called after each photo.
 
     Returns:
-        A record for each photo, with the concept as its only detection, the best score first; and what is
-        wrong with those that cannot be read.
+        A record for each photo, with the concept as its only detection, the highest score first; and error
+        messages for photos that cannot be read.
     """
     localizer = build_localizer(classifier, refine=AFFINITY)
     records, failures = [], []

@@ -1,4 +1,4 @@
-"""A part of an image, in place of the image."""
+"""Part of an image, used like an image."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from keras_cam.inference.records import BoxXYXY
 
 @dataclass(frozen=True, slots=True)
 class CroppedImage:
-    """What is inside a box, cut from the original pixels when it is read.
+    """The contents of a box, cut from the original pixels when it is read.
 
     Attributes:
         image: the whole image.
-        box_xyxy: the box in its pixels, half-open maxima.
-        margin: how much wider the part is on each side, in widths and heights of the box. It ends where the
-            image does.
+        box_xyxy: the box in pixels of the image, with half-open maxima.
+        margin: what is added on each side, as a fraction of the box's width and height, up to the image's
+            border.
 
     Examples:
         >>> import tempfile
@@ -35,7 +35,7 @@ class CroppedImage:
     margin: float = 0.0
 
     def read(self) -> np.ndarray:
-        """The pixels, uint8 (h, w, 3), at least one each way. An `ImageError` if they cannot be read."""
+        """Returns the pixels, uint8 (h, w, 3), h and w >= 1; raises `ImageError` if they cannot be read."""
         photo = self.image.read()
         xmin, ymin, xmax, ymax = self.box_xyxy
         beside, above = self.margin * (xmax - xmin), self.margin * (ymax - ymin)

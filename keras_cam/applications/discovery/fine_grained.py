@@ -1,4 +1,4 @@
-"""Fine-grained recognition: a second look at the place where the first one saw the object."""
+"""Fine-grained recognition: images are classified again after cropping them to their CAM boxes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 FULL_IMAGE, CAM_BOX, TRUE_BOX = "full image", "CAM box", "ground-truth box"
 ROWS = (FULL_IMAGE, CAM_BOX, TRUE_BOX)
-"""What is classified: the rows of the paper's table 4."""
+"""What is classified, as in the rows of the paper's table 4."""
 
 MARGIN = 0.1
-"""How much wider than its box a crop is on each side."""
+"""What a crop adds to its box on each side, as a fraction of the box's width and height."""
 
 Fold = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass
 class FineGrainedComparison:
-    """How well classes are told apart from whole images and from crops.
+    """How well classes are recognized in whole images and in crops.
 
     Attributes:
-        accuracies: for each of `ROWS` the accuracy in each fold. Without ground-truth boxes that row is
+        accuracies: for each of `ROWS`, the accuracy in each fold. Without ground-truth boxes, their row is
             missing.
-        iou_over_half: the part of the test images whose CAM box has an IoU of at least 0.5 with the
-            ground-truth box, in each fold.
-        images: those that could be read.
-        boxes_xyxy: (N, 4) the CAM box of each image, in its pixels, from the last fold that it was tested in.
+        iou_over_half: for each fold, the fraction of test images whose CAM box has an IoU of at least 0.5
+            with the ground-truth box.
+        images: the images that could be read.
+        boxes_xyxy: (N, 4), the CAM box of each image in its pixels, from the last fold that it was tested in.
     """
 
     accuracies: dict[str, list[float]] = field(default_factory=dict)
@@ -48,11 +48,11 @@ class FineGrainedComparison:
     boxes_xyxy: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
 
     def mean(self, row: str) -> tuple[float, float]:
-        """The mean accuracy over the folds, and the half width of its 95 % interval."""
+        """The mean accuracy over the folds, and half of its 95 % confidence interval."""
         return _mean_and_half_width(np.array(self.accuracies[row]))
 
     def gain(self, row: str, over: str) -> tuple[float, float]:
-        """How much better one row is than another in the same folds, and the half width of the interval."""
+        """The mean difference of two rows in the same folds, and half of its 95 % confidence interval."""
         return _mean_and_half_width(np.array(self.accuracies[row]) - np.array(self.accuracies[over]))
 
 
@@ -65,22 +65,21 @@ def compare_crops(
     localizer_options: Mapping[str, Any] = MappingProxyType({}),
     on_image: Callable[[], None] = lambda: None,
 ) -> FineGrainedComparison:
-    """Classify whole images, what the CAM box shows of them, and what the ground-truth box shows.
+    """Compare classification of whole images, of crops to CAM boxes, and of crops to ground-truth boxes.
 
-    In each fold a linear SVM learns the classes from the features of whole images. The map of the class that
-    it predicts gives a box in every image. The box is cut from the original pixels, features are extracted
-    again, and another SVM learns from these. For the first two rows nobody is shown a box.
+    In each fold, a linear SVM is trained on the features of whole images. In every image, the map of the
+    class that it predicts gives a box. The box is cut from the original pixels, features are extracted again,
+    and another SVM is trained on these. Annotated boxes are used only for the third row.
 
     Args:
         backbone: see `keras_cam.applications.features.backbone_of`.
-        annotated: the images; those that cannot be read are left out.
-        folds: pairs of arrays, the positions in `annotated` of the images to train on and to test on, as
-            `stratified_folds` gives them.
-        locator: a backbone with finer maps, of which the boxes are made; by default `backbone`.
-        margin: how much wider than its box a crop is on each side, in widths and heights of the box.
-        localizer_options: further arguments of `keras_cam.build_localizer`, which decide about the boxes.
-        on_image: called for each image that went through `backbone`: as a whole, once for the ground-truth
-            box, and once a fold for the CAM box.
+        annotated: the images. Those that cannot be read are left out.
+        folds: pairs of indices in `annotated`, of training and of test images, see `stratified_folds`.
+        locator: a backbone with finer maps for the boxes; None takes `backbone`.
+        margin: what a crop adds to its box on each side, as a fraction of the box's width and height.
+        localizer_options: further arguments of `keras_cam.build_localizer`, with which the boxes are made.
+        on_image: called after each image that goes through `backbone`: the whole image, its ground-truth box,
+            and in each fold its CAM box.
 
     Returns:
         The accuracies in each fold.
@@ -116,12 +115,12 @@ def compare_crops(
 
 
 def draw_crops(comparison: FineGrainedComparison, count: int = 6, margin: float = MARGIN) -> np.ndarray:
-    """Images with their CAM boxes, each beside what the second look is given of it.
+    """Draw images with their CAM boxes, each beside its crop.
 
     Args:
-        comparison: what `compare_crops` returned.
-        count: how many images, evenly spaced over all.
-        margin: the one that was compared with.
+        comparison: the result of `compare_crops`.
+        count: the number of images, which are chosen at equal distances.
+        margin: the `margin` of `compare_crops`.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -134,10 +133,10 @@ def draw_crops(comparison: FineGrainedComparison, count: int = 6, margin: float 
 
 
 def stratified_folds(labels: np.ndarray, folds: int = 5, repeats: int = 1, seed: int = 0) -> list[Fold]:
-    """Divide images into parts that have all classes in proportion; each part is tested on once a repeat.
+    """Divide images into stratified folds for cross-validation.
 
     Returns:
-        `folds * repeats` pairs of positions to train on and to test on.
+        `folds * repeats` pairs of indices: of the training images and of the test images.
 
     Examples:
         >>> [test.tolist() for _, test in stratified_folds(np.array([0, 0, 1, 1]), folds=2)]
@@ -152,13 +151,13 @@ def stratified_folds(labels: np.ndarray, folds: int = 5, repeats: int = 1, seed:
 def boxes_of_classes(
     localizer: "keras.Model", annotated: AnnotatedImages, class_ids: np.ndarray, batch_size: int = 32
 ) -> np.ndarray:
-    """The box of one class in each image; the whole image where its map has no box.
+    """Compute the box of one class in each image; the whole image where the map has no box.
 
     Args:
         localizer: a model as `keras_cam.build_localizer(..., class_ids="input")` makes it.
         annotated: N images, all of which can be read.
-        class_ids: (N,) the class for each.
-        batch_size: how many images go through the model at once.
+        class_ids: (N,), the class in each image.
+        batch_size: the number of images in a batch.
 
     Returns:
         (N, 4) float, xyxy in pixels with half-open maxima.
@@ -175,7 +174,7 @@ def boxes_of_classes(
 
 
 def crops(annotated: AnnotatedImages, boxes_xyxy: np.ndarray, margin: float = MARGIN) -> AnnotatedImages:
-    """The images cut down to their boxes, with the same names and classes and no boxes of their own.
+    """Crop images to their boxes. Crops have the names and classes of the images, but no boxes.
 
     Args:
         annotated: N images.
@@ -190,24 +189,24 @@ def crops(annotated: AnnotatedImages, boxes_xyxy: np.ndarray, margin: float = MA
 
 
 def _localizer(svm: LinearSvm, backbone: "keras.Model", options: Mapping[str, Any]) -> "keras.Model":
-    """A localizer of asked classes, whose maps show only what speaks for them.
+    """A localizer of given classes, whose maps are made of the positive weights only.
 
-    What speaks against a class belongs to others that look like it: with few classes of one kind, that is
-    the object itself.
+    Features with negative weights belong to similar classes; if all classes are of one kind, such as birds,
+    that is where the object is.
     """
     positive = LinearSvm(np.maximum(svm.kernel, 0), svm.bias, svm.class_names, svm.cost)
     return build_localizer(attach(positive, backbone), class_ids="input", **options)
 
 
 def _renumbered(fold: Fold, kept: np.ndarray) -> Fold:
-    """The positions of a fold among the images that are kept, without the others."""
+    """The indices of a fold among the images that are kept."""
     positions = np.cumsum(kept) - 1
     train, test = (positions[part[kept[part]]] for part in fold)
     return train, test
 
 
 def _mean_and_half_width(values: np.ndarray) -> tuple[float, float]:
-    """The mean, and by how much it may be off (95 %, Student's t over the folds)."""
+    """The mean, and half of its 95 % confidence interval (Student's t over the folds)."""
     from scipy.stats import sem, t
 
     if len(values) < 2:

@@ -1,4 +1,4 @@
-"""Which objects a scene is recognized by: those that lie where its map is high."""
+"""Informative objects of scenes: those in the region where the scene's class activation map is high."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
 @dataclass
 class ObjectShare:
-    """How much objects of one kind take of a scene's images, and of the regions of high activation in them.
+    """How much objects of one category cover of a scene's images and of their regions of high activation.
 
     Attributes:
-        images: how many of the scene's images have such an object.
-        of_region: the part of the region that they cover, summed over these images.
-        of_image: the part of the image that they cover, summed likewise: what a region anywhere would get.
+        images: the number of the scene's images that have such an object.
+        of_region: the fraction of the region that these objects cover, summed over those images.
+        of_image: the fraction of the image that they cover, summed in the same way: the expected fraction of
+            a region at a random position.
     """
 
     images: int = 0
@@ -37,12 +38,12 @@ class ObjectShare:
 
     @property
     def mean_of_region(self) -> float:
-        """The mean part of the region, over the images that have such an object."""
+        """The mean fraction of the region, over the images that have such an object."""
         return self.of_region / self.images
 
     @property
     def mean_of_image(self) -> float:
-        """The mean part of the image, over the images that have such an object."""
+        """The mean fraction of the image, over the images that have such an object."""
         return self.of_image / self.images
 
 
@@ -51,9 +52,9 @@ class SceneImage:
     """An image of a scene.
 
     Attributes:
-        image: what is annotated in it.
+        image: the image with its annotated objects.
         size_wh: its width and height in pixels.
-        scene: the class whose map it is.
+        scene: the index of its class.
         score: the probability of that class.
         activation_map: float32 (h, w), the raw map of the class.
     """
@@ -70,8 +71,8 @@ class SceneObjects:
     """The objects of one scene.
 
     Attributes:
-        images: how many images were taken for the scene and have a region of high activation.
-        shares: what the objects of each category take, by its name.
+        images: the number of the scene's images that have a region of high activation.
+        shares: what the objects of each category cover, by the name of the category.
         best: the images with the highest scores, best first.
     """
 
@@ -80,12 +81,12 @@ class SceneObjects:
     best: list[SceneImage] = field(default_factory=list)
 
     def gain(self, category: str) -> float:
-        """How much more of the region than by chance a category takes, on average over the scene's images."""
+        """How much more of the region than of the image a category covers, on average over all images."""
         share = self.shares[category]
         return (share.of_region - share.of_image) / self.images
 
     def ranked(self) -> list[str]:
-        """The categories, the most informative first: often there, and more in the region than elsewhere."""
+        """The categories by descending `gain`: the most informative ones first."""
         return sorted(self.shares, key=lambda category: (-self.gain(category), category))
 
 
@@ -94,8 +95,9 @@ class InformativeObjects:
     """The objects of all scenes.
 
     Attributes:
-        scenes: by the scene's name, in the order of the classifier's classes; those that have images.
-        failures: what is wrong with images that could not be read.
+        scenes: the objects of each scene that has images, by its name, in the order of the classifier's
+            classes.
+        failures: error messages for images that could not be read.
     """
 
     scenes: Mapping[str, SceneObjects]
@@ -112,30 +114,30 @@ def informative_objects(
     batch_size: int = 32,
     on_image: Callable[[], None] = lambda: None,
 ) -> InformativeObjects:
-    """Find out which annotated objects lie where a scene's class activation map is high.
+    """Find the annotated objects that lie where a scene's class activation map is high.
 
-    The region of high activation is what the paper cuts boxes out of: where the upsampled map exceeds a part
-    of its maximum. For each category of objects its part of the region is compared with its part of the whole
-    image, which is what it would have of a region that is anywhere. Objects of one category that overlap each
-    other count once. The ranking is by how much more of the region than of the image a category takes, on
-    average over all images of the scene, so that neither walls, which are everywhere, nor objects that are in
+    The region of high activation is where the upsampled map exceeds a fraction of its maximum, as for the
+    paper's boxes. For each category of objects, the fraction of the region that it covers is compared with
+    the fraction of the whole image that it covers, which is what it would cover of a region at a random
+    position. Overlapping objects of one category are not counted twice. Categories are ranked by the
+    difference, averaged over all images of the scene, so neither walls, which are everywhere, nor objects in
     a single image come first.
 
     Args:
-        classifier: of scenes, with a linear head over global average pooling.
-        annotated: images whose annotations are objects, with outlines or boxes; their classes are others than
-            those of the classifier.
-        scenes: the class of each image; -1 leaves it out. None takes for each what the classifier predicts.
-        threshold: float in [0, 1), the part of the map's maximum that the region exceeds.
-        top: how many of the images with the highest scores are kept for each scene.
-        batch_size: how many images go through the classifier at once.
-        on_image: called for each image.
+        classifier: a classifier of scenes, with a linear head after global average pooling.
+        annotated: images whose annotations are objects, with outlines or boxes. Their classes are not those
+            of the classifier.
+        scenes: the class of each image; -1 leaves the image out. None takes the predicted classes.
+        threshold: float in [0, 1), the fraction of the map's maximum that the region exceeds.
+        top: the number of images, with the highest scores, that are kept for each scene.
+        batch_size: the number of images in a batch.
+        on_image: called after each image.
 
     Returns:
-        The objects of each scene. Only sums and the best images are kept.
+        The objects of each scene, as sums over its images, with its best images.
 
     Raises:
-        ValueError: the classifier has no exact map, or an argument is out of range.
+        ValueError: if the classifier has no exact map, or an argument is out of range.
 
     Reference:
         Zhou et al., CVPR 2016, section 4, which lists the objects that overlap the region most often.
@@ -164,14 +166,14 @@ def informative_objects(
 
 
 def scenes_of_folders(annotated: AnnotatedImages, class_names: Sequence[str]) -> np.ndarray:
-    """The scene of each image, by the name of the folder that it lies in.
+    """Return the scene of each image, which is the name of its folder.
 
     Args:
-        annotated: N images in files.
+        annotated: N images.
         class_names: the names of the scenes.
 
     Returns:
-        int (N,), positions in `class_names`; -1 for images that lie elsewhere.
+        int (N,), indices in `class_names`; -1 for images in other folders.
 
     Examples:
         >>> files = ("kitchen/1.jpg", "attic/2.jpg")
@@ -187,17 +189,17 @@ def scenes_of_folders(annotated: AnnotatedImages, class_names: Sequence[str]) ->
 def object_shares(
     image: AnnotatedImage, size_wh: tuple[int, int], activation_map: np.ndarray, threshold: float = THRESHOLD
 ) -> dict[int, tuple[float, float]] | None:
-    """What the objects of each class cover of the region of high activation, and of the image.
+    """Compute how much of the region of high activation, and of the image, the objects of each class cover.
 
     Args:
-        image: with outlines or boxes of objects; where there are outlines, these count.
+        image: an image with boxes of objects, or with outlines, which are used instead.
         size_wh: its width and height.
-        activation_map: (h, w), raw; upsampled bilinearly.
-        threshold: the part of the map's maximum that the region exceeds.
+        activation_map: (h, w), raw; it is upsampled bilinearly.
+        threshold: the fraction of the map's maximum that the region exceeds.
 
     Returns:
-        For each class of objects that are in the image its parts of the region and of the image, in [0, 1].
-        None if the map is nowhere positive: there is no region.
+        For each class of objects in the image, the fractions of the region and of the image, in [0, 1]. None
+        if the map has no positive value, and so there is no region.
 
     Examples: an object covers half of the image, and all of the region.
         >>> boxes = np.array([[0, 0, 2, 4]], "float32")
@@ -221,10 +223,10 @@ def object_shares(
 
 
 def draw_informative_objects(scenes: Mapping[str, SceneObjects], class_names: Sequence[str]) -> np.ndarray:
-    """A row of pictures for each scene: its best images with their maps and their most informative objects.
+    """Draw a row for each scene: its best images with their maps and their most informative objects.
 
     Args:
-        scenes: what `informative_objects` found.
+        scenes: see `InformativeObjects.scenes`.
         class_names: the names of the categories of objects.
 
     Returns:
@@ -246,8 +248,8 @@ def _scene_images(
     scenes: Sequence[int] | np.ndarray | None,
     batch_size: int,
 ) -> Iterator[SceneImage | str | None]:
-    """Each image with its scene's map; what is wrong with it; or None if it is left out."""
-    # Regions are parts of the class activation map, as in the paper.
+    """For each image, the map of its scene; an error message; or None if the image is left out."""
+    # Regions are those of the unrefined class activation map, as in the paper.
     localizer = build_localizer(
         classifier, top_k=1, class_ids=None if scenes is None else "input", refine=NONE
     )
@@ -287,7 +289,7 @@ def _count(scene: SceneObjects, image: SceneImage, class_names: Sequence[str], t
 
 
 def _paint(mask: np.ndarray, image: AnnotatedImage, position: int) -> None:
-    """Marks the pixels of one object: those whose centres are inside."""
+    """Mark the pixels of one object: those whose centres are inside."""
     outline = image.outlines[position] if image.outlines else ()
     for polygon in outline:
         columns, rows = polygon.T - 0.5

@@ -1,4 +1,4 @@
-"""Answers to questions about images, what each owes to the image and to the words, and where it is seen."""
+"""Answers to questions about images, with the contributions of the image and of each word, and with maps."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,20 +23,21 @@ from keras_cam.models.labels import labels_of
 from keras_cam.recipes import THRESHOLD
 
 EVERY_QUESTION = ""
-"""Stands among the words for what speaks for an answer whatever the question is."""
+"""The key, among the words of a question, of what is added to an answer for every question (the bias)."""
 
 
 def build_answerer(backbone: keras.Model, texts: Sequence[str], answers: Sequence[str]) -> keras.Model:
-    """A linear classifier of answers on pooled features and a bag of words, untrained.
+    """Build an untrained linear classifier of answers from pooled features and a bag of words.
 
-    It is the sum of two models: `image_evidence`, a classifier that `keras_cam.build_localizer` takes like
-    any other, and `word_evidence`. Pooled features are standardized, by statistics that training sets.
+    Its logits are the sum of those of two nested models: `image_evidence`, a classifier for which
+    `keras_cam.build_localizer` can be used, and `word_evidence`. Pooled features are standardized with
+    statistics that are set in training.
 
     Args:
         backbone: from images (B, H, W, 3) to features (B, h, w, C), see
             `keras_cam.applications.features.backbone_of`.
-        texts: the questions whose words it shall know.
-        answers: all that it may answer.
+        texts: questions; their words are the vocabulary.
+        answers: the N possible answers.
 
     Returns:
         A `keras.Model` from `images` (B, H, W, 3) and `questions` (B,), strings, to logits (B, N).
@@ -60,7 +61,7 @@ def build_answerer(backbone: keras.Model, texts: Sequence[str], answers: Sequenc
     said = _linear(len(answers), "words", use_bias=True)(bag_of_words(questions))
     word_evidence = keras.Model(questions, said, name="word_evidence")
 
-    # Inputs of their own, for what is an input of a model inside of another cannot be one of both.
+    # Inputs of a nested model cannot be inputs of the outer model, too.
     inputs = {"images": _like(images), "questions": _like(questions)}
     both = [image_evidence(inputs["images"]), word_evidence(inputs["questions"])]
     return keras.Model(inputs, keras.layers.Add(dtype="float32", name="answers")(both), name="answerer")
@@ -71,7 +72,7 @@ def _like(tensor: Any) -> Any:
 
 
 def _linear(answers: int, name: str, use_bias: bool) -> keras.layers.Dense:
-    # From zero, words that no question has keep out of every answer.
+    # Weights of words that no question has stay zero.
     return keras.layers.Dense(
         answers, use_bias=use_bias, kernel_initializer="zeros", dtype="float32", name=name
     )
@@ -80,20 +81,21 @@ def _linear(answers: int, name: str, use_bias: bool) -> keras.layers.Dense:
 def build_answer_localizer(
     answerer: keras.Model, top_k: int = 5, threshold: float = THRESHOLD
 ) -> keras.Model:
-    """From an answerer to a model that also shows where it sees its answers.
+    """Build a localizer of answers from an answerer.
 
     Args:
-        answerer: what `keras_cam.training.train_answerer` returns.
-        top_k: how many answers, best first.
+        answerer: the model of a `keras_cam.applications.discovery.answerer_training.TrainedAnswerer`.
+        top_k: the number of answers, best first.
         threshold: see `keras_cam.build_localizer`.
 
     Returns:
-        A `keras.Model` with the inputs of the answerer and the outputs of a localizer, whose classes are
-        answers and whose scores come from image and words; and besides, `image_logits` and `word_logits`
-        (B, N), what speaks for each answer compared to the mean of all. Their sum has the answerer's softmax.
+        A `keras.Model` with the inputs of the answerer and the outputs of a localizer. Its classes are the
+        answers and its scores depend on image and words. Two more outputs, `image_logits` and `word_logits`
+        (B, N), are the contributions of the image and of the words to the logit of each answer, minus their
+        mean over all answers. The softmax of their sum is that of the answerer.
 
     Raises:
-        ValueError: the model is no answerer.
+        ValueError: if the model is not an answerer.
 
     Reference:
         Zhou et al., CVPR 2016, section 4.3 and figure 12.
@@ -123,11 +125,11 @@ def build_answer_localizer(
 
 
 def check_answerer(model: keras.Model) -> None:
-    """Raise a `ValueError` unless this is a model of `build_answerer`."""
+    """Raise a `ValueError` unless the model is one of `build_answerer`."""
     names = {layer.name for layer in model.layers}
     if not {"image_evidence", "word_evidence"} <= names:
         raise ValueError(
-            "`answerer` must be a model from `keras_cam.training.train_answerer`, with the layers "
+            "`answerer` must be a model from `build_answerer` or `train_answerer`, with the layers "
             f"image_evidence and word_evidence. Received: {model.name} with {sorted(names)[:10]}"
         )
 
@@ -138,11 +140,11 @@ class AnsweredQuestion:
 
     Attributes:
         question: the question.
-        localization: the answers as detections, best first, with map and box; their score is the
-            probability.
-        image_logits: for each answer, what the image says for it, compared to the mean of all answers.
-        word_logits: for each answer, what each word of the question says for it, where "[UNK]" stands for
-            those that training did not have; and under `EVERY_QUESTION` what speaks for it in any.
+        localization: the answers as detections, best first, with their probabilities, maps and boxes.
+        image_logits: for each answer, the contribution of the image to its logit, minus the mean over all
+            answers.
+        word_logits: for each answer, the same for each word of the question. "[UNK]" stands for words that
+            are not in the vocabulary, `EVERY_QUESTION` for the bias.
     """
 
     question: str
@@ -151,7 +153,7 @@ class AnsweredQuestion:
     word_logits: tuple[Mapping[str, float], ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON-ready values."""
+        """Returns the record as JSON-ready values."""
         answers = [
             {
                 "answer": detection.label,
@@ -173,20 +175,20 @@ def answer_questions(
     threshold: float = THRESHOLD,
     batch_size: int = 32,
 ) -> Iterator[AnsweredQuestion | FailedImage]:
-    """Answers questions about image files.
+    """Answer questions about image files.
 
     Args:
-        answerer: what `keras_cam.training.train_answerer` returns.
+        answerer: the model of a `keras_cam.applications.discovery.answerer_training.TrainedAnswerer`.
         asked: pairs of an image file and a question.
-        top_k: how many answers.
+        top_k: the number of answers.
         threshold: see `keras_cam.build_localizer`.
-        batch_size: how many at once.
+        batch_size: the number of questions in a batch.
 
     Yields:
-        For each pair, in order, the answers, or what is wrong with the image.
+        For each pair, in order, the answers, or a `FailedImage` if the image cannot be read.
 
     Raises:
-        ValueError: the model is no answerer.
+        ValueError: if the model is not an answerer.
     """
     check_answerer(answerer)
     answers = labels_of(answerer)
@@ -207,13 +209,13 @@ def answer_questions(
 
 
 def draw_answers(answered: Sequence[AnsweredQuestion]) -> np.ndarray:
-    """A picture for each question: its best answer, with map and box over the image.
+    """Draw the best answer to each question, with map and box over the image.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        ImageError: if an image cannot be read any more.
+        ImageError: if an image cannot be read.
     """
     pictures = []
     for one in answered:
@@ -225,7 +227,7 @@ def draw_answers(answered: Sequence[AnsweredQuestion]) -> np.ndarray:
 
 
 class _WordEvidence:
-    """What each word says for each answer, compared to the mean of all answers."""
+    """The contribution of each word to the logit of each answer, minus the mean over all answers."""
 
     def __init__(self, answerer: keras.Model):
         model = answerer.get_layer("word_evidence")
@@ -238,7 +240,7 @@ class _WordEvidence:
         self._always = bias - bias.mean()
 
     def of(self, question: str) -> dict[str, np.ndarray]:
-        """(N,) for each known word of a question, and under `EVERY_QUESTION` for any."""
+        """The contributions (N,) of each word of a question and, as `EVERY_QUESTION`, of the bias."""
         counts = ops.convert_to_numpy(self._bag_of_words([question]))[0]
         words = {
             word: count * self._logits[word]
@@ -250,16 +252,16 @@ class _WordEvidence:
 
 @dataclass(frozen=True)
 class AnswererFigures:
-    """How well questions are answered.
+    """How well an answerer answers questions.
 
     Attributes:
-        questions: how many there were.
+        questions: the number of questions.
         accuracy: VQA's accuracy, in [0, 1], see `keras_cam.applications.discovery.vqa_json.vqa_accuracy`.
-        words_only: that of the answers that the words alone would give.
-        image_only: that of the answers that the image alone would give.
-        pointing: of the questions with a box, for how many the highest point of the answer's map is in it;
-            None without boxes.
-        failures: what is wrong with images that could not be read; their questions do not count.
+        words_only: the accuracy of the answers with the highest logits from the words alone.
+        image_only: the accuracy of the answers with the highest logits from the image alone.
+        pointing: the fraction of questions with a box for which the highest point of the answer's map is in
+            that box; None if no question has a box.
+        failures: error messages for images that could not be read. Their questions are left out.
     """
 
     questions: int
@@ -276,16 +278,19 @@ def judge_answers(
     batch_size: int = 32,
     on_question: Callable[[], None] = lambda: None,
 ) -> AnswererFigures:
-    """Compares answers with those of people.
+    """Compare the answers of a model with those of people.
 
     Args:
-        answerer: what `keras_cam.training.train_answerer` returns.
-        questions: with answers.
-        batch_size: how many questions at once.
-        on_question: called for each question.
+        answerer: the model of a `keras_cam.applications.discovery.answerer_training.TrainedAnswerer`.
+        questions: the questions with the answers of people.
+        batch_size: the number of questions in a batch.
+        on_question: called after each question.
+
+    Returns:
+        The figures.
 
     Raises:
-        ValueError: no image can be read.
+        ValueError: if no image can be read.
     """
     answers = labels_of(answerer) or ()
     asked = [(questions.images[one.image].image, one.text) for one in questions.questions]
@@ -317,7 +322,7 @@ def judge_answers(
 
 
 def most_frequent_answers(questions: Questions, count: int) -> tuple[str, ...]:
-    """The answers that were given most often, equally frequent ones by the alphabet."""
+    """The `count` most frequent answers; equally frequent ones are sorted alphabetically."""
     counts = Counter(question.answer for question in questions.questions)
     return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer))[:count])
 
@@ -329,11 +334,11 @@ def _look(
     threshold: float,
     batch_size: int,
 ) -> Iterator[str | tuple[tuple[int, int], dict[str, np.ndarray]]]:
-    """For each question the size of its image and what the localizer makes of both, or what is wrong."""
+    """For each question, the size of its image and the localizer's outputs; or an error message."""
     localizer = build_answer_localizer(answerer, top_k, threshold)
     size_hw = input_size_hw(localizer.input["images"].shape)
     for batch in read_batches(lambda index: read_image(asked[index][0]), len(asked), size_hw, batch_size):
-        # What stands for an image that cannot be read goes along: its answers are not looked at.
+        # The placeholder of an unreadable image is computed, too, and its answers are ignored.
         texts = ops.convert_to_tensor([asked[index][1] for index in batch.index])
         outputs = localizer.predict_on_batch({"images": batch.images, "questions": texts})
         for row, (error, size_wh) in enumerate(zip(batch.errors, batch.sizes_wh, strict=True)):

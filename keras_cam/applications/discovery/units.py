@@ -1,4 +1,4 @@
-"""Class-specific units: what each unit of the last layer responds to, and which ones speak for a class."""
+"""Class-specific units: the images that activate each unit, and the units that count most for a class."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -24,12 +24,13 @@ class UnitImages:
     """The images that activate each of U units most.
 
     Attributes:
-        files: all images that were looked at.
-        scores: float32 (U, T), the highest activation in an image, best first; -inf where there is none.
-        images: int64 (U, T), positions in `files`.
-        maps: float32 (U, T, h, w), the unit's activations in that image.
+        files: all image files that were given.
+        scores: float32 (U, T), the highest activation of the unit in each image, best first; -inf where there
+            are fewer than T images.
+        images: int64 (U, T), indices of the images in `files`.
+        maps: float32 (U, T, h, w), the activations of the unit in each image.
         deviations: float32 (U,), the standard deviation of the unit's mean activation over all images.
-        failures: what is wrong with each file that could not be read.
+        failures: an error message for each file that could not be read.
     """
 
     files: tuple[str, ...]
@@ -47,22 +48,22 @@ def find_unit_images(
     batch_size: int = 32,
     on_image: Callable[[], None] = lambda: None,
 ) -> UnitImages:
-    """Look through images for those that activate each unit most.
+    """Find the images that activate each unit most.
 
-    Only the best ones of each unit are kept, so any number of images fits into memory.
+    Memory does not grow with the number of images, as only the best ones of each unit are kept.
 
     Args:
         backbone: see `keras_cam.applications.features.backbone_of`; its channels are the units.
-        paths: image files, and folders, which stand for the images below them.
-        top: int, how many images of each unit are kept.
-        batch_size: how many images go through the backbone at once.
-        on_image: called for each image.
+        paths: image files, and folders, which are searched for images.
+        top: int, the number of images that are kept for each unit.
+        batch_size: the number of images in a batch.
+        on_image: called after each image.
 
     Returns:
-        The images of all units. Of equal scores the earlier image comes first.
+        The images of all units. Images with equal scores are in their original order.
 
     Raises:
-        ValueError: `top` or `batch_size` is not positive.
+        ValueError: if `top` or `batch_size` is less than 1.
 
     Reference:
         Zhou et al., CVPR 2016, section 5. Zhou et al., Object Detectors Emerge in Deep Scene CNNs, ICLR 2015.
@@ -91,7 +92,8 @@ def find_unit_images(
         np.zeros(units, np.float32),
     )
     failures: list[str] = []
-    moments = np.zeros((3, units))  # how many images, and the sums of their means and of the squares of them
+    # The number of images, the sum of their means, and the sum of the squares of their means.
+    moments = np.zeros((3, units))
     for batch in read_batches(lambda index: read_image(files[index]), len(files), size_hw, batch_size):
         good = batch.readable
         failures += filter(None, batch.errors)
@@ -108,7 +110,7 @@ def find_unit_images(
 
 
 def _keep_best(best: UnitImages, maps: np.ndarray, index: np.ndarray) -> None:
-    """Put the maps (U, B, h, w) of a batch of images where they are among the best of their unit."""
+    """Insert the maps (U, B, h, w) of a batch that are among the best ones of their unit."""
     top = best.scores.shape[1]
     scores = np.concatenate([best.scores, maps.max(axis=(2, 3))], axis=1)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :top]
@@ -124,23 +126,23 @@ def _keep_best(best: UnitImages, maps: np.ndarray, index: np.ndarray) -> None:
 def class_units(
     model: "keras.Model", class_id: int, count: int = 5, deviations: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The units that speak most for a class, by their weights or by their effects.
+    """Return the units that contribute most to a class, by weight or by effect.
 
-    Weights are comparable where all units are about equally active, as in a network that was trained as a
-    whole. In a linear SVM on features, a unit that is hardly ever active may have the highest one.
+    Weights are comparable if all units are about equally active, as in a network that was trained as a whole.
+    In a linear SVM on features, a unit that is hardly ever active may have the highest weight.
 
     Args:
         model: a classifier whose logits are linear in global average pooling.
         class_id: the class.
-        count: how many units.
-        deviations: (U,) `UnitImages.deviations`, to rank by a unit's weight times its deviation: the effect,
-            which is the standard deviation of what the unit adds to the class's logit.
+        count: the number of units.
+        deviations: (U,) `UnitImages.deviations`, to rank units by effect: their weight times their deviation,
+            which is the standard deviation of what the unit adds to the logit of the class.
 
     Returns:
         `(units, weights)`: int (count,), best first, and float32 (count,).
 
     Raises:
-        ValueError: the model is another one, or has no such class.
+        ValueError: if the model is not such a classifier, or has no such class.
 
     Examples:
         >>> import keras_cam
@@ -160,16 +162,16 @@ def class_units(
 
 
 def segmented_patch(photo: np.ndarray, unit_map: np.ndarray, threshold: float = 0.5) -> np.ndarray:
-    """The part of a photo that activates a unit, everything else darkened, as a square.
+    """Return a square part of a photo around the region that activates a unit, with the rest darkened.
 
     Args:
         photo: uint8 (H, W, 3), RGB.
-        unit_map: float (h, w), the unit's activations in it.
-        threshold: float in [0, 1), the part of the highest activation that the region exceeds, connected with
-            the highest place.
+        unit_map: float (h, w), the unit's activations in the photo.
+        threshold: float in [0, 1). The region is where activations exceed this fraction of the highest one,
+            and connected with the position of the highest one.
 
     Returns:
-        uint8 (S, S, 3), a view around the region, as large as the region is.
+        uint8 (S, S, 3), where S is the longer side of the region.
 
     Examples:
         >>> unit_map = np.zeros((4, 4), np.float32)
@@ -198,22 +200,22 @@ def _start(centre: float, side: int, length: int) -> int:
 def receptive_field(
     backbone: "keras.Model", unit: int, photos: Sequence[np.ndarray], positions: int = 12
 ) -> tuple[np.ndarray, float]:
-    """The empirical receptive field of a unit, by occlusion.
+    """Measure the empirical receptive field of a unit by occlusion.
 
-    A patch of the photo's mean colour, a sixth of its side, is moved over it. Where the patch lowers the
-    highest activation, the unit was looking. These losses are shifted so that the place of the highest
-    activation comes to the middle, and averaged over the photos.
+    A patch of the photo's mean colour, with a sixth of its side, is moved over the photo. The receptive field
+    is where the patch lowers the highest activation. These losses are shifted to move the position of the
+    highest activation to the centre, and averaged over photos.
 
     Args:
         backbone: see `keras_cam.applications.features.backbone_of`.
         unit: the channel of its features.
-        photos: uint8 (H, W, 3) each, of any size, the best ones of the unit.
-        positions: int, how many places the patch takes in each direction.
+        photos: uint8 (H, W, 3) each, of any size: those that activate the unit most.
+        positions: int, the number of positions of the patch in each direction.
 
     Returns:
-        `(field, size)`: float32 (height, width), of the size that the backbone takes: the mean loss around
-        the unit's own place, divided by its maximum; and the side of a square as large as the part of it
-        above one half, as part of the image's side. A unit that is never active has size 0.
+        `(field, size)`. `field` is float32 (height, width), the input size of the backbone: the mean loss
+        divided by its maximum. `size` is the side of a square with the same area as the part of `field` above
+        0.5, as a fraction of the image's side; 0 for a unit that is never active.
 
     Reference:
         Zhou et al., Object Detectors Emerge in Deep Scene CNNs, ICLR 2015, section 3.2.
@@ -233,7 +235,7 @@ def receptive_field(
 def _losses(
     backbone: "keras.Model", unit: int, photo: np.ndarray, positions: int
 ) -> tuple[np.ndarray, tuple[float, float]]:
-    """How much of the unit's highest activation each occlusion takes; and where in the photo that is."""
+    """How much each occlusion lowers the unit's highest activation; and the position (y, x) of the latter."""
     height, width = photo.shape[:2]
     whole = backbone.predict_on_batch(photo[None])[0, :, :, unit]
     row, column = np.unravel_index(whole.argmax(), whole.shape)

@@ -1,4 +1,4 @@
-"""Questions about images, as the VQA data sets (v1 and v2) publish them: https://visualqa.org/download.html.
+"""Questions about images in the files of VQA v1 and v2, https://visualqa.org/download.html.
 
 Reference:
     Antol et al., "VQA: Visual Question Answering", ICCV 2015. Goyal et al., "Making the V in VQA Matter",
@@ -29,10 +29,10 @@ class Question:
     Attributes:
         name: its id.
         text: the question.
-        image: the place of its image in `Questions.images`.
-        answer: what most people answered.
-        answers: what each of them did; all answers are in the form of `normalized_answer`.
-        box_xyxy: where the answer is to be seen, xmin, ymin, xmax, ymax in pixels; None if nothing says it.
+        image: the index of its image in `Questions.images`.
+        answer: the most frequent answer.
+        answers: the answers of all people. All answers are normalized by `normalized_answer`.
+        box_xyxy: the box in which the answer can be seen: xmin, ymin, xmax, ymax in pixels; None if unknown.
     """
 
     name: str
@@ -48,7 +48,8 @@ class Questions:
     """Questions and their images.
 
     Attributes:
-        images: every image that a question is about, once; its `problems` are also those of the questions.
+        images: the images that questions are about, without repetition. Its `problems` include those of the
+            questions.
         questions: the questions, in the order of the file.
     """
 
@@ -63,18 +64,18 @@ def read_questions(folder: str | Path, split: str) -> Questions:
     """Reads the questions of one split, with their answers.
 
     Args:
-        folder: with files whose names end in `SPLIT_questions.json` and `SPLIT_annotations.json`, and the
-            images anywhere below it, under the names that COCO and VQA publish them by:
-            `COCO_train2014_000000000009.jpg`, `abstract_v002_train2015_000000000009.png`. Of several files of
-            questions, those of the open-ended task are taken. An annotation may have a `bbox`, which VQA's
-            do not: x, y, width and height in pixels, as COCO writes it.
+        folder: a folder with files whose names end in `SPLIT_questions.json` and `SPLIT_annotations.json`. If
+            there are several, those of the open-ended task are read. The images may be in any folder below,
+            with their published names, such as `COCO_train2014_000000000009.jpg` or
+            `abstract_v002_train2015_000000000009.png`. Beyond VQA's format, an annotation may have a `bbox`:
+            x, y, width and height in pixels.
         split: for instance "train2014".
 
     Returns:
         The questions that have answers and an image.
 
     Raises:
-        AnnotationError: if a file is missing or no such JSON, or nothing in it is usable.
+        AnnotationError: if a file is missing or not such JSON, or no image is usable.
     """
     folder = Path(folder)
     path = _only(folder, f"{split}_questions.json")
@@ -106,10 +107,10 @@ def read_questions(folder: str | Path, split: str) -> Questions:
 
 
 def normalized_answer(text: str) -> str:
-    """An answer without what does not matter, much as VQA's evaluation does it.
+    """Normalize an answer, similarly to VQA's evaluation.
 
-    Lower case, no articles, no punctuation, digits for numbers up to ten. Its list of contractions ("dont"
-    for "don't") is not applied.
+    The result is in lower case, without articles and punctuation, and with digits for numbers up to ten.
+    Unlike in VQA's evaluation, contractions ("dont" for "don't") are not corrected.
 
     Examples:
         >>> normalized_answer("The  two dogs."), normalized_answer("2 dogs")
@@ -120,14 +121,14 @@ def normalized_answer(text: str) -> str:
 
 
 def vqa_accuracy(answer: str, answers: Sequence[str]) -> float:
-    """How right an answer is: three of the other people agreeing is all right, one a third.
+    """VQA's accuracy of an answer: min(1, k / 3), where k people gave the same answer.
 
-    The mean over all ways to leave one person out, in [0, 1].
+    It is averaged over all ways to leave out one person, and in [0, 1].
 
     Reference:
         Antol et al., ICCV 2015, section 3; https://visualqa.org/evaluation.html.
 
-    Examples: three of ten people said so.
+    Examples: three of ten people gave the answer.
         >>> round(vqa_accuracy("red", ["red"] * 3 + ["blue"] * 7), 6)
         0.9
     """
@@ -136,7 +137,7 @@ def vqa_accuracy(answer: str, answers: Sequence[str]) -> float:
 
 
 def _only(folder: Path, ending: str) -> Path:
-    """The file with an ending; of several the one of the open-ended task."""
+    """The file with this ending; if there are several, the one of the open-ended task."""
     found = sorted(folder.glob(f"*{ending}"))
     chosen = [file for file in found if "OpenEnded" in file.name] if len(found) > 1 else found
     if len(chosen) != 1:

@@ -1,4 +1,4 @@
-"""Pooled features of any network, linear classifiers on them, and these as Keras models with maps."""
+"""Pooled features of any network, and linear classifiers on them as Keras models with exact maps."""
 
 from keras_cam.applications.features.attached_classifier import attach
 from keras_cam.applications.features.backbone import backbone_of

@@ -8,23 +8,23 @@ from keras_cam.models.heads import gap_classifier
 
 
 def attach(svm: LinearSvm, backbone: keras.Model, name: str = "classifier") -> keras.Model:
-    """Make a classifier from a backbone and a linear classifier of its pooled features.
+    """Make a Keras classifier from a backbone and a linear classifier of its pooled features.
 
-    The classifier is like those of `keras_cam.build_model`: its layers are called `features`, `pooler`,
-    `head` and `labels`, it returns logits, and `keras_cam.build_localizer` shows where it sees the classes,
-    which the backbone was never trained on. Its logits are the margins; softmax makes scores of them that
-    have the right order but are no calibrated probabilities.
+    The classifier has the same structure as those of `keras_cam.build_model`, with the layers `features`,
+    `pooler`, `head` and `labels`, so `keras_cam.build_localizer` localizes its classes although the backbone
+    was never trained on them. Its logits are the margins of the SVMs. Their softmax ranks classes correctly
+    but is not calibrated.
 
     Args:
         svm: the linear classifier.
-        backbone: the backbone whose features it was trained on; the classifier shares its layers.
+        backbone: the backbone whose features it was trained on. The new model shares its layers.
         name: the name of the model.
 
     Returns:
         A `keras.Model` from images to logits (B, N).
 
     Raises:
-        ValueError: the backbone has another number of channels.
+        ValueError: if the backbone has another number of channels than the classifier.
 
     Reference:
         Zhou et al., CVPR 2016, section 4.1, figure 7.

@@ -12,20 +12,21 @@ from keras_cam.localizer import gives_boxes
 
 
 def backbone_of(model: keras.Model, layer: str | None = None) -> keras.Model:
-    """The part of a network from its images to a feature map.
+    """Return the part of a network from its images to a feature map.
 
-    The backbone shares the layers of the network.
+    It shares the layers of the network.
 
     Args:
-        model: a functional or `Sequential` network, which may have others nested in it; or a localizer.
-        layer: the name of the layer whose output is the feature map, wherever it is nested. By default the
-            map that the network itself pools.
+        model: a functional or `Sequential` network, which may contain nested ones; or a localizer.
+        layer: the name of the layer whose output is the feature map; it may be nested. None takes the
+            feature map that the network pools.
 
     Returns:
         A `keras.Model` from images (B, H, W, 3) to features (B, h, w, C).
 
     Raises:
-        ValueError: no such layer, its output is no map, or, without `layer`, the network pools none.
+        ValueError: if there is no such layer, its output is not a feature map, or `layer` is None and the
+            network pools no feature map.
 
     Examples:
         >>> import keras_cam
@@ -50,7 +51,7 @@ def backbone_of(model: keras.Model, layer: str | None = None) -> keras.Model:
 
 
 def _output_of(model: keras.Model, name: str) -> Any:
-    """What a layer gives, as a function of the model's inputs; None if there is no such layer."""
+    """The output of a layer, as a tensor of the model's own graph; None if there is no such layer."""
     for layer in model.layers:
         if layer.name == name:
             return layer.output

@@ -1,4 +1,4 @@
-"""Linear classifiers on pooled features, by the protocol of a benchmark."""
+"""Linear classifiers on pooled features, trained and tested by the protocol of a benchmark."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ from keras_cam.applications.features.linear_svm import COSTS, LinearSvm, fit_lin
 
 @dataclass(frozen=True)
 class BenchmarkResult:
-    """How well a network's features do.
+    """The figures of a network's features on a benchmark.
 
     Attributes:
-        measure: what is counted for each class: "accuracy", or "average precision" of attributes.
-        names: the N classes that have test images, or the N attributes.
+        measure: "accuracy" for classes, "average precision" for attributes.
+        names: the names of the N classes that have test images, or of the N attributes.
         by_class: float (runs, N).
         overall: float (runs,), the accuracy on all test images; None for attributes.
     """
@@ -28,8 +28,8 @@ class BenchmarkResult:
 
     @property
     def runs(self) -> np.ndarray:
-        """The mean over classes in each run: the figure that papers report."""
-        return np.nanmean(self.by_class, axis=1)  # where files are missing, a class may have no test image
+        """The mean over classes for each run: the figure that papers report."""
+        return np.nanmean(self.by_class, axis=1)  # a class whose files are missing has no test image
 
 
 def run_benchmark(
@@ -38,15 +38,15 @@ def run_benchmark(
     costs: Sequence[float] = COSTS,
     on_fit: Callable[[], None] = lambda: None,
 ) -> BenchmarkResult:
-    """Train and test linear SVMs on features that were extracted once, in all runs of a benchmark.
+    """Train and test linear SVMs on extracted features, in all runs of a benchmark.
 
-    The value of C is chosen by cross-validation on the training images of the first run, and stays.
+    C is chosen by cross-validation on the training images of the first run and used in all runs.
 
     Args:
         data: see `keras_cam.applications.features.benchmarks.read_benchmark`.
-        table: the features of `data.images`; an image without a row is left out.
+        table: the features of `data.images`. Images without a row are left out.
         costs: values of C, see `fit_linear_svm`.
-        on_fit: called after each classifier, `fits(data)` times.
+        on_fit: called after each classifier; `fits(data)` times in all.
 
     Returns:
         The figures of all runs.
@@ -67,7 +67,7 @@ def run_benchmark(
         costs = [svm.cost]
         right = svm.margins(test.vectors).argmax(axis=1) == test.labels
         counts = np.bincount(test.labels, minlength=len(tested))
-        with np.errstate(invalid="ignore"):  # a class may be without test images
+        with np.errstate(invalid="ignore"):  # a class may have no test images
             by_class.append(np.bincount(test.labels, right, minlength=len(tested)) / counts)
         overall.append(right.mean())
         tested |= counts > 0
@@ -77,7 +77,7 @@ def run_benchmark(
 
 
 def fits(data: BenchmarkImages) -> int:
-    """How many classifiers a benchmark trains."""
+    """The number of classifiers that a benchmark trains."""
     return data.benchmark.runs * (1 if data.attributes is None else len(data.attributes.names))
 
 
@@ -88,7 +88,7 @@ def _tell_attributes(
     costs: Sequence[float],
     on_fit: Callable[[], None],
 ) -> BenchmarkResult:
-    """A classifier of two classes for each attribute and run."""
+    """Train and test a classifier of two classes for each attribute and run."""
     protocol, rows = data.benchmark, {name: row for row, name in enumerate(table.names)}
     precisions = np.zeros((protocol.runs, len(attributes.names)))
     for attribute in range(len(attributes.names)):
@@ -104,7 +104,7 @@ def _tell_attributes(
 
 
 def _parts(table: FeatureTable, split: Split, rows: dict[str, int]) -> tuple[FeatureTable, FeatureTable]:
-    """The rows to train on and to test on."""
+    """The rows for training and those for testing."""
     train, test = (
         table.take([rows[name] for name in part if name in rows]) for part in (split.train, split.test)
     )

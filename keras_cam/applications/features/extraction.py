@@ -1,4 +1,4 @@
-"""Photos through a backbone, pooled: in batches, resumed where they were interrupted."""
+"""Pooled features of images, in batches. An interrupted extraction is resumed."""
 
 import hashlib
 import shutil
@@ -17,7 +17,7 @@ from keras_cam.images.whole_file import whole_file
 if TYPE_CHECKING:
     import keras
 
-# How many images are done again, at most, after an interruption.
+# After an interruption, at most so many images are computed again.
 _PART = 512
 
 
@@ -28,24 +28,25 @@ def extract_features(
     batch_size: int = 32,
     on_image: Callable[[], None] = lambda: None,
 ) -> FeatureTable:
-    """Global average pooling of a backbone's features, for every image of a data set.
+    """Compute the globally average-pooled features of every image of a data set.
 
-    Images are resized as a whole to the size that the backbone takes (224 x 224 if it takes any). One that
-    cannot be read has no row; `failures` says why.
+    Images are resized, without cropping, to the input size of the backbone (224 x 224 if it takes any size).
+    An image that cannot be read has no row, but an error message in `failures`.
 
     Args:
         backbone: from images (B, H, W, 3), RGB in 0..255, to features (B, h, w, C), see `backbone_of`.
         annotated: the images, see `keras_cam.data.read_annotations`.
-        path: where the table is kept, see `FeatureTable.save`. What is done goes to the folder `path.parts`
-            until all is: interrupted, a second call with the same backbone and images goes on from there.
-        batch_size: how many images go through the backbone at once.
-        on_image: called for each image that is done.
+        path: a file for the table, see `FeatureTable.save`. Until the extraction is complete, its parts are
+            kept in the folder `path.parts`, from which a later call with the same backbone and images
+            continues.
+        batch_size: the number of images in a batch.
+        on_image: called after each image.
 
     Returns:
         The table, in the order of the images.
 
     Raises:
-        ValueError: `batch_size` is not positive, or `path` has another suffix.
+        ValueError: if `batch_size` is less than 1, or `path` has another suffix.
 
     Reference:
         Zhou et al., CVPR 2016, section 4.
@@ -90,11 +91,11 @@ def extract_features(
 
 @dataclass(frozen=True)
 class _Part:
-    """What came out for up to `_PART` images."""
+    """The results of up to `_PART` images."""
 
-    readable: np.ndarray  # bool, one an image
-    vectors: np.ndarray  # float32, one a readable image
-    failures: tuple[str, ...]  # one for each other image
+    readable: np.ndarray  # bool, for each image
+    vectors: np.ndarray  # float32, for each readable image
+    failures: tuple[str, ...]  # for each unreadable image
 
     def save(self, file: Path, key: str) -> None:
         failures = np.array(self.failures, np.str_)
@@ -106,7 +107,7 @@ class _Part:
         if not file.is_file():
             return None
         with np.load(file) as part:
-            if part["key"] != key:  # of other images, or of another backbone
+            if part["key"] != key:  # made from other images or with another backbone
                 return None
             return cls(part["readable"], part["vectors"], tuple(part["failures"].tolist()))
 
@@ -143,7 +144,7 @@ def _table(parts: list[_Part], annotated: AnnotatedImages, channels: int) -> Fea
 
 
 def _fingerprint(backbone: "keras.Model", annotated: AnnotatedImages) -> str:
-    """Differs if the backbone or the list of images does."""
+    """A key that changes with the backbone and with the list of images."""
     digest = hashlib.sha256(backbone.to_json().encode())
     for variable in backbone.variables:
         digest.update(np.asarray(variable).tobytes())

@@ -1,4 +1,4 @@
-"""A vector for each image, with its class: in memory and in files."""
+"""Feature vectors of images with their classes, in memory and in files."""
 
 import json
 from collections.abc import Sequence
@@ -15,16 +15,16 @@ SUFFIXES = (".npz", ".parquet")
 
 @dataclass(frozen=True, eq=False)
 class FeatureTable:
-    """A vector for each image.
+    """Feature vectors of N images.
 
     Attributes:
-        names: N, the images' ids in their data set.
+        names: the N ids of the images in their data set.
         vectors: float32 (N, D).
         labels: int64 (N,), the class of each image.
-        class_names: the names of all classes, also of those without an image.
-        failures: what is wrong with each image that could not be read and has no row. Not kept in files.
+        class_names: the names of all classes, including those without an image.
+        failures: an error message for each image that could not be read and has no row. Files do not have it.
 
-    Examples: written to a file and read again.
+    Examples: write a table to a file and read it.
         >>> import tempfile
         >>> table = FeatureTable(("a", "b"), np.eye(2, dtype="float32"), np.array([0, 1]), ("cat", "dog"))
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -44,7 +44,7 @@ class FeatureTable:
         return len(self.names)
 
     def take(self, rows: Any) -> "FeatureTable":
-        """The table of chosen rows: integers, or a bool for each row.
+        """Returns a table of some rows, given as integers or as a bool for each row.
 
         >>> table = FeatureTable(("a", "b"), np.eye(2), np.array([0, 1]), ("cat", "dog"))
         >>> table.take([1]).names
@@ -54,14 +54,14 @@ class FeatureTable:
         return FeatureTable(names, self.vectors[rows], self.labels[rows], self.class_names, self.failures)
 
     def save(self, path: str | Path) -> None:
-        """Writes the table whole or not at all.
+        """Writes the table to a file, which is complete or does not appear.
 
         Args:
             path: a `.npz` file; or a `.parquet` file with the columns `name`, `label`, `class` and `features`
                 (lists), which needs `pip install "keras-cam[discovery]"`.
 
         Raises:
-            ValueError: another suffix.
+            ValueError: if `path` has another suffix.
         """
         path = check_suffix(path)
         with whole_file(path) as unfinished:
@@ -72,15 +72,15 @@ class FeatureTable:
         """Reads a file that `save` wrote.
 
         Raises:
-            ValueError: another suffix.
-            OSError: no such file.
+            ValueError: if `path` has another suffix.
+            OSError: if the file cannot be read.
         """
         path = check_suffix(path)
         return _READERS[path.suffix](path)
 
 
 def check_suffix(path: str | Path) -> Path:
-    """The path of a table, or a `ValueError` if no table can be kept there."""
+    """Returns the path; raises `ValueError` unless its suffix is one of `SUFFIXES`."""
     if Path(path).suffix not in SUFFIXES:
         raise ValueError(f"`path` must end in one of {SUFFIXES}. Received: path={str(path)!r}")
     return Path(path)
@@ -118,7 +118,7 @@ def _write_parquet(table: FeatureTable, path: Path) -> None:
         "class": pa.array([table.class_names[label] for label in table.labels], pa.string()),
         "features": pa.FixedSizeListArray.from_arrays(flat, size),
     }
-    # The names of classes without an image are in no row.
+    # No row has the names of classes without an image.
     metadata = {"class_names": json.dumps(table.class_names)}
     parquet.write_table(pa.table(columns).replace_schema_metadata(metadata), path)
 

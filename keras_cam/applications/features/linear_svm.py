@@ -8,7 +8,7 @@ import numpy as np
 from keras_cam.applications.features.feature_table import FeatureTable
 
 COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
-"""The values of C that are tried; features are standardized, so they suit any backbone."""
+"""The values of C that are tried. Features are standardized, so the same values suit any backbone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,8 +19,8 @@ class LinearSvm:
         kernel: float32 (D, N).
         bias: float32 (N,). The margin of class c is `vector @ kernel[:, c] + bias[c]`.
         class_names: the names of the N classes.
-        cost: the C it was trained with.
-        accuracies: the accuracy in cross-validation for each C that was tried, if several were.
+        cost: the C that it was trained with.
+        accuracies: the accuracy in cross-validation for each C, if several were tried.
     """
 
     kernel: np.ndarray
@@ -30,35 +30,35 @@ class LinearSvm:
     accuracies: Mapping[float, float] = field(default_factory=dict)
 
     def margins(self, vectors: np.ndarray) -> np.ndarray:
-        """How far each vector (M, D) is on the side of each class: (M, N)."""
+        """The margins (M, N) of vectors (M, D)."""
         return vectors @ self.kernel + self.bias
 
     def accuracy(self, table: FeatureTable) -> float:
-        """The part of a table's images whose class has the highest margin."""
+        """The fraction of images whose class has the highest margin."""
         return float(np.mean(self.margins(table.vectors).argmax(axis=1) == table.labels))
 
 
 def fit_linear_svm(
     table: FeatureTable, costs: Sequence[float] = COSTS, folds: int = 5, seed: int = 0
 ) -> LinearSvm:
-    """Train one linear SVM a class, each against all others, by LIBLINEAR.
+    """Train a one-vs-all linear SVM for each class, with LIBLINEAR.
 
-    Features are standardized for the training, and the scale is folded into the weights afterwards: what
-    comes out is linear in the pooled features themselves. Needs `pip install "keras-cam[discovery]"`.
+    Features are standardized for training. The scale is folded into the weights afterwards, so the classifier
+    is linear in the pooled features. Needs `pip install "keras-cam[discovery]"`.
 
     Args:
         table: the features and classes; at least two classes must have images.
-        costs: values of C, from which cross-validation chooses; a single one is taken as it is.
-        folds: int, in how many parts the images are divided for cross-validation, fewer if a class has fewer
-            images.
-        seed: int, decides about the parts.
+        costs: values of C, from which cross-validation chooses. A single one is used without it.
+        folds: int, the number of parts for cross-validation; at most the number of images of the rarest
+            class.
+        seed: int, the seed for dividing the images into parts.
 
     Returns:
-        The classifier. A class without images has a margin that is never the highest.
+        The classifier. The margin of a class without images is never the highest.
 
     Raises:
-        ValueError: fewer than two classes have images, `costs` is empty, or there are too few images to
-            choose from several.
+        ValueError: if fewer than two classes have images, `costs` is empty, or a class has only one image and
+            there are several `costs`.
 
     Reference:
         Zhou et al., CVPR 2016, section 4.1. Fan et al., LIBLINEAR, JMLR 2008.
@@ -86,7 +86,7 @@ def fit_linear_svm(
         if folds < 2:
             [rarest] = present[counts.argmin()][None]
             raise ValueError(
-                "Several `costs` need two images of each class to choose from. "
+                "With several `costs`, each class must have at least two images. "
                 f"Received: one image of class {table.class_names[rarest]!r}"
             )
         splits = list(
@@ -95,7 +95,7 @@ def fit_linear_svm(
         for cost in costs:
             right = [_fit(table.take(train), cost, seed).accuracy(table.take(test)) for train, test in splits]
             accuracies[cost] = float(np.mean(right))
-    best = max(costs, key=lambda cost: accuracies.get(cost, 0.0))  # of equal ones the first, the smoothest
+    best = max(costs, key=lambda cost: accuracies.get(cost, 0.0))  # the first of equal ones: the smoothest
     svm = _fit(table, best, seed)
     return LinearSvm(svm.kernel, svm.bias, svm.class_names, best, accuracies)
 
@@ -108,7 +108,7 @@ def _fit(table: FeatureTable, cost: float, seed: int) -> LinearSvm:
     solver = LinearSVC(C=cost, dual="auto", random_state=seed, max_iter=5000)
     solver.fit((table.vectors - mean) / scale, table.labels)
     weights, shift = solver.coef_.T, solver.intercept_
-    if len(solver.classes_) == 2:  # one machine tells two classes apart
+    if len(solver.classes_) == 2:  # a single machine separates two classes
         weights, shift = np.hstack([-weights, weights]), np.array([-shift[0], shift[0]])
     classes = len(table.class_names)
     kernel, bias = np.zeros((len(mean), classes)), np.full(classes, -1e3)
