@@ -236,7 +236,7 @@ def test_data_that_do_not_fit_are_refused(photos, tmp_path):
     draw(tmp_path / "photos" / "..photos", {})
     for name in ("blue", "green"):
         (tmp_path / "photos" / name).symlink_to(photos / name)
-    with pytest.raises(ConfigError, match=r"Each class needs an image.*none of 'empty'"):
+    with pytest.raises(ConfigError, match=r"Each class must have a training image.*none of 'empty'"):
         silent(TINY, tmp_path / "photos", tmp_path / "run")
     with pytest.raises(ConfigError, match="`data` must name the images"):
         silent(TINY, None, tmp_path / "run")

@@ -1,4 +1,4 @@
-"""`keras-cam foreground`: learn, from photos without labels, what belongs to objects."""
+"""`keras-cam foreground`: learn from photos without labels to tell objects from their surroundings."""
 
 import argparse
 from pathlib import Path
@@ -21,13 +21,13 @@ from keras_cam.recipes import AFFINITY, AUTO, NONE, REFINE_HELP, REFINED_IMAGE_S
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to `keras-cam`."""
     parser = commands.add_parser(
         "foreground", help="learn from photos without labels what belongs to objects, for better boxes"
     )
     parser.set_defaults(run=run)
     parser.add_argument(
-        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="a few hundred of the kind to localize"
+        "photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help="a few hundred, like those to localize"
     )
     parser.add_argument(
         "--model",
@@ -42,17 +42,17 @@ def add_parser(commands: Any) -> None:
         "--refine",
         choices=[name for name in REFINEMENTS if name not in (AUTO, NONE)],
         default=AFFINITY,
-        help=f"what its maps are made of. {REFINE_HELP} (default: %(default)s)",
+        help=f"how its maps are refined. {REFINE_HELP} (default: %(default)s)",
     )
     parser.add_argument(
-        "--top-k", type=positive, default=5, metavar="K", help="classes a photo (default: %(default)s)"
+        "--top-k", type=positive, default=5, metavar="K", help="classes per photo (default: %(default)s)"
     )
     parser.add_argument("--epochs", type=positive, default=12, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains the foreground and writes the localizer."""
+    """Train the foreground and write the localizer."""
     check_suffix("output", args.output, ".keras")
     check_model(args.model)
     import_quietly()
