@@ -387,6 +387,10 @@ def test_both_commands_take_the_same_flags(photos, tmp_path, capsys):
     done = run_python("-m", "keras_cam.training", photos, *flags, f"--output={tmp_path / 'other'}")
     assert done.returncode == 0, done.stderr
     assert "epoch 2 of 2" in done.stderr  # by absl.logging
+    done = subprocess.run([*command, "--config.batchsize=8"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "--config.FIELD must name a field of the configuration" in done.stderr
+    assert "Traceback" not in done.stderr
     one, other = (tmp_path / name / "run.json" for name in ("one", "other"))
     assert one.read_text() == other.read_text()
     card = (tmp_path / "one" / "README.md").read_text()
