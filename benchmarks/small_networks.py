@@ -59,7 +59,8 @@ def main() -> None:
                 config = replace(config, stages=(replace(config.stages[0], epochs=arguments.epochs),))
             output = arguments.output / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
             trained = train(config, arguments.data, output)
-            found.append([*judge(config, trained.model, annotated), trained.history[-1]["seconds"]])
+            seconds = sum(row["seconds"] for row in trained.history)
+            found.append([*judge(config, trained.model, annotated), seconds])
         print(name, np.round(found, 4).tolist(), flush=True)
         rows.append([name, *map(interval, np.transpose(found)[:-1]), f"{np.mean(found, axis=0)[-1]:.0f} s"])
     header = ("network", *FIGURES, "time a run")

@@ -112,7 +112,7 @@ def test_workers_make_the_same_steps_and_a_killed_one_comes_back(folder, one_dev
     workers[1] = start(1)
     (chief_out, chief_err), (other_out, other_err) = (worker.communicate() for worker in workers)
     assert [worker.returncode for worker in workers] == [0, 0], (chief_err, other_err)
-    assert "Another worker has gone" in chief_err
+    assert "Another worker has stopped" in chief_err
     assert "Going on from" in chief_out
     assert other_out == ""  # only the chief speaks, and writes
     assert len(list((output / "tensorboard").glob("events*"))) <= 2

@@ -236,7 +236,7 @@ def test_data_that_do_not_fit_are_refused(photos, tmp_path):
     draw(tmp_path / "photos" / "..photos", {})
     for name in ("blue", "green"):
         (tmp_path / "photos" / name).symlink_to(photos / name)
-    with pytest.raises(ConfigError, match=r"Each class needs an image.*none of 'empty'"):
+    with pytest.raises(ConfigError, match=r"Each class must have a training image.*none of 'empty'"):
         silent(TINY, tmp_path / "photos", tmp_path / "run")
     with pytest.raises(ConfigError, match="`data` must name the images"):
         silent(TINY, None, tmp_path / "run")
@@ -387,6 +387,10 @@ def test_both_commands_take_the_same_flags(photos, tmp_path, capsys):
     done = run_python("-m", "keras_cam.training", photos, *flags, f"--output={tmp_path / 'other'}")
     assert done.returncode == 0, done.stderr
     assert "epoch 2 of 2" in done.stderr  # by absl.logging
+    done = subprocess.run([*command, "--config.batchsize=8"], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "--config.FIELD must name a field of the configuration" in done.stderr
+    assert "Traceback" not in done.stderr
     one, other = (tmp_path / name / "run.json" for name in ("one", "other"))
     assert one.read_text() == other.read_text()
     card = (tmp_path / "one" / "README.md").read_text()

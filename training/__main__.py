@@ -11,6 +11,7 @@ from absl import app, flags, logging
 
 from keras_cam.training.command import define_flags, run_of, train_run
 from keras_cam.training.config import ConfigError
+from keras_cam.training.config_files import parse_flags
 
 define_flags(flags.FLAGS)
 flags.adopt_module_key_flags(sys.modules["keras_cam.training.command"])
@@ -26,6 +27,14 @@ def main(argv: Sequence[str]) -> None:
         raise app.UsageError(str(error)) from error
 
 
+def parse(argv: Sequence[str]) -> list[str]:
+    """Parse the command line; of wrong flags and fields, write what is wrong and exit."""
+    try:
+        return [argv[0], *parse_flags(flags.FLAGS, argv)]
+    except ConfigError as error:
+        sys.exit(f"Flags parsing error: {error}\n--help lists the flags.")
+
+
 if __name__ == "__main__":
     logging.set_verbosity(logging.INFO)  # --verbosity changes it
-    app.run(main)
+    app.run(main, flags_parser=parse)

@@ -83,4 +83,4 @@ def _line(row: dict[str, Any], config: TrainingConfig) -> str:
     """The figures of an epoch in one line."""
     named = {name: value for name, value in row.items() if isinstance(value, float) and name != "seconds"}
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in named.items())
-    return f"epoch {row['epoch']} of {config.epochs}: {figures} ({row['seconds']:.0f} s)"
+    return f"epoch {row['epoch']} of {config.epochs}: {figures} ({row['seconds']:.1f} s)"

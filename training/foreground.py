@@ -1,4 +1,4 @@
-"""What belongs to objects, learned from a localizer's own maps on images without labels."""
+"""Learn to tell objects from their surroundings, from the maps of a localizer on images without labels."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,8 +13,8 @@ from keras_cam.images.resize import input_size_hw
 from keras_cam.localizer import build_localizer
 from keras_cam.recipes import AFFINITY, REFINED_IMAGE_SIZE
 
-# Positions of a refined map above and below these count as foreground and background; those in between are
-# left out, for a box that is a little larger or smaller is cut there.
+# Positions where the refined map is above the first are foreground, below the second background. Positions
+# between are left out of training, for there the map is uncertain.
 _FOREGROUND, _BACKGROUND = 0.5, 0.3
 
 
@@ -29,25 +29,25 @@ def train_foreground(
 ) -> keras.Model:
     """Train a small network that tells objects from their surroundings, for images of one kind.
 
-    A refined map of one image is noisy; over many images of birds, what is bird and what is branch repeats
-    itself. The network sees the mid-level features of each position, and learns what the refined map of the
-    image's best class says of it. It takes neither labels nor boxes, and seconds after the images have been
-    seen once. About 0.2 MB an image are kept in memory for an EfficientNet-Lite0 at 320 x 320.
+    The refined map of a single image is noisy, but over many images of birds, birds and branches look alike.
+    The network learns to predict the refined map of the best class of an image from the mid-level features of
+    each position. It needs no labels and no boxes. After one pass over the images, training takes seconds.
+    About 0.2 MB per image are kept in memory for an EfficientNet-Lite0 at 320 x 320.
 
     Args:
         model: a classifier that `build_localizer` can refine.
-        paths: image files, and folders, which stand for the images below them. A few hundred will do; they
-            should be of the kind that is to be localized.
-        epochs: how often each image is shown.
-        batch_size: how many images at once.
-        seed: of the initial weights and the order.
-        on_image: called for each image, with what is wrong with it or None.
+        paths: image files, and folders, which stand for the images below them. A few hundred are enough; they
+            should be similar to the images that will be localized.
+        epochs: the number of passes over the features.
+        batch_size: the number of images in a batch.
+        seed: the seed of the initial weights and the order.
+        on_image: called after each image with its error, or None.
 
     Returns:
         A `keras.Model`, for `keras_cam.build_localizer(model, refine="affinity", foreground=...)`.
 
     Raises:
-        ValueError: the model cannot be refined, or there is no image to learn from.
+        ValueError: the maps of the model cannot be refined, or no image has a map.
 
     Examples:
         >>> import keras_cam
@@ -61,7 +61,7 @@ def train_foreground(
     keras.utils.set_random_seed(seed)
     foreground = build_foreground(features.shape[-1])
     foreground.get_layer("standardized").adapt(features)
-    # Another model of the same layers, for optimizers of models inside of others cannot be saved.
+    # A second model with the same layers: a compiled model inside another one could not be saved.
     trainee = keras.Model(foreground.inputs, foreground.outputs)
     trainee.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy())
     is_known = (maps > _FOREGROUND) | (maps < _BACKGROUND)
@@ -80,7 +80,7 @@ def train_foreground(
 def _features_and_maps(
     localizer: keras.Model, files: list[str], on_image: Callable[[str | None], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mid-level features (N, h, w, C) and refined maps (N, h, w) of all images with a map."""
+    """The mid-level features (N, h, w, C) and refined maps (N, h, w) of all images that have a map."""
     size_hw = input_size_hw(localizer.inputs[0].shape, REFINED_IMAGE_SIZE)
     taps = localizer.get_layer("aligned_features").output
     extractor = keras.Model(localizer.inputs[0], [*taps, localizer.output["localization_maps"]])
@@ -93,5 +93,5 @@ def _features_and_maps(
         for error in batch.errors:
             on_image(error)
     if not sum(map(len, maps)):
-        raise ValueError(f"There must be an image with a map to learn from. Received: {len(files)} images")
+        raise ValueError(f"At least one image must be readable and have a map. Received: {len(files)} images")
     return np.concatenate(features), np.concatenate(maps)

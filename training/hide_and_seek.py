@@ -1,28 +1,28 @@
-"""Hide-and-Seek: patches of the image are hidden, so that the network must find more than the best part."""
+"""Hide-and-Seek: hide patches of training images, so that the network learns all parts of an object."""
 
 from typing import Any
 
 import keras
 from keras import ops
 
-# The mean pixel of ImageNet, which says nothing about what is behind it.
+# The mean pixel of ImageNet.
 _MEAN_PIXEL = (123.675, 116.28, 103.53)
 
 
 @keras.saving.register_keras_serializable("keras_cam")
 class HideAndSeek(keras.layers.Layer):
-    """Hides each patch of a grid with a probability, while training.
+    """Hides each patch of a grid with a given probability, in training.
 
     Args:
-        probability: float in [0, 1), of each patch.
-        grid: int, how many patches there are a side.
-        seed: int, of a layer within a model.
+        probability: float in [0, 1), the probability with which each patch is hidden.
+        grid: int, the number of patches along each side of the image.
+        seed: int, the seed of a layer within a model.
 
     Input shape:
         Pixels in 0..255, (B, H, W, 3).
 
     Output shape:
-        The same; hidden patches have the mean pixel of ImageNet.
+        The same as the input; hidden patches have the mean pixel of ImageNet.
 
     Reference:
         Singh, Lee, "Hide-and-Seek: Forcing a Network to be Meticulous for Weakly-supervised Object and
@@ -50,19 +50,19 @@ class HideAndSeek(keras.layers.Layer):
         self.seed_generator = keras.random.SeedGenerator(seed)
 
     def get_random_transformation(self, images: Any, training: bool = True, seed: Any = None) -> Any:
-        """Which patches are hidden, bool (B, grid, grid)."""
+        """Draw which patches are hidden, bool (B, grid, grid)."""
         shape = (ops.shape(images)[0], self.grid, self.grid)
         return keras.random.uniform(shape, seed=seed or self.seed_generator) < self.probability
 
     def transform_images(self, images: Any, transformation: Any, training: bool = True) -> Any:
-        """The images without the hidden patches."""
+        """Hide patches of images."""
         height, width = images.shape[1:3]
         rows, columns = (ops.arange(size) * self.grid // size for size in (height, width))
         hidden = ops.take(ops.take(transformation, rows, axis=1), columns, axis=2)[..., None]
         return ops.where(hidden, ops.cast(_MEAN_PIXEL, images.dtype), images)
 
     def call(self, images: Any, training: bool = False) -> Any:
-        """Hide patches if `training`."""
+        """Hide patches at random if `training`."""
         images = ops.convert_to_tensor(images)
         if not training:
             return images

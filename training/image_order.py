@@ -1,4 +1,4 @@
-"""Which image comes when: a function of the position alone, so that a run can go on from anywhere."""
+"""The order of training images: a function of the position, so that a run can go on from any step."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,15 +10,15 @@ import numpy as np
 class ImageOrder:
     """The images of a training set, shuffled anew for each epoch, in full batches.
 
-    Of each epoch's images those beyond the last full batch are left out; the next epoch leaves out others.
+    The images of an epoch that do not fill a batch are left out, other images in each epoch.
 
     Args:
-        images: how many images there are.
-        batch_size: how many a batch has.
-        seed: another one, another order.
+        images: the number of images.
+        batch_size: the number of images in a batch.
+        seed: the seed of the order.
 
     Raises:
-        ValueError: if there are fewer images than a batch has.
+        ValueError: there are fewer images than a batch has.
 
     Examples:
         >>> order = ImageOrder(images=7, batch_size=3, seed=0)
@@ -41,15 +41,15 @@ class ImageOrder:
 
     @property
     def steps_per_epoch(self) -> int:
-        """How many batches an epoch has."""
+        """The number of batches in an epoch."""
         return self.images // self.batch_size
 
     def at(self, position: int) -> int:
-        """The index of the image at a position, which is counted in images from the start of training."""
+        """The index of the image at a position, counted in images from the start of training."""
         epoch, place = divmod(position, self.steps_per_epoch * self.batch_size)
         return int(_permutation(self.images, self.seed, epoch)[place])
 
 
-@lru_cache(maxsize=4)  # an epoch's last images may still be read when the next one's first are
+@lru_cache(maxsize=4)  # images of two epochs may be read at the same time
 def _permutation(images: int, seed: int, epoch: int) -> np.ndarray:
     return np.random.default_rng((seed, epoch)).permutation(images)

@@ -1,4 +1,4 @@
-"""The optimizer of a stage, from Keras' own parts."""
+"""The optimizer of a stage, made of Keras' own optimizers and schedules."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ _NOT_DECAYED = ["bias", "beta", "gamma"]
 
 @keras.saving.register_keras_serializable("keras_cam")
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises linearly from 0 to that of another schedule, which goes on from there.
+    """A learning rate that rises linearly from 0, and then follows another schedule.
 
     Args:
-        schedule: the other schedule, counted from the end of the warm-up.
-        steps: how long the warm-up is.
+        schedule: the schedule after the warm-up; its step 0 is the end of the warm-up.
+        steps: the number of steps of the warm-up.
 
     Reference:
         Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", 2017, section 2.2.
@@ -44,7 +44,7 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "WarmUp":
-        """A schedule from its arguments."""
+        """Make a schedule from its arguments."""
         return cls(keras.saving.deserialize_keras_object(config["schedule"]), config["steps"])
 
 
@@ -53,7 +53,7 @@ def build_schedule(stage: Stage, steps_per_epoch: int) -> keras.optimizers.sched
 
     Args:
         stage: the stage.
-        steps_per_epoch: updates of an epoch; with `accumulate`, fewer than batches.
+        steps_per_epoch: the number of updates in an epoch: of batches divided by `accumulate`.
     """
     warmup = round(stage.warmup_epochs * steps_per_epoch)
     steps = max(1, stage.epochs * steps_per_epoch - warmup)
@@ -76,7 +76,7 @@ def build_optimizer(stage: Stage, steps_per_epoch: int) -> keras.optimizers.Opti
 
     Args:
         stage: the stage.
-        steps_per_epoch: batches of an epoch.
+        steps_per_epoch: the number of batches in an epoch.
     """
     options: dict[str, Any] = {
         "learning_rate": build_schedule(stage, max(1, steps_per_epoch // stage.accumulate)),
@@ -97,11 +97,11 @@ def build_optimizer(stage: Stage, steps_per_epoch: int) -> keras.optimizers.Opti
 
 
 def averaged_weights(optimizer: keras.optimizers.Optimizer) -> dict[int, Any]:
-    """The moving averages that an optimizer keeps, if any, by the `id` of the weight they belong to."""
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # that of mixed precision wraps another
+    """The moving averages of an optimizer, if it keeps any, by the `id` of their weights."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps it
     if not optimizer.use_ema:
         return {}
-    # Keras gives no access to them but by swapping, which rounds the weights.
+    # The only public access is to swap averages and weights, which rounds the weights.
     averages = optimizer._model_variables_moving_average
     return {
         id(weight): average for weight, average in zip(optimizer._trainable_variables, averages, strict=True)

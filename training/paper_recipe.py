@@ -1,4 +1,4 @@
-"""How the paper's authors trained, as far as they released it."""
+"""The training recipe of the paper's authors, as far as it was released."""
 
 from keras_cam.training.config import Augmentation, Stage, TrainingConfig
 
@@ -7,13 +7,13 @@ def paper_recipe(model: str, image_size: tuple[int, int]) -> TrainingConfig:
     """The recipe of the released GoogLeNet-GAP, for any of the paper's networks.
 
     160 000 steps of 64 images; momentum 0.9; a learning rate of 1e-3 that is divided by 10 every 40 000
-    steps; weight decay 5e-4; crops and mirroring. Caffe crops 224 of 256 pixels, here it is 77 to 100 % of
-    the area of any image. Its weight decay is a part of the gradient, which a momentum of 0.9 makes ten times
-    as large; Keras' is not, so it is 5e-3 here.
+    steps; weight decay 5e-4; crops and mirroring. Two things differ from Caffe: it crops 224 of 256 pixels,
+    and here crops are 77 to 100 % of the area of the image. And its weight decay is part of the gradient, so
+    a momentum of 0.9 multiplies it by ten; that of Keras is not, so it is 5e-3 here.
 
     Args:
         model: a name from `keras_cam.list_models()`.
-        image_size: height and width of the crops.
+        image_size: the height and width of the crops.
 
     Returns:
         The configuration, for the data set `imagenet2012` of TensorFlow Datasets.

@@ -1,6 +1,7 @@
-"""Small versions of the paper's networks for images of 64x64: as deep in kind, thin enough for a laptop.
+"""Small versions of the paper's networks for images of 64x64 pixels, with few filters.
 
-Their maps are 8x8. Each ends as the paper's do: cut, a 3x3 convolution, global pooling, one linear layer.
+Their maps are 8x8. As in the paper, the last convolutions are removed, and a 3x3 convolution, global pooling
+and one linear layer follow.
 """
 
 import functools
@@ -30,7 +31,7 @@ def small_alexnet(
     head_filters: int = 128,
     dropout: float = 0.0,
 ) -> keras.Model:
-    """Five convolutions, large windows first."""
+    """AlexNet: five convolutions, the first with large kernels."""
     images, x = _images(input_shape)
     x = _conv(32, 7, strides=2, name="conv1")(x)
     x = keras.layers.MaxPooling2D(2, name="pool1")(x)
@@ -48,7 +49,7 @@ def small_vgg(
     head_filters: int = 128,
     dropout: float = 0.0,
 ) -> keras.Model:
-    """Blocks of 3x3 convolutions with pooling between them."""
+    """VGG: blocks of 3x3 convolutions with pooling between them."""
     images, x = _images(input_shape)
     for block, (filters, convolutions) in enumerate(VGG_BLOCKS, start=1):
         for index in range(1, convolutions + 1):
@@ -66,7 +67,7 @@ def small_googlenet(
     dropout: float = 0.0,
     batch_norm: bool = False,
 ) -> keras.Model:
-    """Three inception blocks; with `batch_norm` as a user of today would have them."""
+    """GoogLeNet: three inception blocks; `batch_norm` adds batch normalization after each convolution."""
     images, x = _images(input_shape)
     x = _unit(x, 32, 5, "conv1", batch_norm, strides=2)
     x = keras.layers.MaxPooling2D(2, name="pool1")(x)
@@ -85,7 +86,7 @@ def small_googlenet_bn(
     head_filters: int = 128,
     dropout: float = 0.0,
 ) -> keras.Model:
-    """The same with batch normalization behind each convolution."""
+    """`small_googlenet` with batch normalization."""
     return small_googlenet(classes, input_shape, pooling, head_filters, dropout, batch_norm=True)
 
 

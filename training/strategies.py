@@ -1,4 +1,4 @@
-"""Where a training run computes: one device, several in one machine, several machines, or TPUs.
+"""The devices of a training run: one, several in one machine, several machines, or TPUs.
 
 TensorFlow itself is used here for `tf.distribute`.
 """
@@ -11,28 +11,28 @@ from contextlib import contextmanager
 import tensorflow as tf
 
 STRATEGIES = {
-    "auto": "what is there: TPUs, the workers that TF_CONFIG or Slurm name, all GPUs, or one device",
+    "auto": "the first that applies: tpu, multi_worker, mirrored if there are several GPUs, one_device",
     "one_device": "a single GPU, or the CPU",
-    "mirrored": "all GPUs of this machine, or else all its logical CPU devices",
-    "multi_worker": "the workers that TF_CONFIG (Kubernetes, Ray, by hand) or Slurm name, each with its GPUs",
-    "tpu": "the TPU that TPU_NAME names, or that of this machine",
+    "mirrored": "all GPUs of this machine; without GPUs, all its logical CPU devices",
+    "multi_worker": "the workers of TF_CONFIG (Kubernetes, Ray, or by hand) or of Slurm, with their GPUs",
+    "tpu": "the TPU that TPU_NAME names, or the TPU of this machine",
 }
-"""The names of the strategies, and what each stands for."""
+"""The names of the strategies, and the devices of each."""
 
 
 def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
-    """The strategy of a name.
+    """Make a distribution strategy by its name.
 
-    The one for several workers has to be made before anything else in TensorFlow is used.
+    The strategy for several workers has to be made before anything else in TensorFlow is used.
 
     Args:
         name: a key of `STRATEGIES`.
 
     Returns:
-        A strategy; that of one device is TensorFlow's default one.
+        A strategy; for one device, TensorFlow's default strategy.
 
     Raises:
-        ValueError: if there is no such strategy, or nothing in the environment names the workers.
+        ValueError: there is no such strategy, or the environment does not name the workers.
 
     Examples:
         >>> make_strategy("one_device").num_replicas_in_sync
@@ -55,7 +55,7 @@ def make_strategy(name: str = "auto") -> tf.distribute.Strategy:
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes files: the first worker, or the only one.
+    """Whether this process writes the files of the run: the first worker, or the only one.
 
     Examples:
         >>> is_chief(make_strategy("one_device"))
@@ -69,22 +69,22 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
 
 
 class WorkerLostError(RuntimeError):
-    """Another worker has gone, without which nothing can go on in this process."""
+    """Another worker has stopped, without which this process cannot go on."""
 
 
 @contextmanager
 def noticing_lost_workers(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Tells the errors of TensorFlow that mean that another worker has gone.
+    """Turn the errors that TensorFlow raises when another worker has stopped into one.
 
     Raises:
-        WorkerLostError: if one has.
+        WorkerLostError: another worker has stopped.
     """
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
             raise
-        raise WorkerLostError("Another worker has gone.") from error
+        raise WorkerLostError("Another worker has stopped.") from error
 
 
 def agree(strategy: tf.distribute.Strategy, number: int) -> bool:
@@ -96,7 +96,7 @@ def agree(strategy: tf.distribute.Strategy, number: int) -> bool:
     """
     values = strategy.run(lambda: tf.stack([tf.constant(number, tf.int64), tf.constant(number**2, tf.int64)]))
     total, squares = strategy.reduce(tf.distribute.ReduceOp.SUM, values, axis=None).numpy().tolist()
-    # Only equal numbers have no variance.
+    # The variance is zero only if all numbers are equal.
     return total**2 == squares * strategy.num_replicas_in_sync
 
 
@@ -117,14 +117,14 @@ def _worker_resolver() -> tf.distribute.cluster_resolver.ClusterResolver:
     if _workers_in_tf_config():
         return tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if "SLURM_STEP_NUM_TASKS" in os.environ:
-        # Slurm itself gives each task its GPUs; the resolver would divide those that nvidia-smi shows.
+        # Slurm assigns GPUs to tasks itself; the resolver would divide those that nvidia-smi lists.
         many = int(os.environ["SLURM_STEP_NUM_TASKS"])
         return tf.distribute.cluster_resolver.SlurmClusterResolver(
             gpus_per_node=many, gpus_per_task=1, auto_set_gpu=False
         )
     raise ValueError(
         'strategy="multi_worker" needs the environment variable TF_CONFIG with the addresses of the workers, '
-        "or tasks that Slurm's srun has started. Received: neither"
+        "or tasks that were started by Slurm's srun. Received: neither"
     )
 
 

@@ -1,4 +1,4 @@
-"""Losses, rates and pictures for TensorBoard.
+"""Figures and pictures for TensorBoard.
 
 TensorFlow itself is used here for `tf.summary`, which needs the package tensorboard.
 """
@@ -12,10 +12,10 @@ import tensorflow as tf
 
 
 class TensorBoardLog:
-    """Writes events if the package `tensorboard` is installed, and nothing if it is not.
+    """Writes events if the package `tensorboard` is installed; else it does nothing.
 
     Args:
-        folder: where the events go.
+        folder: the folder of the events.
     """
 
     def __init__(self, folder: str | Path):
@@ -23,11 +23,11 @@ class TensorBoardLog:
 
     @staticmethod
     def available() -> bool:
-        """Whether events can be written."""
+        """Whether the package `tensorboard` is installed."""
         return find_spec("tensorboard") is not None
 
     def write(self, step: int, figures: Mapping[str, float], picture: np.ndarray | None = None) -> None:
-        """Notes figures, and a picture uint8 (H, W, 3)."""
+        """Write figures, and a picture uint8 (H, W, 3)."""
         if self._writer is None:
             return
         with self._writer.as_default(step=step):

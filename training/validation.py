@@ -4,30 +4,18 @@ The localizer that is judged and drawn is the one that the run writes, with imag
 localizes photos; `keras_cam.training.image_crop` is for training images only.
 """
 
-from typing import TYPE_CHECKING
-
 import keras
 import numpy as np
 
+from keras_cam.callbacks import localization_logs
 from keras_cam.data import AnnotatedImage, AnnotatedImages
 from keras_cam.drawing.pictures import gallery
-from keras_cam.evaluation.run import evaluate
 from keras_cam.images.files import ImageError
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.files import localize
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.keras import KerasLocalizer
 from keras_cam.training.config import TrainingConfig
 from keras_cam.training.dataset import validation_dataset
-
-if TYPE_CHECKING:
-    from keras_cam.evaluation.results import Evaluation
-
-LOCALIZATION_RATES = (
-    "localization_top1_error",
-    "localization_top5_error",
-    "gt_known_accuracy",
-    "pointing_game",
-)
 
 
 class Validator:
@@ -43,7 +31,7 @@ class Validator:
     def __init__(
         self,
         model: keras.Model,
-        localizer: Localizer | None,
+        localizer: KerasLocalizer | None,
         annotated: AnnotatedImages,
         config: TrainingConfig,
     ):
@@ -66,13 +54,8 @@ class Validator:
         found = self._model.evaluate(images, return_dict=True, verbose=0)
         figures = {f"val_{name}": float(value) for name, value in found.items()}
         if self._localizer is not None and self._has_boxes:
-            judged = self._evaluation(self._localizer).to_dict()
-            figures |= {f"val_{rate}": judged[rate] for rate in LOCALIZATION_RATES}
-            figures["val_max_box_acc_v2"] = judged["max_box_acc_v2"]["value"]
+            figures |= localization_logs(self._localizer, self._annotated)
         return figures
-
-    def _evaluation(self, localizer: Localizer) -> "Evaluation":
-        return evaluate(localizer, self._annotated, model_name=self._config.model)
 
     def confusion_matrix(self) -> np.ndarray:
         """How often images of each class are classified as each class.

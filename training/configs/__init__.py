@@ -1,1 +1,1 @@
-"""Ready configurations: each file says what starts it, how long it takes and how good it gets."""
+"""The configurations of the package; the header of each has its command, duration and results."""

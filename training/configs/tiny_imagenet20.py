@@ -3,8 +3,6 @@
     keras-cam train tiny_imagenet20/ --config tiny_imagenet20
 
 About 3 minutes on two CPU cores; accuracy 61 %, GT-known localization 51 % (a box in the middle: 52 %).
-
-What a user would pick among small networks: a GoogLeNet-GAP with batch normalization.
 """
 
 from keras_cam.training import Augmentation, Stage, TrainingConfig

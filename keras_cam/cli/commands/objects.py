@@ -50,7 +50,7 @@ def add_parser(commands: Any) -> None:
         "--scenes",
         choices=(PREDICTED, FOLDERS),
         default=PREDICTED,
-        help="the scene of an image: the class that the model predicts, or the one named like the folder that "
+        help="the scene of an image: the class that the model predicts, or the one named as the folder that "
         "the image lies in (default: %(default)s)",
     )
     parser.add_argument(

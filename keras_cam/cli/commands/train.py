@@ -16,7 +16,7 @@ _USAGE = "usage: keras-cam train [DATA] --config NAME|FILE.py [--config.FIELD=VA
 
 
 def add_parser(commands: Any) -> None:
-    """Adds the command to those of `keras-cam`."""
+    """Add the command to `keras-cam`."""
     parser = commands.add_parser(
         "train",
         help="train a classifier on images with labels; an interrupted run goes on",
@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains, or goes on with an interrupted run."""
+    """Train, or go on with an interrupted run."""
     from keras_cam.training.command import parse_run, train_run
 
     if {"-h", "--help"} & set(args.arguments):
