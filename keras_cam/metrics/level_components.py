@@ -1,9 +1,9 @@
 """The connected components of an image at every threshold, in one pass.
 
 A search for contours at each of 256 levels visits every pixel 256 times. This module visits it a few times
-in all. Every pixel climbs to a peak, which divides the image into basins, one for each peak. The bounds of a basin
-at each level are a cumulative minimum. Components are basins joined at the passes between them, the highest
-pass first.
+in all. Every pixel climbs to a peak, which divides the image into basins, one for each peak. The bounds of a
+basin at each level are a cumulative minimum. Components are basins joined at the passes between them, the
+highest pass first.
 
 Pixels that are connected at every level climb together: blocks of 2x2 if pixels are neighbours at corners,
 else pairs in a row. Numba compiles the loops when they are first used, and caches the result.

@@ -122,8 +122,8 @@ def zhou2016_released(
     1. takes the pixels strictly above the threshold;
     2. keeps those whose Euclidean distance to the other pixels, in 255ths of the largest distance and
        rounded, is above 10, which removes thin parts;
-    3. takes the boxes of all border lines, including those around holes, and ends them at least 5 pixels before
-       the right and the lower border.
+    3. takes the boxes of all border lines, including those around holes, and ends them at least 5 pixels
+       before the right and the lower border.
 
     Then it sorts the boxes of all thresholds by area. Each box removes the smaller ones that share more
     than half of its area. After a removal the program skips the next box, and so does this function.
