@@ -1,6 +1,7 @@
-"""How well maps and boxes localize, and how faithful they are.
+"""Metrics of localization, and of how faithful maps are to the classifier.
 
-Every class is a `keras.metrics.Metric` with constant state, merged with `merge_state`; results are in [0, 1].
+Every class is a `keras.metrics.Metric` whose state has a fixed size and is merged with `merge_state`. Results
+are in [0, 1].
 
 The public names are listed in `__init__.pyi` and imported when they are first used, so that processes which
 only need the NumPy modules do not import Keras.

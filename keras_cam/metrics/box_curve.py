@@ -1,4 +1,4 @@
-"""What every threshold makes of a score map, boxes by the choe2020 protocol, without a search at each."""
+"""The boxes of a score map at all thresholds of the choe2020 protocol, found in one pass."""
 
 from functools import cached_property
 
@@ -13,21 +13,21 @@ _WHITE = 255
 
 
 class BoxCurve:
-    """Boxes of a score map at all thresholds: those of OpenCV's contours, found in one pass.
+    """The boxes of OpenCV's contours of a score map at all thresholds, found in one pass.
 
     The protocol turns the score map into uint8 and searches the contours of the pixels strictly above
-    `int(threshold * maximum)`, border lines of holes included. Here the boxes of all components and of all
-    holes come from two component trees. Which contour is the largest mostly follows from bounds of their
-    areas; at the levels where it does not, and only there, OpenCV is asked.
+    `int(threshold * maximum)`, including the border lines of holes. This class takes the boxes of all
+    components and of all holes from two component trees. Bounds of their areas mostly tell which contour is
+    the largest. OpenCV searches only at the levels where they do not.
 
-    Boxes are xyxy as the reference has them: it counts pixels inclusively, but ends a box one pixel behind
-    its last one unless that is the image's last.
+    Boxes are xyxy like those of the reference: its pixels are inclusive, but a box ends one pixel behind its
+    last pixel, unless that is the last one of the image.
 
     Args:
         score_map: float (H, W) with values in [0, 1].
 
     Raises:
-        ValueError: not two-dimensional, or a value that is NaN or outside [0, 1].
+        ValueError: the map is not two-dimensional, or a value is NaN or outside [0, 1].
 
     Reference:
         Choe et al., CVPR 2020, "Evaluating Weakly Supervised Object Localization Methods Right", section 3.3,
@@ -41,7 +41,7 @@ class BoxCurve:
         >>> curve = BoxCurve(score_map)
         >>> curve.largest_boxes([0.2, 0.8]).tolist()
         [[1, 1, 4, 5], [1, 1, 4, 5]]
-        >>> curve.best_ious([0.2, 0.8], [[6, 2, 7, 3]]).tolist()  # the second contour is gone at 0.8
+        >>> curve.best_ious([0.2, 0.8], [[6, 2, 7, 3]]).tolist()  # there is no second contour at 0.8
         [1.0, 0.0]
     """
 
@@ -60,10 +60,10 @@ class BoxCurve:
         self._maximum = int(image.max())
         present = cv2.calcHist([image], [0], None, [_WHITE + 1], [0, _WHITE + 1]).ravel() > 0
         present[0] = True
-        # Grey levels that no pixel has need no boxes of their own: in what rounding leaves of a constant map
-        # there are five. The others are numbered; from here on these numbers are the levels.
+        # Only grey levels that some pixel has need boxes; in the rounding errors of a constant map there are
+        # five. They are numbered, and from here on "level" means such a number.
         self._number_of = present.cumsum() - 1
-        self._count = int(self._number_of[-1])  # without the highest, above which there is nothing
+        self._count = int(self._number_of[-1])  # without the highest, above which there is no pixel
         self._levels = np.asarray(cv2.LUT(image, self._number_of.astype(np.uint8)), np.uint8)
         keys &= (1 << FINE) - 1
         keys += self._levels.astype(np.int32) << FINE
@@ -82,9 +82,9 @@ class BoxCurve:
     def largest_hits(
         self, thresholds: ArrayLike, boxes: ArrayLike, iou_thresholds: ArrayLike
     ) -> NDArray[np.bool_]:
-        """Whether the largest contour's box has each IoU with one of `boxes`: bool (I, T).
+        """Whether the box of the largest contour reaches each IoU with one of `boxes`: bool (I, T).
 
-        OpenCV is asked only at the levels where it matters which contour is the largest.
+        OpenCV searches only at the levels where the answer depends on which contour is the largest.
         """
         wanted = np.asarray(iou_thresholds, "float64")[:, None]
         if self._maximum == 0:
@@ -126,8 +126,9 @@ class BoxCurve:
     @cached_property
     def _holes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """The level and the box of every line around a hole: int64 (N,) and (N, 4)."""
-        # Upside down, inside a frame that is higher than everything: what is not joined with the frame is a
-        # hole. The line around it runs over the pixels beside it; the frame has moved all pixels by one.
+        # The map upside down, inside a frame that is higher than everything. Components that are not
+        # connected to the frame are holes. The line around a hole runs over the pixels beside it, and the
+        # frame has shifted all pixels by one.
         frame = self._count + 1
         height, width = self._keys.shape
         keys = np.full((height + 2, width + 2), frame << FINE, np.int32)
@@ -140,12 +141,12 @@ class BoxCurve:
 
     @cached_property
     def _largest(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """The box of the component that seems largest at each level; levels at which that is open, and boxes.
+        """The box of the component that seems largest at each level, and the boxes of its rivals.
 
-        No contour is larger than the one around it, so only components come into question; and the border
-        line of a hole stands behind the one around it in OpenCV's list. At a level without holes the areas
-        are known, at others a component's is somewhere between that of its pixels and that of its box. Each
-        other component that may be larger, or as large, is a row of the levels (N,) and boxes (N, 4).
+        The border line of a hole is never the largest contour: it is not larger than the contour around it,
+        and stands behind that in OpenCV's list. So only components matter. At a level without holes their
+        areas are known; at others an area is between that of the component's pixels and that of its box.
+        Each other component that may be as large or larger is a row of the levels (N,) and boxes (N, 4).
         """
         has_holes = np.zeros(self._count, bool)
         has_holes[self._holes[0]] = True
@@ -171,7 +172,7 @@ class BoxCurve:
 
 @njit(cache=True)
 def _candidates(first, end, bounds, doubled_areas, has_holes):  # type: ignore[no-untyped-def]
-    """The component that seems largest at each level (T,); and others that may be, with their levels."""
+    """The component that seems largest at each level (T,); its rivals (N,), and their levels (N,)."""
     components, levels = doubled_areas.shape
     largest, least = np.zeros(levels, np.int64), np.full(levels, -1)
     for component in range(components):
@@ -196,8 +197,8 @@ def contour_boxes(image: NDArray[np.uint8], level: int, largest_only: bool = Fal
 
     Args:
         image: uint8 (H, W).
-        level: int, the highest value that does not count.
-        largest_only: whether to take only the contour of the largest area, of equal ones OpenCV's first.
+        level: int, the highest value that is not above the level.
+        largest_only: whether to return only the contour with the largest area, of equal ones OpenCV's first.
 
     Returns:
         int64 (N, 4) xyxy, at least one row: zeros if there is no contour.
@@ -225,7 +226,9 @@ def _best(boxes: NDArray[np.int64], others: ArrayLike) -> NDArray[np.float64]:
 
 
 def inclusive_ious(boxes_a: ArrayLike, boxes_b: ArrayLike) -> NDArray[np.float64]:
-    """IoU of each of two lists of boxes, xyxy in inclusive pixels: a side is `maximum - minimum + 1` long.
+    """IoU of each box of one list with each of another, xyxy in inclusive pixels.
+
+    The length of a side is `maximum - minimum + 1`.
 
     Args:
         boxes_a: (N, 4).

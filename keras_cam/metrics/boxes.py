@@ -8,15 +8,14 @@ from keras import ops
 def box_ious(boxes_a: Any, boxes_b: Any) -> Any:
     """IoU of each box of one list with each of another.
 
-    A side is `maximum - minimum` long: pixels with half-open maxima, or any unit in which both lists are
-    given, `xyxy` or `yxyx` alike.
+    Boxes have half-open maxima. Both lists must share the unit and the order, `xyxy` or `yxyx`.
 
     Args:
         boxes_a: (..., N, 4), two minima and two maxima each.
         boxes_b: (..., M, 4).
 
     Returns:
-        (..., N, M) float32. An empty box has 0 with everything.
+        (..., N, M) float32. The IoU with an empty box is 0.
 
     Examples:
         >>> box_ious([[0, 0, 4, 4]], [[2, 0, 4, 4], [4, 4, 8, 8], [0, 0, 0, 0]]).numpy().tolist()
@@ -33,7 +32,7 @@ def box_ious(boxes_a: Any, boxes_b: Any) -> Any:
 
 
 def pack_boxes(classes: Any, boxes: Any) -> Any:
-    """Classes and boxes as the one tensor that `model.evaluate` hands to a metric.
+    """Classes and boxes as one tensor, for a model with a single output.
 
     Args:
         classes: (B, N) integers, -1 where there is no box.
@@ -50,10 +49,10 @@ def pack_boxes(classes: Any, boxes: Any) -> Any:
 
 
 def unpack_boxes(packed: Any, classes_key: str, boxes_key: str) -> tuple[Any, Any]:
-    """Classes (B, N) and boxes (B, N, 4), from a packed tensor or from a dict that has both.
+    """Classes (B, N) and boxes (B, N, 4), from a packed tensor or from a dict with both.
 
     Raises:
-        ValueError: neither of the two.
+        ValueError: `packed` is neither.
 
     Examples:
         >>> classes, boxes = unpack_boxes({"detection_classes": [[7]], "boxes": [[[0, 0, 1, 1]]]},

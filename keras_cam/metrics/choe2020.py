@@ -1,10 +1,10 @@
 """The protocol "choe2020": MaxBoxAcc, MaxBoxAccV2 and PxAP of class-agnostic score maps, in NumPy.
 
-The map is that of the image's true class, for the whole image at 224x224 pixels. It is resized bicubically,
-scaled to [0, 1] by its minimum and maximum, and judged at 1,000 thresholds. The best threshold is chosen on
-the images that are judged: an oracle, so these figures say how well a map could be cut, not how well it is.
+The map of the image's true class is resized bicubically to 224x224 pixels, scaled to [0, 1] by its minimum
+and maximum, and judged at 1,000 thresholds. The best threshold is chosen on the images that are judged. It is
+an oracle: the figures tell how good the boxes of a map could be if the best threshold were known.
 
-Boxes are xyxy in inclusive pixels, here and nowhere else in the package.
+Boxes are xyxy in inclusive pixels, in this protocol only.
 
 Reference:
     Choe, Oh, Lee, Chun, Akata, Shim, "Evaluating Weakly Supervised Object Localization Methods Right",
@@ -27,7 +27,7 @@ IOU_THRESHOLDS = (0.3, 0.5, 0.7)
 IGNORE = 255
 MAP_SIZE_HW = (224, 224)
 
-# Bins of the score histogram: one a threshold, then the score 1 alone, then one that stays empty.
+# Bins of the score histogram: one for each threshold, one for the score 1, and one that stays empty.
 _EDGES = np.append(THRESHOLDS, [1.0, 2.0, 3.0])
 
 
@@ -39,8 +39,8 @@ def score_map(activation_map: ArrayLike, size_hw: tuple[int, int] = MAP_SIZE_HW)
         size_hw: (height, width) of the result.
 
     Returns:
-        float64 (height, width); zeros if the resized map is constant or has a NaN. Note that resizing leaves
-        rounding errors in some constant maps, which are then scaled to [0, 1]: the reference does so too.
+        float64 (height, width); zeros if the resized map is constant or has a NaN. Resizing leaves rounding
+        errors in some constant maps, and these are then scaled to [0, 1], as in the reference.
 
     Examples:
         >>> score_map([[-1.0, 3.0]], size_hw=(1, 2)).tolist()
@@ -60,7 +60,7 @@ def score_map(activation_map: ArrayLike, size_hw: tuple[int, int] = MAP_SIZE_HW)
 def inclusive_boxes(
     boxes_xyxy: ArrayLike, image_size_hw: tuple[int, int], size_hw: tuple[int, int] = MAP_SIZE_HW
 ) -> NDArray[np.int64]:
-    """Boxes of an image as the protocol has them in its resized image.
+    """Boxes of an image in the inclusive pixels of the score map.
 
     Args:
         boxes_xyxy: (G, 4) in pixels of the image, with half-open maxima.
@@ -68,7 +68,7 @@ def inclusive_boxes(
         size_hw: (height, width) of the score map.
 
     Returns:
-        int64 (G, 4) inclusive xyxy: the last pixel scaled and truncated as the first one is.
+        int64 (G, 4) inclusive xyxy. The first and the last pixel of a side are scaled and truncated alike.
 
     Examples:
         >>> inclusive_boxes([[1, 2, 5, 4]], image_size_hw=(20, 10), size_hw=(10, 35)).tolist()
@@ -92,8 +92,8 @@ def box_hits(
         boxes_inclusive: (G, 4) integers, inclusive xyxy in pixels of the score map; rows with a negative
             maximum are padding. Without any box, no threshold is right.
         size_hw: (height, width) of the score map.
-        contours: "largest", the box of the largest contour has to be right (MaxBoxAcc); "all", one of
-            the boxes of all contours (MaxBoxAccV2).
+        contours: "largest", the box of the largest contour has to be right (MaxBoxAcc); "all", the box of
+            any contour has to be (MaxBoxAccV2).
 
     Returns:
         bool (len(contours), 3, 1000), over `IOU_THRESHOLDS` and `THRESHOLDS`.
@@ -136,8 +136,8 @@ def count_box_hits(
         boxes_inclusive: for each image (G, 4), see `box_hits`.
         size_hw: (height, width) of the score maps.
         contours: see `box_hits`.
-        workers: int, how many processes share the images. Each takes some seconds to start, so this is for
-            whole data sets; and a script that asks for more than one needs its `if __name__ == "__main__"`.
+        workers: int, how many processes share the images. Each takes some seconds to start. A script that
+            asks for more than one must be guarded by `if __name__ == "__main__"`.
 
     Examples:
         >>> count_box_hits([[[0.0, 1.0, 0.0]]] * 2, [[[74, 0, 149, 223]]] * 2).shape
@@ -160,12 +160,12 @@ def box_figures(hits: ArrayLike, images: int) -> dict[str, object]:
     """The figures of one kind of contours, in percent as the reference prints them.
 
     Args:
-        hits: (3, 1000) numbers of images that are right, over `IOU_THRESHOLDS` and `THRESHOLDS`.
-        images: how many there are.
+        hits: (3, 1000), how many images are right, over `IOU_THRESHOLDS` and `THRESHOLDS`.
+        images: the number of all images.
 
     Returns:
         `at_30`, `at_50`, `at_70`: the best accuracy over thresholds at each IoU; `mean` of the three;
-        `best_threshold`: a dict from "30", "50", "70" to the lowest of the best thresholds.
+        `best_threshold`: a dict from "30", "50", "70" to the best threshold, of several the lowest.
 
     Examples:
         >>> import numpy as np
@@ -194,8 +194,8 @@ def score_histograms(
 
     Args:
         activation_map: (h, w), raw, any size.
-        mask: integers of the size of the score map: 1 on the object, 0 beside it, others are ignored, by
-            convention with 255.
+        mask: integers of the size of the score map: 1 on the object, 0 beside it. Pixels with other values,
+            by convention 255, are ignored.
         size_hw: (height, width) of the score map.
 
     Returns:
@@ -222,7 +222,7 @@ def pixel_average_precision(histograms: ArrayLike) -> float:
         float in [0, 100].
 
     Raises:
-        ValueError: there is no pixel on any object.
+        ValueError: no mask has a pixel on an object.
 
     Examples:
         >>> import numpy as np

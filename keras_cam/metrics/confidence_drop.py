@@ -1,4 +1,4 @@
-"""What is left of the confidence when only what the map shows is left of the image."""
+"""How the confidence changes when only those parts of the image are left that the map highlights."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def explanation_images(images: Any, maps: Any) -> Any:
         maps: (B, h, w) or (B, 1, h, w), raw.
 
     Returns:
-        (B, H, W, C) float32. A constant map leaves nothing.
+        (B, H, W, C) float32, zeros for a constant map.
 
     Reference:
         Chattopadhay et al., WACV 2018, "Grad-CAM++", section 4.1.
@@ -110,10 +110,10 @@ class IncreaseInConfidence(_ConfidenceChange):
 
 @keras.saving.register_keras_serializable("keras_cam")
 class AverageGain(_ConfidenceChange):
-    """How much confidence is won, as a part of what was possible: mean of `max(0, O - Y) / (1 - Y)`.
+    """How much confidence is gained, as a part of the possible gain: mean of `max(0, O - Y) / (1 - Y)`.
 
-    High is good. It is the counterpart of `AverageDrop`, so that the two together tell more than the
-    increase in confidence, which a method wins that shows everything.
+    High is good. It is the counterpart of `AverageDrop`. A map that highlights nearly the whole image can
+    reach a high `IncreaseInConfidence`, but not a high gain.
 
     Args:
         name: str.

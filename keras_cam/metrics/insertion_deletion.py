@@ -1,4 +1,4 @@
-"""How fast the probability falls when the important pixels go first, and rises when they come first."""
+"""How fast the probability falls when important pixels are deleted first, or rises when they appear first."""
 
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -16,7 +16,7 @@ _BLUR_SIZE, _BLUR_SIGMA = (11, 11), 5.0
 
 
 def pixel_ranks(activation_map: ArrayLike, size_hw: tuple[int, int]) -> NDArray[np.int64]:
-    """The place of each pixel of the bilinearly resized map, 0 the highest; of equal ones the first first.
+    """The rank of each pixel of the bilinearly resized map, 0 for the highest; equal pixels in their order.
 
     Args:
         activation_map: (h, w), raw.
@@ -53,15 +53,15 @@ def perturbed_images(
         image: (H, W, C) pixels as the classifier takes them.
         activation_map: (h, w), raw.
         mode: "insertion" or "deletion".
-        steps: int. 224 are a row of pixels each for an image of 224x224.
-        baseline: what deleted pixels become; broadcasts to the image. The paper's zero is the mean colour of
-            normalized pixels: for raw pixels pass the mean colour of the classifier.
+        steps: int. With 224, each step changes as many pixels of a 224x224 image as one of its rows has.
+        baseline: the value of deleted pixels; broadcasts to the image. The paper's zero is the mean colour of
+            normalized pixels. For raw pixels pass the mean colour that the classifier subtracts.
 
     Yields:
         float32 (H, W, C).
 
     Raises:
-        ValueError: another mode, or less than one step.
+        ValueError: an unknown mode, or less than one step.
 
     Reference:
         Petsiuk et al., BMVC 2018, "RISE", section 4.1, and its released code.
@@ -143,7 +143,7 @@ def class_probabilities(class_ids: Any, probabilities: Any) -> Any:
     """The probability (B, S) of each image's class, from those of all classes, (B, S, N).
 
     Raises:
-        ValueError: another number of dimensions.
+        ValueError: `probabilities` has another number of dimensions.
 
     Examples:
         >>> class_probabilities([1], [[[0.25, 0.75], [0.5, 0.5]]]).numpy().tolist()

@@ -1,4 +1,4 @@
-"""How far the rate in a sample may be from the true one."""
+"""Confidence intervals of rates."""
 
 from scipy.stats import binomtest
 
@@ -7,8 +7,8 @@ def wilson_interval(successes: int, total: int, confidence: float = 0.95) -> tup
     """Wilson's score interval of a rate.
 
     Args:
-        successes: int, how many images are right (or wrong).
-        total: int, how many there are.
+        successes: int, the number of images that are counted.
+        total: int, the number of all images.
         confidence: float in (0, 1).
 
     Returns:

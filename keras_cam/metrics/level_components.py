@@ -1,11 +1,12 @@
 """The connected components of an image at every threshold, in one pass.
 
-Searching for contours at each of 256 levels looks at every pixel 256 times. Here each is looked at a few
-times in all: it climbs to a peak, which splits the image into one basin a peak; what a basin contributes at
-each level is a cumulative minimum; and components are basins joined over their passes, highest pass first.
+A search for contours at each of 256 levels visits every pixel 256 times. This module visits it a few times
+in all. Every pixel climbs to a peak, which divides the image into basins, one for each peak. The bounds of a
+basin at each level are a cumulative minimum. Components are basins joined at the passes between them, the
+highest pass first.
 
-What is connected at every level climbs together. Where pixels are neighbours at corners, too, these are
-blocks of 2x2, elsewhere pairs in a row. The loops are compiled by Numba when they are first used, and kept.
+Pixels that are connected at every level climb together: blocks of 2x2 if pixels are neighbours at corners,
+else pairs in a row. Numba compiles the loops when they are first used, and caches the result.
 """
 
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 FINE = 11
-"""Bits of a key below its level: they only tell which of two pixels of a level is the higher one."""
+"""Bits of a key below its level. They only tell which of two pixels of the same level is higher."""
 
 _NEIGHBOURS = {4: cv2.MORPH_CROSS, 8: cv2.MORPH_RECT}
 
@@ -30,12 +31,12 @@ class LevelComponents(NamedTuple):
     """Components of `level > t` for t = 0, 1, ..., T - 1; component `b` exists for first[b] <= t < end[b].
 
     Attributes:
-        first: int64 (B,), the lowest level at which the component is one of its own.
-        end: int64 (B,), its highest value: from this level on nothing of it is left.
+        first: int64 (B,), the lowest level at which the component is not part of another.
+        end: int64 (B,), its highest value: from this level on it is gone.
         bounds: int16 (B, T, 4), the extreme pixels `min x, min y, -max x, -max y`; meaningless outside
             the levels at which the component exists.
         doubled_areas: int32 (B, T), twice the area inside the line through the centres of its outermost
-            pixels, less that of its holes. Of `connectivity=8` only, else zeros.
+            pixels, less that of its holes. Zeros unless `connectivity=8`.
     """
 
     first: NDArray[np.int64]
@@ -54,8 +55,8 @@ def level_components(keys: NDArray[np.int32], connectivity: int = 8) -> LevelCom
     """Find the components of `keys // 2 ** FINE > t` for every level t at once.
 
     Args:
-        keys: int32 (H, W): the level, 0 to 256, and `FINE` more bits that may tell pixels of one level apart.
-            The more they do, the fewer basins there are, with the same result.
+        keys: int32 (H, W): the level, 0 to 256, and below it `FINE` bits that order pixels of the same level.
+            They do not change the result, but the more pixels they order, the fewer basins there are.
         connectivity: 4 or 8.
 
     Examples:
@@ -67,7 +68,7 @@ def level_components(keys: NDArray[np.int32], connectivity: int = 8) -> LevelCom
         >>> components.bounds[0].tolist()  # levels 0, 1 and 2
         [[0, 0, -5, 0], [2, 0, -2, 0], [2, 0, -2, 0]]
     """
-    if keys.shape[1] % 2:  # whole pairs
+    if keys.shape[1] % 2:  # pixels are taken in pairs
         keys = np.pad(keys, ((0, 0), (0, 1)))
     diagonally = connectivity == 8
     bits = keys.size.bit_length()
@@ -87,9 +88,9 @@ def level_components(keys: NDArray[np.int32], connectivity: int = 8) -> LevelCom
 
 @njit(cache=True)
 def _ranked(keys, diagonally, bits):  # type: ignore[no-untyped-def]
-    """Each pixel's key and, in its lowest bits, its block, in one whole number that float64 holds exactly.
+    """Each pixel's key with its block in the lowest bits, a whole number that float64 holds exactly.
 
-    Of equal keys that of the later block counts as higher, so there is always exactly one way up.
+    Of two equal keys the one of the later block is higher, so that there is always exactly one way up.
     """
     height, width = keys.shape
     ranked = np.empty((height, width), np.float64)
@@ -104,7 +105,7 @@ def _ranked(keys, diagonally, bits):  # type: ignore[no-untyped-def]
 def _basins(ranked, highest, diagonally, bits):  # type: ignore[no-untyped-def]
     """The basin of each pair of pixels, int32 (H, W / 2), and the rank of each basin's peak, int64 (B,).
 
-    A block goes where the highest of its pixels sees the highest neighbour.
+    A block climbs to the highest neighbour of its highest pixel.
     """
     height, width = ranked.shape
     pairs = width // 2
@@ -147,9 +148,9 @@ def _basins(ranked, highest, diagonally, bits):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _bounds(keys, basins, count, levels):  # type: ignore[no-untyped-def]
-    """Extreme pixels (B, 1 + T, 4) of what each basin has of each value or a higher one.
+    """Extreme pixels (B, 1 + T, 4) of those pixels of each basin that have at least each value.
 
-    A basin reaches a line as far up as its highest value there.
+    A basin reaches a row or a column up to its highest value there.
     """
     height, pairs = basins.shape
     bounds = np.full((count, levels + 1, 4), _NOWHERE, np.int16)
@@ -182,7 +183,7 @@ def _bounds(keys, basins, count, levels):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _add_doubled_areas(keys, basins, areas):  # type: ignore[no-untyped-def]
-    """Count half squares between the centres of four pixels, (B, 1 + T) as `_bounds`.
+    """Count half squares between the centres of four pixels, (B, 1 + T) like `_bounds`.
 
     Three pixels above a level span half a square, the fourth adds the other half.
     """
@@ -195,7 +196,7 @@ def _add_doubled_areas(keys, basins, areas):  # type: ignore[no-untyped-def]
             third[x] = min(max(upper, lower), highest[0], highest[1])
             fourth[x] = min(upper, lower)
         for x in range(width - 1):
-            # A pixel that is one of the first three.
+            # The basin of a pixel that is one of the first three.
             basin = basins[y, x // 2 if keys[y, x] >= third[x] else (x + 1) // 2]
             areas[basin, third[x] >> FINE] += 1
             areas[basin, fourth[x] >> FINE] += 1

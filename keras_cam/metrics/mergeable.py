@@ -1,4 +1,4 @@
-"""Add up what several metrics have counted."""
+"""Metrics whose states can be added."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,7 +7,7 @@ import keras
 
 
 class Mergeable(keras.metrics.Metric):
-    """A metric whose state is made of sums, so that parts of a data set can be evaluated apart and added.
+    """A metric whose state consists of sums, so that parts of a data set can be evaluated separately.
 
     Examples:
         >>> from keras_cam.metrics import GTKnownLocalization
@@ -23,7 +23,7 @@ class Mergeable(keras.metrics.Metric):
         """Add the state of other metrics of the same class and configuration to this one.
 
         Raises:
-            ValueError: a metric counts something else.
+            ValueError: a metric has another class or configuration.
         """
         metrics = list(metrics)
         for metric in metrics:

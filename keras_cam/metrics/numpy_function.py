@@ -4,19 +4,19 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import tensorflow as tf  # keras.ops has no way out of a traced graph to code on the host
+import tensorflow as tf  # keras.ops cannot call code on the host from a traced graph
 
 
 def numpy_function(
     function: Callable[..., np.ndarray], inputs: Sequence[Any], shape: tuple[int | None, ...], dtype: str
 ) -> Any:
-    """Call `function(*arrays)` on the inputs as NumPy arrays, at once or whenever the graph runs.
+    """Call `function(*arrays)` on the inputs as NumPy arrays: now, or in a graph each time it runs.
 
     Args:
         function: returns one array of the given shape and dtype.
         inputs: tensors or arrays.
         shape: shape of the result, None where it is known only when the graph runs.
-        dtype: dtype of the result, and what the result is cast to.
+        dtype: dtype to which the result is cast.
 
     Returns:
         A tensor.

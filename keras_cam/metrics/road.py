@@ -1,4 +1,4 @@
-"""ROAD: accuracy after important pixels were removed without leaving the shape of what was removed."""
+"""ROAD: accuracy after pixels were removed in such a way that the shape of the removed part does not show."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -15,17 +15,17 @@ from keras_cam.metrics.mergeable import Mergeable
 
 FRACTIONS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
-# A removed pixel is the mean of its neighbours, those at a side twice as important as those at a corner.
+# A removed pixel is the mean of its neighbours; those at a side weigh twice as much as those at a corner.
 _WEIGHTS = {(-1, -1): 1 / 12, (-1, 0): 1 / 6, (-1, 1): 1 / 12, (0, -1): 1 / 6}
 
 
 def impute_linearly(
     image: ArrayLike, removed: ArrayLike, noise: float = 2.55, seed: int = 0
 ) -> NDArray[np.float32]:
-    """Replace pixels by weighted means of their neighbours, all at once, plus a little noise.
+    """Replace pixels by weighted means of their neighbours, plus a little noise.
 
-    Every removed pixel equals the mean of its eight neighbours (weights 1/6 at the sides, 1/12 at the
-    corners, those outside of the image left out), removed ones included: a sparse linear system.
+    Every removed pixel equals the mean of its eight neighbours inside the image, removed ones included. The
+    weights are 1/6 at the sides and 1/12 at the corners. This is a sparse linear system.
 
     Args:
         image: (H, W, C).
@@ -38,7 +38,7 @@ def impute_linearly(
         float32 (H, W, C).
 
     Raises:
-        ValueError: the shapes do not fit, or nothing is left to start from.
+        ValueError: the shapes do not fit, or all pixels are removed.
 
     Reference:
         Rong et al., ICML 2022, "A Consistent and Efficient Evaluation Strategy for Attribution Methods",
@@ -89,13 +89,13 @@ def road_images(
     noise: float = 2.55,
     seed: int = 0,
 ) -> NDArray[np.float32]:
-    """The image with growing parts removed by `impute_linearly`.
+    """The image after `impute_linearly` has removed each fraction of its pixels.
 
     Args:
         image: (H, W, C).
         activation_map: (h, w), raw.
-        order: "most_relevant_first" or "least_relevant_first", which pixels go first.
-        fractions: parts of the pixels to remove, each in [0, 1).
+        order: "most_relevant_first" or "least_relevant_first", which pixels are removed first.
+        fractions: the fractions of the pixels to remove, each in [0, 1).
         noise: see `impute_linearly`.
         seed: see `impute_linearly`.
 
@@ -103,7 +103,7 @@ def road_images(
         float32 (len(fractions), H, W, C).
 
     Raises:
-        ValueError: another order, or a fraction out of range.
+        ValueError: an unknown order, or a fraction out of range.
 
     Reference:
         Rong et al., ICML 2022, sections 3 (MoRF and LeRF) and 5.
@@ -130,13 +130,13 @@ def road_images(
 
 @keras.saving.register_keras_serializable("keras_cam")
 class ROAD(Mergeable):
-    """Accuracy on the images of `road_images`, mean over the fractions.
+    """Accuracy on the images of `road_images`, the mean over the fractions.
 
-    Low is good if the most relevant pixels go first, high if the least relevant ones do. `curve()` has the
-    accuracy at each fraction.
+    Low is good if the most relevant pixels are removed first, high if the least relevant ones are. `curve()`
+    has the accuracy at each fraction.
 
     Args:
-        fractions: the parts of the pixels that were removed.
+        fractions: the fractions of the pixels that were removed.
         name: str.
         dtype: of the result.
 

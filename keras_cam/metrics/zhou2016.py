@@ -1,7 +1,7 @@
-"""Boxes as the paper makes them: by its text, by its released code, and by its test-set heuristic.
+"""The paper's boxes: by its text, by its test-set heuristic, and by its released code.
 
-NumPy and OpenCV, on the pixels of the upsampled map: the reference for evaluation. A localizer finds the
-boxes of the first and the last one in its own forward pass.
+NumPy and OpenCV, on the pixels of the upsampled map. A localizer finds the boxes of the first two in its own
+forward pass; these functions are the reference for it.
 """
 
 from collections.abc import Sequence
@@ -16,8 +16,8 @@ from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
 # Of 255.
 RELEASED_THRESHOLDS = (20, 100, 110)
 
-# What the released program leaves free at the right and lower border, and how many of 255 parts of the
-# largest distance to the background a pixel has to be away from it.
+# The pixels that the released program leaves free at the right and the lower border; and how far from the
+# background a pixel has to be, in 255ths of the largest distance.
 _MARGIN = 5
 _DISTANCE = 10
 
@@ -27,9 +27,9 @@ def zhou2016(
 ) -> NDArray[np.int64]:
     """The box that covers the largest connected region above a part of the map's maximum.
 
-    The map is resized bilinearly to the image. Pixels strictly above `threshold * maximum` count,
-    neighbours at corners are connected, size is the number of pixels, and of equal regions the first one in
-    the order of rows wins.
+    The map is resized bilinearly to the image. A region consists of pixels strictly above
+    `threshold * maximum`; neighbours at corners are connected. The largest region has the most pixels, of
+    equal ones the first in the order of rows.
 
     Args:
         activation_map: (h, w), raw.
@@ -67,16 +67,16 @@ def zhou2016_test(
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The five boxes of the test-set result: tight and loose for two classes, loose for a third.
 
-    The paper names the boxes but not the tighter threshold; its released code takes 100 of 255. The loose
-    one is that of `zhou2016`. A localizer with `rule="tight_and_loose"` gives the same rows.
+    The paper does not name the threshold of the tight boxes; its released code takes 100 of 255. Loose boxes
+    are those of `zhou2016`. A localizer with `rule="tight_and_loose"` gives the same rows.
 
     Args:
-        activation_maps: maps (h, w) of the best classes, best first; those after the third are not used.
+        activation_maps: the maps (h, w) of the best classes, best first; only three are used.
         image_size_hw: (height, width) in pixels.
 
     Returns:
-        `(ranks, boxes_xyxy)`: int64 (R,), to which of the maps a box belongs, and int64 (R, 4) in pixels
-        with half-open maxima; R is 5, less where a map has no box.
+        `(ranks, boxes_xyxy)`: int64 (R,), the map of each box, and int64 (R, 4) in pixels with half-open
+        maxima. R is 5, or less if a map has no box.
 
     Reference:
         Zhou et al., CVPR 2016, section 3.2: "two bounding boxes (one tight and one loose)".
@@ -98,8 +98,8 @@ def zhou2016_test(
 def heat_map(activation_map: ArrayLike, image_size_hw: tuple[int, int]) -> NDArray[np.uint8]:
     """A map as the grey image that the released program reads: uint8, of the image's size.
 
-    The values are divided by their maximum and rounded, negative ones are 0. The authors average
-    the maps of ten crops, resize bicubically and go through a JPEG file, which is not repeated here.
+    The values are divided by their maximum and scaled to 255; negative ones become 0. The authors also
+    average the maps of ten crops, resize bicubically, and write and read a JPEG file. This function does not.
 
     Examples:
         >>> heat_map([[-3.0, 2.0]], image_size_hw=(1, 2)).tolist()
@@ -117,18 +117,23 @@ def zhou2016_released(
 ) -> NDArray[np.int64]:
     """All boxes of the program that the authors released, largest first.
 
-    For each threshold: the pixels strictly above it; of these, the ones whose Euclidean distance to the
-    others, in 255 parts of the largest distance and rounded, is above 10, so that thin parts fall off; the
-    boxes of all their border lines, those around holes included, cut 5 pixels short of the right and the
-    lower border. Then all boxes are sorted by area, and each removes smaller ones that share more than half
-    of its area with it. After a removal the program skips a box without looking at it; so does this function.
+    For each of three thresholds, the program
 
-    The first box is what the authors evaluate as their (loose) result, the second as the other (tight) one.
+    1. takes the pixels strictly above the threshold;
+    2. keeps those whose Euclidean distance to the other pixels, in 255ths of the largest distance and
+       rounded, is above 10, which removes thin parts;
+    3. takes the boxes of all border lines, including those around holes, and ends them at least 5 pixels
+       before the right and the lower border.
 
-    How it was found out: by reading the program, and by the sample that comes with it, whose boxes come out
-    exactly. Not known: the OpenCV it was built with. Versions before 3.2 do not see the outermost pixels, so
-    boxes at the border may differ by one pixel; and the order of boxes of equal area is left to the C++
-    library (here the one found first stays first).
+    Then it sorts the boxes of all thresholds by area. Each box removes the smaller ones that share more
+    than half of its area. After a removal the program skips the next box, and so does this function.
+
+    The authors evaluate the first box as their loose result and the second one as the tight result.
+
+    The steps were read from the program, and the boxes of the sample that comes with it are reproduced
+    exactly. The version of OpenCV that it was built with is not known. Versions before 3.2 ignore the
+    outermost pixels, so boxes at the border may differ by one pixel. The order of boxes of equal area depends
+    on the C++ library; here the box that is found first comes first.
 
     Args:
         image: uint8 (H, W), a heat map of the image's size. See `heat_map`.
@@ -138,7 +143,7 @@ def zhou2016_released(
         int64 (N, 4) xyxy in pixels with half-open maxima.
 
     Raises:
-        ValueError: an argument is of another kind.
+        ValueError: `image` has another dtype or shape, or the thresholds are not ascending.
 
     Reference:
         The code released with Zhou et al., CVPR 2016: github.com/zhoubolei/CAM, folder `bboxgenerator`.
@@ -166,7 +171,7 @@ def zhou2016_released(
             other += 1
         position += 1
     corners = np.array([(x, y, x + w, y + h) for x, y, w, h in boxes_xywh], np.int64).reshape(-1, 2, 2)
-    # Cutting can turn the corners of a box at the border around; the authors' evaluation turns them back.
+    # At the border the third step can swap the corners of a box; the authors' evaluation swaps them back.
     return np.sort(corners, axis=1).reshape(-1, 4)
 
 
