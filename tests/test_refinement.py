@@ -80,7 +80,7 @@ def test_several_thresholds_give_the_mean_of_their_boxes():
     each = [MapDetections(one, boxes_first=False)(maps, *arguments)["detection_boxes"] for one in (0.3, 0.5)]
     both = MapDetections([0.3, 0.5], boxes_first=False)(maps, *arguments)
     np.testing.assert_allclose(both["detection_boxes"], np.mean(each, axis=0), atol=1e-6)
-    with pytest.raises(ValueError, match="Several thresholds are for one box a class"):
+    with pytest.raises(ValueError, match="Several thresholds need one box per class"):
         MapDetections([0.3, 0.5], max_boxes=2)
 
 
