@@ -431,9 +431,7 @@ def test_convnext_is_refused_because_of_its_normalization():
 
 
 def test_pooled_features_need_a_classifier():
-    with pytest.raises(
-        ValueError, match=r"the pooled features, without a classifier\. Add a `Dense`"
-    ):
+    with pytest.raises(ValueError, match=r"the pooled features, without a classifier\. Add a `Dense`"):
         build_localizer(from_features(layers.GlobalAveragePooling2D()))
 
 
