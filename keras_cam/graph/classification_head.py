@@ -247,7 +247,7 @@ def _refuse(cursor: GraphCursor) -> NoReturn:
             "use `GlobalAveragePooling2D` and a `Dense` that returns one vector, and retrain."
         )
     elif "Normalization" in kind:
-        advice = "It normalizes each image separately: train a new `Dense` on the pooled features."
+        advice = "It rescales each image by its own statistics: train a new `Dense` on the pooled features."
     else:
         advice = "This layer is not one of them: train a single `Dense` on the pooled features instead."
     raise ValueError(f"{_RULE} Received: layer {operation.name!r} ({kind}) after the features. {advice}")

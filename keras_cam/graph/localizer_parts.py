@@ -36,7 +36,7 @@ def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
     in_localizer = {id(call) for call in calls_in(localizer)}
     calls = [call for call in calls_to(localizer.get_layer(names.BACKBONE)) if id(call) in in_localizer]
     inside = [tensor for call in calls for tensor in call.outputs]
-    # Boxes depend on the image size. A new input: Keras would move the localizer's own one into the new graph.
+    # Boxes depend on the image size. Keras would move the localizer's own input into the new graph.
     sized = keras.Input(batch_shape=images.shape, dtype=images.dtype)
     outputs = {"class_activation_maps": maps}
     if refined:
