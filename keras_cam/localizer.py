@@ -232,7 +232,7 @@ def _refinement(
         return None, None
     if rule == "tight_and_loose":
         raise ValueError(
-            'rule="tight_and_loose" computes boxes from class activation maps; it needs refine="none" or "auto". '
+            'rule="tight_and_loose" uses class activation maps and needs refine="none" or "auto". '
             f"Received: refine={refine!r}"
         )
     recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]

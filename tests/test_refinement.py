@@ -151,7 +151,9 @@ def test_what_cannot_be_refined_is_refused_and_the_command_falls_back(tmp_path, 
         keras_cam.build_localizer(model, refine="affinity")
     with pytest.raises(ValueError, match=r"`refine` must be one of .*'B32'.*Received: refine='more'"):
         keras_cam.build_localizer(model, refine="more")
-    with pytest.raises(ValueError, match=r"`taps` can only be given for refined maps\. Received: refine='none'"):
+    with pytest.raises(
+        ValueError, match=r"`taps` can only be given for refined maps\. Received: refine='none'"
+    ):
         keras_cam.build_localizer(model, refine="none", taps=["a"])
     model.save(tmp_path / "plain.keras")
     keras.utils.save_img(tmp_path / "photo.png", np.eye(32)[..., None] * [255, 0, 0])
