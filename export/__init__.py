@@ -1,6 +1,6 @@
-"""A localizer as one artefact that gives classes, maps and boxes where it runs.
+"""Export localizers to SavedModel, LiteRT, MediaPipe, ONNX and web pages.
 
-What is in here is listed in `__init__.pyi` and imported with its first use. The formats are the rows of
+The public names are listed in `__init__.pyi` and imported on first use. The formats are listed in
 `keras_cam.formats.FORMATS`.
 """
 

@@ -1,4 +1,4 @@
-"""Signatures of a localizer as the bytes of a LiteRT file."""
+"""Build the content of a LiteRT file from the signatures of a localizer."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ def fixed_signatures(
     image_size: tuple[int, int] | None,
     batch_size: int = 1,
 ) -> Signatures:
-    """The signatures of a localizer for a fixed number of images of a fixed size, with a constant head."""
+    """The signatures of a localizer with a constant head, for a fixed batch size and image size."""
     check_localizer(localizer)
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
@@ -42,22 +42,24 @@ def build_litert(
     card: ModelCard | None = None,
     loop_rounds: int | None = None,
 ) -> bytes:
-    """Make the content of a LiteRT file.
+    """Build the content of a LiteRT file.
 
     Args:
         signatures: from `fixed_signatures`.
-        functions: the functions that the file has. The first is also what programs get that ask for none.
-        outputs: the outputs of the first function, in the order in which such programs get them.
+        functions: the signatures of the file, by name. The first is the default, for programs that do not use
+            signatures.
+        outputs: the names of the default signature's outputs, in the order of the file.
         quantization: a key of `QUANTIZATIONS`, or None for 32-bit floats.
         representative_data: see `representative_images`; for a quantization in `CALIBRATED`.
-        card: what the metadata say about the model.
-        loop_rounds: write loops out as so many rounds, see `without_loops`. By default they stay loops.
+        card: the description of the model for the metadata.
+        loop_rounds: unroll loops into this number of iterations, see `without_loops`. None keeps the loops.
 
     Returns:
         The bytes of the file.
 
     Raises:
-        ValueError: an unknown quantization, missing or unsuitable images, or operations that LiteRT lacks.
+        ValueError: the quantization is unknown, calibration images are missing or have another size, or the
+            model has operations that LiteRT does not support.
     """
     if quantization is not None and quantization not in QUANTIZATIONS:
         raise ValueError(
@@ -77,10 +79,10 @@ def build_litert(
 
 
 def litert_path(path: str | Path) -> Path:
-    """The path of a LiteRT file.
+    """Return `path` as a `Path` if its suffix is `.tflite`.
 
     Raises:
-        ValueError: another suffix.
+        ValueError: the suffix is not `.tflite`.
     """
     path = Path(path)
     if path.suffix != ".tflite":

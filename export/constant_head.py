@@ -1,6 +1,6 @@
-"""The classifier of a localizer as constants, for formats that keep no variables.
+"""The classifier of a localizer as a constant, for formats without variables.
 
-TensorFlow itself is used here for `tf.gather`, as in `keras_cam.ops`.
+Uses TensorFlow directly for `tf.gather`, as `keras_cam.ops` does.
 """
 
 from typing import Any
@@ -14,13 +14,13 @@ from keras_cam.layers import ClassActivationHead
 
 
 class ConstantHead(ClassActivationHead):
-    """A `ClassActivationHead` with its classifier folded into one constant matrix.
+    """A `ClassActivationHead` whose classifier is folded into one constant matrix.
 
-    Maps take rows of a matrix (classes, channels). That is how LiteRT stores the weights of a fully connected
-    layer, so a file needs them only once; columns of the transposed matrix it would store a second time.
+    Maps are computed from rows of the matrix (classes, channels). LiteRT stores the weights of a fully
+    connected layer in this layout, so the file contains them once; columns would need a transposed copy.
 
     Args:
-        head: the head, whose present weights are taken; it must have any.
+        head: the head whose current weights are used; its classifier must not be empty.
 
     Examples:
         >>> dense = keras.layers.Dense(2, kernel_initializer="ones")
@@ -39,12 +39,12 @@ class ConstantHead(ClassActivationHead):
         return self._kernel, self._bias
 
     def call(self, features: Any, class_ids: Any = None, positive_weights: bool = False) -> Any:
-        """Logits, or maps of chosen classes."""
+        """Logits, or maps of the selected classes."""
         if class_ids is None:
             return super().call(features)
         batch, height, width, channels = ops.shape(features)
         classes = ops.shape(class_ids)[1]
-        # One list of indices, which is all that LiteRT's look-up in quantized matrices takes.
+        # Flat indices: LiteRT's lookup in quantized matrices takes no others.
         rows = tf.gather(np.ascontiguousarray(self._kernel.T), ops.reshape(class_ids, (-1,)))
         rows = ops.relu(rows) if positive_weights else rows
         rows = ops.reshape(rows, (batch, classes, channels))
@@ -54,14 +54,14 @@ class ConstantHead(ClassActivationHead):
 
 
 def with_constant_head(localizer: keras.Model) -> keras.Model:
-    """The same localizer, with which it shares its weights, but for a head that is constant."""
+    """Copy a localizer with a constant head; all other layers with weights are shared."""
 
     def copied(layer: keras.layers.Layer) -> keras.layers.Layer:
         if isinstance(layer, ClassActivationHead):
             return ConstantHead(layer) if layer.classifier else layer
         if not isinstance(layer, keras.layers.Layer) or layer.weights:
             return layer
-        # A copy belongs to one graph only, so that one can ask it for its input there.
+        # A shared layer would be part of two graphs, and its `input` ambiguous.
         return type(layer).from_config(layer.get_config())
 
     return keras.models.clone_model(localizer, clone_function=copied)

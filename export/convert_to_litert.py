@@ -1,6 +1,6 @@
-"""Functions as a LiteRT model.
+"""Conversion of functions to a LiteRT model.
 
-TensorFlow itself is used here for its converter.
+Uses TensorFlow directly for its converter.
 """
 
 import tempfile
@@ -11,19 +11,19 @@ import tensorflow as tf
 
 
 def convert_to_litert(functions: Mapping[str, Any], variables: Sequence[Any]) -> bytes:
-    """Convert functions into one LiteRT model with a signature each, whose weights they share.
+    """Convert functions to one LiteRT model, with a signature for each and shared weights.
 
-    Only LiteRT's own operations are used, so that it runs without TensorFlow.
+    The model has only LiteRT's builtin operations, so that it runs without TensorFlow.
 
     Args:
-        functions: by name, `tf.function`s with an input signature of fixed shapes, which return dicts.
-        variables: the Keras variables that they read.
+        functions: by name, `tf.function`s with an input signature of fixed shapes; they return dicts.
+        variables: the Keras variables that the functions read.
 
     Returns:
-        The model, in 32-bit floats.
+        The model, in float32.
 
     Raises:
-        ValueError: a function has operations that LiteRT lacks; they are named.
+        ValueError: a function has operations that LiteRT does not support; the message names them.
 
     Examples:
         >>> @tf.function(input_signature=[tf.TensorSpec((1, 2), name="x")])
@@ -33,7 +33,7 @@ def convert_to_litert(functions: Mapping[str, Any], variables: Sequence[Any]) ->
         b'TFL3'
     """
     model = tf.Module()
-    # The values of variables that are not tracked would be missing in the model, without a word.
+    # Without tracking, the values of the variables would silently be missing from the model.
     model.tracked = [variable.value for variable in variables]
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(model, folder, signatures=dict(functions))
@@ -43,5 +43,5 @@ def convert_to_litert(functions: Mapping[str, Any], variables: Sequence[Any]) ->
             return converter.convert()
         except Exception as error:  # the converter has no public class for its errors
             raise ValueError(
-                f"The model must consist of operations that LiteRT has (TFLITE_BUILTINS). Received: {error}"
+                f"The model must consist of LiteRT's builtin operations (TFLITE_BUILTINS). Received: {error}"
             ) from error

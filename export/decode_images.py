@@ -1,6 +1,6 @@
-"""Encoded images to pixels, inside the graph, as `keras_cam.images.files.read_image` gives them in Python.
+"""Decoding images inside a TensorFlow graph, with the results of `keras_cam.images.files.read_image`.
 
-TensorFlow itself is used here for its decoders, and for `tf.data`, which gets over errors.
+Uses TensorFlow directly for its decoders, and for `tf.data`, which can ignore errors.
 """
 
 from collections.abc import Callable
@@ -13,21 +13,20 @@ from keras_cam.images.files import MAX_PIXELS
 
 
 def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]:
-    """Decode images of any size and resize each as a whole.
+    """Decode images of any size and resize each without cropping.
 
-    The pixels are those of `keras_cam.images.files.read_image`: JPEGs are turned as their EXIF orientation
-    says, transparent PNGs are laid over white, what has more than `MAX_PIXELS` pixels is not decoded.
-    (Transparent pixels of GIFs are black, and orientations elsewhere than in a JPEG's EXIF data do not
-    count.)
+    The pixels are those of `keras_cam.images.files.read_image`: the EXIF orientation of JPEGs is applied,
+    transparent PNGs are composited over white, images of more than `MAX_PIXELS` pixels are not decoded. Two
+    differences: transparent pixels of GIFs are black, and only the EXIF orientation of JPEGs is applied.
 
     Args:
-        image_bytes: string tensor (B,), encoded JPEG, PNG, GIF (of which the first frame counts) or BMP of 8,
-            24 or 32 bits.
-        size_hw: the height and width they get.
+        image_bytes: string tensor (B,), encoded JPEG, PNG, GIF (the first frame is used) or BMP of 8, 24 or
+            32 bits.
+        size_hw: the height and width of the result.
 
     Returns:
-        `(images, is_image)`: float32 (B, height, width, 3), RGB in 0..255, zeros for what cannot be decoded;
-        bool (B,), whether it could.
+        `(images, is_image)`: float32 (B, height, width, 3), RGB in 0..255, zeros for images that cannot be
+        decoded; bool (B,), whether each image was decoded.
 
     Examples:
         >>> png = tf.io.encode_png(tf.fill((2, 4, 3), tf.constant(200, tf.uint8)))
@@ -37,7 +36,7 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
     """
 
     def pixels(encoded: Any) -> tuple[Any, Any]:
-        # As `keras_cam.images.resize` does it outside of the graph.
+        # The same interpolation as `keras_cam.images.resize`.
         resized = tf.image.resize(_decode(encoded), size_hw, method="bicubic", antialias=True)
         return tf.clip_by_value(resized, 0.0, 255.0), True
 
@@ -49,9 +48,9 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
 
 
 def _or_else(function: Callable[[Any], Any], argument: Any, otherwise: Any) -> Any:
-    """`function(argument)`, or if one of its operations fails something else of the same shape.
+    """`function(argument)`, or `otherwise`, of the same shape, if one of its operations fails.
 
-    An operation that fails takes the whole graph along, unless it runs inside of a data set.
+    Inside a dataset, a failed operation does not abort the whole graph.
     """
     result = tf.data.Dataset.from_tensors(argument).map(function).ignore_errors()
     return result.concatenate(tf.data.Dataset.from_tensors(otherwise)).take(1).get_single_element()
@@ -63,13 +62,13 @@ def _decode(encoded: Any) -> Any:
     kinds = [start == b"\xff\xd8\xff", start == b"\x89PN", start == b"GIF"]
     decoders = (_decode_jpeg, _decode_png, _decode_gif, _decode_bmp)
     branches = [lambda decode=decode: decode(encoded) for decode in decoders]
-    # The index of the first kind that it is, or of the last decoder.
+    # The index of the first matching kind, or of the last decoder.
     return tf.switch_case(tf.argmax([*kinds, True], output_type=tf.int32), branches)
 
 
 def _decode_jpeg(encoded: Any) -> Any:
     height, width, _ = tf.unstack(tf.io.extract_jpeg_shape(encoded))
-    # The transform that Pillow uses, which gives the same pixels; TensorFlow's own choice is a faster one.
+    # Pillow's transform, for the same pixels; TensorFlow's default is faster and less accurate.
     photo = tf.io.decode_jpeg(_if_bearable(encoded, height, width), channels=3, dct_method="INTEGER_ACCURATE")
     return _upright(photo, _or_else(exif_orientation, encoded, 1))
 
@@ -78,7 +77,7 @@ def _decode_png(encoded: Any) -> Any:
     width, height = _integers(encoded, 16, 2, tf.int32, little_endian=False)
     checked = _if_bearable(encoded, height, width)
     [colours] = _integers(encoded, 25, 1, tf.uint8)
-    # Grey of less than 8 bits comes out black if TensorFlow has to add an alpha channel.
+    # TensorFlow decodes grey of less than 8 bits as black if it has to add an alpha channel.
     return tf.cond(
         colours == 0, lambda: tf.io.decode_png(checked, channels=3), lambda: _decode_png_over_white(checked)
     )
@@ -107,7 +106,7 @@ def _decode_bmp(encoded: Any) -> Any:
 
 
 def _decode_palette_bmp(encoded: Any) -> Any:
-    """What TensorFlow takes for grey are indices of a table of colours, four bytes each, in front of them."""
+    """Decode a BMP with a palette: the "grey" values that TensorFlow decodes are indices of its colours."""
     pixels_at, header_size = _integers(encoded, 10, 2, tf.int32)
     table_at = 14 + header_size
     table = tf.io.decode_raw(tf.strings.substr(encoded, table_at, pixels_at - table_at), tf.uint8)
@@ -118,20 +117,20 @@ def _decode_palette_bmp(encoded: Any) -> Any:
 def _integers(
     encoded: Any, position: int, count: int, kind: tf.DType, little_endian: bool = True
 ) -> list[Any]:
-    """Numbers in a header."""
+    """Integers of an image header."""
     numbers = tf.io.decode_raw(tf.strings.substr(encoded, position, count * kind.size), kind, little_endian)
     return tf.unstack(tf.cast(numbers, tf.int32), count)
 
 
 def _if_bearable(encoded: Any, height: Any, width: Any) -> Any:
-    """The same, as an operation that fails if there are too many pixels."""
+    """`encoded`, as an operation that fails if the image has more than `MAX_PIXELS` pixels."""
     pixels = tf.abs(tf.cast(height, tf.int64) * tf.cast(width, tf.int64))
     with tf.control_dependencies([tf.debugging.assert_less_equal(pixels, tf.constant(MAX_PIXELS, tf.int64))]):
         return tf.identity(encoded)
 
 
 def _upright(photo: Any, orientation: Any) -> Any:
-    """A photo as it is to be seen, by its orientation of 1 to 8; others mean nothing."""
+    """Apply an EXIF orientation, 1 to 8; other values are ignored."""
     transposed, mirrored, turned_over = (
         tf.reduce_any(orientation == tf.constant(values))
         for values in ((5, 6, 7, 8), (2, 3, 6, 7), (3, 4, 7, 8))

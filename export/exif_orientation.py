@@ -1,6 +1,6 @@
-"""How a photo is to be turned, read from its file inside the graph.
+"""Reading the EXIF orientation of a JPEG inside a TensorFlow graph.
 
-TensorFlow itself is used here for its operations on strings.
+Uses TensorFlow directly for its operations on strings.
 """
 
 from typing import Any
@@ -11,14 +11,13 @@ _EXIF, _ORIENTATION, _START_OF_SCAN = b"Exif\0\0", 0x0112, 0xFFDA
 
 
 def exif_orientation(jpeg: Any) -> Any:
-    """The orientation that the EXIF data of a JPEG file tell.
+    """Read the orientation from the EXIF data of a JPEG file.
 
     Args:
-        jpeg: scalar string tensor, the file.
+        jpeg: scalar string tensor, the content of the file.
 
     Returns:
-        Scalar int32 tensor, 1 to 8 if the file keeps to the standard. Computing it fails if there are no such
-        data.
+        Scalar int32 tensor, 1 to 8 in a valid file. The operation fails if the file has no EXIF orientation.
 
     Reference:
         CIPA DC-008 (Exif 2.32), sections 4.5.4 and 4.6; TIFF 6.0, section 2.
@@ -41,16 +40,16 @@ def exif_orientation(jpeg: Any) -> Any:
 
     [directory] = tf.unstack(numbers(4, 1, tf.int32), 1)
     [entries] = tf.unstack(numbers(directory, 1, tf.uint16), 1)
-    # An entry is a tag, a type, a count of two numbers, and the value if it is short enough.
+    # An entry in 16-bit numbers: tag, type, count (two), value (two; a short value is in the first).
     table = tf.reshape(numbers(directory + 2, entries * 6, tf.uint16), (-1, 6))
     return tf.boolean_mask(table[:, 4], table[:, 0] == _ORIENTATION)[0]
 
 
 def _exif_segment(jpeg: Any) -> Any:
-    """Where the segment with the EXIF data begins; fails if there is none before the picture itself."""
+    """The offset of the EXIF segment; fails if there is none before the image data."""
 
     def header(position: Any) -> Any:
-        """The marker of a segment and its length."""
+        """The marker and the length of a segment."""
         numbers = tf.io.decode_raw(tf.strings.substr(jpeg, position, 4), tf.uint16, little_endian=False)
         return tf.unstack(tf.cast(numbers, tf.int32), 2)
 

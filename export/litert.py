@@ -1,4 +1,4 @@
-"""A localizer as a LiteRT (TFLite) file: for phones, browsers, small computers, Python without TensorFlow."""
+"""Export to LiteRT (TFLite): for phones, browsers, small computers, and Python without TensorFlow."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,33 +27,34 @@ def save_litert(
 ) -> Path:
     """Save a localizer as one LiteRT file, which `keras_cam.load_localizer` opens without TensorFlow.
 
-    Its signatures are `localize`, `classify` and `cam` of `keras_cam.export.Signatures`, for a fixed number
-    of images of a fixed size and any number of asked classes. They share the weights, and use only LiteRT's
-    own operations. The names of the classes are inside as `labels.txt`, and metadata as other tools read it.
+    The file has the signatures `localize`, `classify` and `cam` of `keras_cam.export.Signatures`, for a fixed
+    batch size and image size; `cam` takes any number of classes. They share the weights and use only LiteRT's
+    builtin operations. The file also contains the class names, as `labels.txt`, and standard metadata.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
-        path: the file, `.tflite`. It is written or replaced whole or not at all.
+        localizer: a model from `keras_cam.build_localizer` with images as its only input.
+        path: the file, `.tflite`. It is written or replaced atomically.
         labels: the names of all classes; see `keras_cam.export.build_signatures`.
-        quantization: what numbers become smaller, which needs `keras-cam[litert]`; None, nothing.
+        quantization: None for float32, or one of the following, which need `keras-cam[litert]`:
 
-            - "float16": weights have 16 bits. The file has half the size.
-            - "dynamic": weights have 8 bits: a quarter. Activations are floats between the layers.
-            - "int8": the network's activations have 8 bits as well. Images, maps and boxes are floats.
-            - "int8_full": the same, and images come as bytes (uint8).
-        representative_data: for the last two, 100 images or so like those that the network is going to see: a
-            folder of photos, an array (N, H, W, 3) or a dataset.
-        image_size: (height, width) of the images, for a localizer that takes any; by default 224 x 224.
-        batch_size: how many images the file takes at once.
-        card: what the metadata say about the model.
+            - "float16": 16-bit weights; half the file size.
+            - "dynamic": 8-bit weights; a quarter of the file size. Activations stay float between layers.
+            - "int8": 8-bit weights and activations of the network. Images, maps and boxes stay float.
+            - "int8_full": as "int8", with images as uint8.
+        representative_data: calibration data for "int8" and "int8_full", about 100 typical images: a folder
+            of photos, an array (N, H, W, 3) or a dataset.
+        image_size: (height, width) of the images, for a localizer that takes any size; None: 320 x 320
+            if it refines maps, else 224 x 224.
+        batch_size: the number of images in a batch.
+        card: the description of the model for the metadata.
 
     Returns:
         `path`.
 
     Raises:
-        ValueError: `localizer` is none or has operations that LiteRT lacks, `path` is no .tflite file, the
-            quantization is unknown, or there are no images for it.
-        ModuleNotFoundError: the package that quantizes is not installed.
+        ValueError: `localizer` is not a localizer or has operations that LiteRT does not support, `path` does
+            not end in .tflite, the quantization is unknown, or its calibration data are missing.
+        ModuleNotFoundError: the package for quantization is not installed.
         OSError: the file cannot be written.
 
     Examples:

@@ -1,6 +1,6 @@
-"""The bytes of a LiteRT file: what a converter and a quantizer leave undone.
+"""Edit the FlatBuffer of a LiteRT file: steps that the converter and the quantizer do not do.
 
-TensorFlow itself is used here for the classes of the file's format.
+Uses TensorFlow directly for the classes of the file format.
 """
 
 import io
@@ -20,15 +20,15 @@ METADATA_NAME = "TFLITE_METADATA"
 
 
 def with_lookups(model: bytes) -> bytes:
-    """A model that takes rows of constant matrices with EMBEDDING_LOOKUP instead of GATHER.
+    """Replace GATHER on the rows of constant matrices by EMBEDDING_LOOKUP.
 
-    Both do the same, but only the former takes quantized matrices.
+    Both compute the same, but only EMBEDDING_LOOKUP supports quantized matrices.
 
     Args:
-        model: a LiteRT model in floats.
+        model: a LiteRT model in float32.
 
     Returns:
-        The same model with the other operation.
+        The model with the operations replaced.
     """
     tables = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     code = schema.OperatorCodeT()
@@ -39,7 +39,7 @@ def with_lookups(model: bytes) -> bytes:
         for operator in subgraph.operators:
             if _takes_rows(tables, subgraph, operator):
                 operator.opcodeIndex = len(tables.operatorCodes) - 1
-                operator.inputs = operator.inputs[::-1]  # the rows before the matrix
+                operator.inputs = operator.inputs[::-1]  # EMBEDDING_LOOKUP takes the indices first
                 operator.builtinOptions, operator.builtinOptionsType = None, schema.BuiltinOptions.NONE
     return bytes(flatbuffer_utils.convert_object_to_bytearray(tables))
 
@@ -57,21 +57,21 @@ def _takes_rows(model: Any, subgraph: Any, operator: Any) -> bool:
 
 
 def without_loops(model: bytes, rounds: int) -> bytes:
-    """A model whose loops are written out, each as a number of rounds.
+    """Unroll the loops of a model.
 
     Args:
-        model: a LiteRT model in which another round changes nothing once a loop could end.
-        rounds: how often the body of each loop runs.
+        model: a LiteRT model in which further iterations of a finished loop change nothing.
+        rounds: the number of iterations of each loop.
 
     Returns:
-        A model of only as many subgraphs as there are signatures.
+        A model with one subgraph per signature.
     """
     tables = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     kept = {one.subgraphIndex: place for place, one in enumerate(tables.signatureDefs)}
     for index in kept:
         subgraph = tables.subgraphs[index]
         operators, subgraph.operators = subgraph.operators, []
-        results: dict[int, int] = {}  # of loops, and the tensors that they have become
+        results: dict[int, int] = {}  # from the outputs of loops to the tensors that replace them
         for operator in operators:
             operator.inputs = [results.get(tensor, tensor) for tensor in operator.inputs]
             if flatbuffer_utils.opcode_to_name(tables, operator.opcodeIndex) == "WHILE":
@@ -91,7 +91,7 @@ def without_loops(model: bytes, rounds: int) -> bytes:
 
 
 def _write_out(subgraph: Any, loop: Any, body: Any, rounds: int) -> list[int]:
-    """Add copies of a loop's body to a subgraph; the tensors with its results."""
+    """Add copies of a loop's body to a subgraph; returns the tensors with the loop's results."""
     values = list(loop.inputs)
     for _ in range(rounds):
         place = dict(zip(body.inputs, values, strict=True))
@@ -101,7 +101,7 @@ def _write_out(subgraph: Any, loop: Any, body: Any, rounds: int) -> list[int]:
                 subgraph.tensors.append(tensor)
         for operator in body.operators:
             copied = copy(operator)
-            copied.inputs = [place.get(index, -1) for index in operator.inputs]  # -1: left out
+            copied.inputs = [place.get(index, -1) for index in operator.inputs]  # -1: an omitted input
             copied.outputs = [place[index] for index in operator.outputs]
             subgraph.operators.append(copied)
         values = [place[index] for index in body.outputs]
@@ -111,15 +111,15 @@ def _write_out(subgraph: Any, loop: Any, body: Any, rounds: int) -> list[int]:
 def finished_file(
     model: bytes, main: str, outputs: Sequence[str], metadata: bytes, labels: Sequence[str]
 ) -> bytes:
-    """A model as it is written to a file: with its main signature first, metadata and labels.
+    """Complete a model for writing: the main signature first, metadata and class names added.
 
     Args:
         model: a LiteRT model.
-        main: the signature that programs use which know nothing of signatures.
-        outputs: the outputs of `main`, in the order in which such programs get them.
+        main: the default signature, for programs that do not use signatures.
+        outputs: the names of its outputs, in the order of the file.
         metadata: see `litert_metadata`.
-        labels: the names of the classes. They follow the model as a ZIP archive, which is where programs look
-            for the files that the metadata name.
+        labels: the class names. They are appended as a ZIP archive, the standard place of files that the
+            metadata refer to.
 
     Returns:
         The bytes of the file.
@@ -135,10 +135,10 @@ def finished_file(
 
 
 def _put_first(model: Any, main: str, outputs: Sequence[str]) -> None:
-    """Make the subgraph of a signature the first one, which is where programs without signatures look."""
+    """Make the subgraph of a signature the first one, the default of programs without signatures."""
     [signature] = [one for one in model.signatureDefs if one.signatureKey == main.encode()]
     place = signature.subgraphIndex
-    # Nothing refers to the subgraphs of signatures by their numbers but the signatures.
+    # Only the signatures refer to these subgraphs by index.
     model.subgraphs[0], model.subgraphs[place] = model.subgraphs[place], model.subgraphs[0]
     for one in model.signatureDefs:
         one.subgraphIndex = {0: place, place: 0}.get(one.subgraphIndex, one.subgraphIndex)
@@ -156,9 +156,9 @@ def _add_metadata(model: Any, metadata: bytes) -> None:
 
 
 def _share_quantization(model: Any) -> None:
-    """Let tensors with equal scales refer to the same ones.
+    """Let tensors with equal quantization parameters share one table, to make the file smaller.
 
-    Scale and zero point of each channel take twelve bytes, for weights and for biases, in every signature.
+    Scale and zero point take twelve bytes per channel, for weights and for biases, in every signature.
     """
     shared: dict[tuple[bytes, ...], _WrittenOnce] = {}
     for subgraph in model.subgraphs:
@@ -171,14 +171,14 @@ def _share_quantization(model: Any) -> None:
 
 
 class _WrittenOnce:
-    """A table that is written once, however many others refer to it."""
+    """A table that is written once, even if several tables refer to it."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
         self._offset: int | None = None
 
     def Pack(self, builder: flatbuffers.Builder) -> int:  # noqa: N802
-        """Called by whatever refers to the table, when that is written."""
+        """Called each time a table that refers to this one is written."""
         if self._offset is None:
             self._offset = self._table.Pack(builder)
         return self._offset

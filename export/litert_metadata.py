@@ -1,4 +1,4 @@
-"""What a LiteRT file says about itself, in the form that MediaPipe and Android Studio read."""
+"""The metadata of a LiteRT file, in the format that MediaPipe and Android Studio read."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ _IMAGE_PROPERTIES, _BOUNDING_BOX_PROPERTIES = np.uint8(2), np.uint8(3)
 _NORMALIZATION_OPTIONS = np.uint8(1)
 _RGB, _BOUNDARIES, _TENSOR_VALUE_LABELS = np.uint8(1), np.uint8(1), np.uint8(3)
 
-# A table of the schema is a dict here: the numbers of the fields that are set, and their values.
+# A table of the schema is represented as a dict from field numbers to values.
 _Table = dict[int, Any]
 
-# The names are those by which MediaPipe's `ObjectDetector` finds the outputs.
+# MediaPipe's `ObjectDetector` finds the outputs by these names.
 _OUTPUTS = {
     "detection_boxes": ("location", "ymin, xmin, ymax and xmax of each box, in [0, 1]."),
     "detection_classes": ("category", "The class in each box."),
@@ -32,14 +32,14 @@ _OUTPUTS = {
 
 @dataclass(frozen=True)
 class ModelCard:
-    """What is to be known about a model beside its numbers.
+    """The description of a model.
 
     Attributes:
-        name: its name.
-        description: what it does.
-        version: which one it is.
-        author: who made it.
-        license: the terms, such as an SPDX identifier.
+        name: the name of the model.
+        description: a sentence about its purpose.
+        version: its version.
+        author: its author.
+        license: its license, such as an SPDX identifier.
     """
 
     name: str = "keras-cam localizer"
@@ -50,12 +50,12 @@ class ModelCard:
 
 
 def litert_metadata(card: ModelCard, size_hw: tuple[int, int], outputs: Sequence[str]) -> bytes:
-    """The metadata of a model whose first subgraph takes images and gives what a localizer does.
+    """Make the metadata of a model whose first subgraph takes images and has the outputs of a localizer.
 
     Args:
-        card: what there is to say about the model.
+        card: the description of the model.
         size_hw: the height and width of the images.
-        outputs: the names of the outputs as a localizer has them, in the order of the file.
+        outputs: the localizer's names of the outputs, in the order of the file.
 
     Returns:
         A FlatBuffer.
@@ -80,7 +80,7 @@ def litert_metadata(card: ModelCard, size_hw: tuple[int, int], outputs: Sequence
         3: [subgraph],
         4: card.author,
         5: card.license,
-        7: "1.0.0",  # what a reader must know at least
+        7: "1.0.0",  # the lowest schema version that a reader must support
     }
     builder = flatbuffers.Builder()
     builder.Finish(_write(builder, model), _FILE_IDENTIFIER)
@@ -89,7 +89,7 @@ def litert_metadata(card: ModelCard, size_hw: tuple[int, int], outputs: Sequence
 
 def _image_tensor(size_hw: tuple[int, int]) -> _Table:
     height, width = map(np.uint32, size_hw)
-    # The network normalizes pixels by itself, so it is given what is neither shifted nor scaled.
+    # The network normalizes pixels itself: mean 0 and standard deviation 1 tell callers not to.
     normalization = {0: np.array([0.0], np.float32), 1: np.array([1.0], np.float32)}
     return {
         0: "image",
@@ -104,7 +104,7 @@ def _output_tensor(output: str) -> _Table:
     name, description = _OUTPUTS.get(output, (output, None))
     tensor: _Table = {0: name, 1: description}
     if name == "location":
-        # Where left, top, right and bottom are among the four numbers.
+        # The positions of left, top, right and bottom in the output.
         box = {0: np.array([1, 0, 3, 2], np.uint32), 1: _BOUNDARIES}
         tensor[3] = {0: _BOUNDING_BOX_PROPERTIES, 1: box, 2: {0: np.uint32(2), 1: np.uint32(2)}}
     if name == "category":
@@ -113,7 +113,7 @@ def _output_tensor(output: str) -> _Table:
 
 
 def _write(builder: flatbuffers.Builder, value: Any) -> int:
-    """Write a string, an array, a list or a table; returns where it is."""
+    """Write a string, an array, a list or a table; returns its offset."""
     if isinstance(value, str):
         return builder.CreateString(value)
     if isinstance(value, np.ndarray):
@@ -124,7 +124,7 @@ def _write(builder: flatbuffers.Builder, value: Any) -> int:
         for offset in reversed(offsets):
             builder.PrependUOffsetTRelative(offset)
         return builder.EndVector()
-    # What a table refers to has to be written before it.
+    # Everything that a table refers to must be written before the table.
     fields = {
         number: field if isinstance(field, np.integer) else _write(builder, field)
         for number, field in value.items()

@@ -1,6 +1,6 @@
-"""A localizer as the file that MediaPipe's `ObjectDetector` opens.
+"""Export to a LiteRT file for MediaPipe's `ObjectDetector`.
 
-TensorFlow itself is used here for `tf.function`.
+Uses TensorFlow directly for `tf.function`.
 """
 
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from keras_cam.export.build_litert import build_litert, fixed_signatures, litert
 from keras_cam.export.litert_metadata import ModelCard
 from keras_cam.images.whole_file import whole_file
 
-# In this order, and all as floats, the detector expects them.
+# The detector expects these outputs in this order, all float32.
 OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 
-# Labels of components travel along a grid in fewer rounds than this times its longer side; a spiral and a
-# snake that fill it take 2.4 times.
+# The component search converges in fewer iterations than this factor times the grid's longer side; a spiral
+# and a snake that fill the grid take 2.4 times.
 _ROUNDS_A_SIDE = 3
 
 
@@ -34,14 +34,14 @@ def save_mediapipe(
 ) -> Path:
     """Save a localizer as one LiteRT file for the `ObjectDetector` of MediaPipe Tasks.
 
-    MediaPipe takes files with a single subgraph and four outputs in floats. So there are no maps in it, and
-    only the signature `localize`; the search for components is written out instead of being a loop. Boxes,
-    classes and scores are those of the file from `keras_cam.export.save_litert`, for the same pixels:
-    MediaPipe resizes images in its own way.
+    MediaPipe requires a single subgraph with four float outputs. The file therefore has only the signature
+    `localize`, without maps, and the search for components is unrolled instead of a loop. For the same
+    pixels, boxes, classes and scores equal those of a file from `keras_cam.export.save_litert`; MediaPipe
+    resizes images in its own way.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
-        path: the file, `.tflite`. It is written or replaced whole or not at all.
+        localizer: a model from `keras_cam.build_localizer` with images as its only input.
+        path: the file, `.tflite`. It is written or replaced atomically.
         labels, quantization, representative_data, image_size, card: see `save_litert`.
 
     Returns:
@@ -89,5 +89,5 @@ def save_mediapipe(
 
 
 def _side(size: int) -> int:
-    """No map is finer than every eighth pixel, but for networks that are made to be."""
+    """The side of a map for an image side, assuming a stride of at least 8."""
     return -(-size // 8)

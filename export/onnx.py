@@ -1,4 +1,4 @@
-"""A localizer as an ONNX file: for ONNX Runtime, OpenVINO and others."""
+"""Export to ONNX: for ONNX Runtime, OpenVINO and others."""
 
 import os
 import tempfile
@@ -19,24 +19,25 @@ from keras_cam.graph.localizer_parts import localizer_parts
 def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | None = None) -> Path:
     """Save a localizer as an ONNX file.
 
-    ONNX knows no signatures, so one graph has the outputs of all: those of the localizer; `logits` and
-    `probabilities` (B, N) float32; and maps and boxes of the classes that a second input asks for,
-    `class_ids` (B, K) int32, which may be left out: `cam` (B, K, h, w) float32, the raw maps; `cam_refined`
-    (B, K, h', w') float32, if the localizer refines maps; and `cam_boxes` (B, K, 4) float32. Batches are of
-    any size. The names of the classes are in the metadata as `labels`, one a line.
+    ONNX has no signatures, so one graph has all outputs: those of the localizer; `logits` and `probabilities`
+    (B, N) float32; and, for the classes of an optional second input `class_ids` (B, K) int32: `cam`
+    (B, K, h, w) float32, the raw maps; `cam_refined` (B, K, h', w') float32, if the localizer refines maps;
+    and `cam_boxes` (B, K, 4) float32. The batch size is variable. The class names are in the metadata as
+    `labels`, one per line.
 
-    The file appears whole or not at all: it is written under another name and then renamed.
+    The file is written atomically: under a temporary name, then renamed.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
-        path: the file, which ends in `.onnx`; one that is there is replaced.
+        localizer: a model from `keras_cam.build_localizer` with images as its only input.
+        path: the file, `.onnx`; an existing file is replaced.
         labels: the names of all classes; see `keras_cam.export.build_signatures`.
 
     Returns:
         `path`.
 
     Raises:
-        ValueError: `localizer` is none, `path` has another ending, or `labels` do not fit.
+        ValueError: `localizer` is not a localizer, `path` does not end in .onnx, or the number of `labels` is
+            not the number of classes.
         ModuleNotFoundError: the packages of the extra `onnx` are not installed.
         OSError: the file cannot be written.
     """
@@ -49,7 +50,7 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
         import tf2onnx  # noqa: F401  # Keras calls it
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'ONNX files are written with the packages onnx and tf2onnx: pip install "keras-cam[onnx]"'
+            'Export to ONNX needs the packages onnx and tf2onnx: pip install "keras-cam[onnx]"'
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
@@ -57,7 +58,7 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
         with (
             plain_operations(),
             warnings.catch_warnings(),
-        ):  # Keras and tf2onnx still ask NumPy for names that it no longer has
+        ):  # Keras and tf2onnx use deprecated names of NumPy
             warnings.simplefilter("ignore")
             _with_all_outputs(localizer).export(unfinished, format="onnx", verbose=False)
         exported = onnx.load(unfinished)
@@ -69,7 +70,7 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
     return path
 
 
-# What `localizer_parts` calls the maps and boxes of asked classes, and the file does.
+# From the outputs of `localizer_parts` to the names of outputs in the file.
 ASKED_OUTPUTS = {
     "class_activation_maps": "cam",
     "localization_maps": "cam_refined",
@@ -81,7 +82,7 @@ def _with_all_outputs(localizer: keras.Model) -> keras.Model:
     images = localizer.inputs[0]
     front, back = localizer_parts(localizer)
     class_ids = keras.Input((None,), dtype="int32", name=names.CLASS_IDS)
-    # One row of classes serves all images.
+    # A single row of classes is broadcast to all images.
     rows = class_ids + ops.zeros_like(front.output["logits"][:, :1], dtype="int32")
     asked = back([rows, *front.output["tensors"]])
     outputs = {
@@ -91,19 +92,19 @@ def _with_all_outputs(localizer: keras.Model) -> keras.Model:
         **{ASKED_OUTPUTS[name]: tensor for name, tensor in asked.items()},
     }
     model = keras.Model([images, class_ids], outputs)
-    model(model.inputs)  # Keras exports no model that was never called
+    model(model.inputs)  # Keras can only export a model that was called
     return model
 
 
 def _let_class_ids_be_left_out(graph: Any) -> None:
-    """An initializer with the name of an input is its value unless another one is given."""
+    """Make `class_ids` optional: an initializer with the name of an input is its default value."""
     from onnx import numpy_helper
 
     graph.initializer.append(numpy_helper.from_array(np.zeros((1, 1), np.int32), "class_ids"))
 
 
 def _separate_outputs_from_inputs(graph: Any) -> None:
-    """Copy what a loop's body passes on unchanged: OpenVINO does not find its way if both have one name."""
+    """Rename the outputs of loop bodies that are also inputs: OpenVINO does not support equal names."""
     from onnx import helper
 
     bodies = [helper.get_node_attr_value(node, "body") for node in graph.node if node.op_type == "Loop"]

@@ -1,4 +1,4 @@
-"""LiteRT models in smaller numbers: the network, but neither the maps nor the boxes."""
+"""Quantization of LiteRT models: of the network, not of maps and boxes."""
 
 import io
 import logging
@@ -12,28 +12,29 @@ import numpy as np
 
 from keras_cam.export.litert_file import with_lookups
 
-# Scopes in the names of tensors, which come from the names of the localizer's layers.
+# Regular expressions for tensor names, which contain the names of the localizer's layers.
 _BACKBONE = r"(^|/)backbone(_\d+)?/"
 _DETECTIONS = r"(^|/)detections(_\d+)?/"
 _IMAGES = r"_images(:\d+)?;?$"
 
 
 def quantize_litert(model: bytes, quantization: str, images: np.ndarray | None = None) -> bytes:
-    """Quantize a model that `convert_to_litert` made from the signatures of a localizer.
+    """Quantize a LiteRT model made from the signatures of a localizer by `convert_to_litert`.
 
-    The classifier's matrix gets a scale for each class, as other weights get one for each output channel.
-    Maps are sums of products with all features of the network, and boxes follow them: both stay in floats.
+    Weights have a scale per output channel, the classifier's matrix one per class. Maps and boxes are
+    computed in float.
 
     Args:
-        model: a LiteRT model in floats.
+        model: a LiteRT model in float32.
         quantization: a key of `keras_cam.formats.QUANTIZATIONS`.
-        images: for those in `keras_cam.formats.CALIBRATED`: float32 (N, H, W, 3), as many as 100.
+        images: calibration data for a quantization in `keras_cam.formats.CALIBRATED`: float32 (N, H, W, 3),
+            about 100 images.
 
     Returns:
-        A LiteRT model.
+        The quantized LiteRT model.
 
     Raises:
-        ModuleNotFoundError: the package that quantizes is not installed.
+        ModuleNotFoundError: the package for quantization is not installed.
     """
     try:
         from ai_edge_quantizer.quantizer import Quantizer
@@ -57,12 +58,12 @@ def _recipe(quantization: str) -> Any:
         scale, algorithm = QuantGranularity.TENSORWISE, AlgorithmName.FLOAT_CASTING
         recipe.add_weight_only_config(".*", every, 16, scale, algorithm)
         return recipe.get_quantization_recipe()
-    # Outputs of the model are named after nothing, so that the classifier is known by its operations.
+    # The converter does not name the model's outputs, so the classifier is selected by operation.
     recipe.add_dynamic_config(".*", TFLOperationName.FULLY_CONNECTED, 8)
     recipe.add_dynamic_config(".*", TFLOperationName.EMBEDDING_LOOKUP, 8)
     if quantization == "dynamic":
         recipe.add_dynamic_config(_BACKBONE, every, 8)
-        # With activations quantized on the way, LiteRT has only a slow kernel for these.
+        # With dynamically quantized activations, LiteRT has only a slow kernel for depthwise convolutions.
         recipe.add_weight_only_config(_BACKBONE, TFLOperationName.DEPTHWISE_CONV_2D, 8)
     else:
         recipe.add_static_config(_BACKBONE, every, 8, 8)
@@ -73,7 +74,7 @@ def _recipe(quantization: str) -> Any:
 
 
 def _bytes() -> Any:
-    """How the quantizer calls unsigned bytes."""
+    """The quantizer's configuration of uint8 tensors."""
     from ai_edge_quantizer import qtyping
 
     return qtyping.OpQuantizationConfig(
@@ -89,7 +90,7 @@ def _bytes() -> Any:
 
 
 def _ranges(quantizer: Any, model: bytes, images: np.ndarray) -> dict[str, Any]:
-    """The range of each tensor over the images, in every signature."""
+    """The range of each tensor over the calibration images, in every signature."""
     from ai_edge_litert.interpreter import Interpreter
     from ai_edge_quantizer.calibrator import CalibrationMode
 
@@ -105,17 +106,17 @@ def _ranges(quantizer: Any, model: bytes, images: np.ndarray) -> dict[str, Any]:
         }
         data[signature] = [{"images": batch, **others} for batch in batches]
     ranges = quantizer.calibrate(data, mode=CalibrationMode.CALIBRATION_PROFILER_BASED)
-    # So that a step is one grey level, and pixels lose nothing.
+    # One quantization step per grey level, so that pixels are exact.
     pixels = {"min": np.zeros(1), "max": np.full(1, 255.0)}
     return {name: pixels if re.search(_IMAGES, name) else range_ for name, range_ in ranges.items()}
 
 
 @contextmanager
 def _silence() -> Iterator[None]:
-    """Without the quantizer's progress bar on stderr, and its warnings, which are about its own ways."""
+    """Suppress the quantizer's progress bar on stderr and its warnings about its own internals."""
     root, handler = logging.getLogger(), logging.NullHandler()
     disabled = root.manager.disable
-    root.addHandler(handler)  # else the first warning would configure logging for the whole process
+    root.addHandler(handler)  # without a handler, the first warning would configure the root logger
     logging.disable(logging.WARNING)
     try:
         with redirect_stderr(io.StringIO()), warnings.catch_warnings():

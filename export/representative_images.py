@@ -1,4 +1,4 @@
-"""Images that show a quantizer what a network is going to see."""
+"""Calibration images for quantization."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -11,23 +11,23 @@ from keras_cam.images.files import ImageError, find_images, read_image
 from keras_cam.images.resize import resize
 
 MOST = 200
-"""How many images are looked at: more do not change the ranges of activations."""
+"""The maximum number of calibration images; more do not change the ranges of activations."""
 
 
 def representative_images(data: Any, size_hw: tuple[int, int]) -> np.ndarray:
-    """Images of a given size from whatever holds some.
+    """Read calibration images from files, an array or a dataset.
 
     Args:
         data: a folder of photos or a list of files, which are resized; an array (N, H, W, 3); or an iterable,
-            such as a `tf.data.Dataset`, of images, batches of them, tuples that begin with these, or dicts
-            that have them as "images". Pixels are RGB in 0..255.
-        size_hw: the height and width that the images get; those in arrays must have them.
+            such as a `tf.data.Dataset`, of images, batches of images, tuples whose first element is one of
+            these, or dicts with the key "images". Pixels are RGB in 0..255.
+        size_hw: the height and width of the result; images that do not come from files must have this size.
 
     Returns:
-        float32 (N, H, W, 3), N at most `MOST`: of a folder evenly distributed ones, else the first.
+        float32 (N, H, W, 3), N at most `MOST`: evenly spaced files, or the first images of an iterable.
 
     Raises:
-        ValueError: there is no image, or one of another size.
+        ValueError: there is no image, or an image has another size.
 
     Examples:
         >>> pairs = [(np.zeros((2, 8, 8, 3), "uint8"), np.zeros(2))] * 3  # images and classes
@@ -59,7 +59,7 @@ def _read(paths: Iterable[str | Path], size_hw: tuple[int, int]) -> Iterator[np.
         try:
             yield resize(read_image(files[index]), size_hw)
         except ImageError:
-            continue  # one broken file does not matter among a hundred
+            continue  # calibration does not need every file
 
 
 def _single(data: Iterable[Any]) -> Iterator[np.ndarray]:

@@ -1,6 +1,6 @@
-"""A localizer as a SavedModel: for TensorFlow Serving, and for TensorFlow in any language.
+"""Export to SavedModel: for TensorFlow Serving, and for TensorFlow in any language.
 
-TensorFlow itself is used here for its format.
+Uses TensorFlow directly to write the format.
 """
 
 import os
@@ -26,24 +26,25 @@ def save_saved_model(
 ) -> Path:
     """Save a localizer as a version of a SavedModel, in the layout of TensorFlow Serving.
 
-    Its signatures, for batches of any size, are those of `keras_cam.export.Signatures`: `localize`, which is
-    also `serving_default`, `localize_bytes`, `classify` and `cam`. The names of the classes are in
-    `assets/labels.txt`, one a line; requests that warm the server up in `assets.extra`.
+    It has the signatures of `keras_cam.export.Signatures`, for batches of any size: `localize` (also as
+    `serving_default`), `localize_bytes`, `classify` and `cam`. The class names are in `assets/labels.txt`,
+    one per line; warm-up requests are in `assets.extra`.
 
-    The version appears whole or not at all: it is written under another name beside it and then renamed.
+    The version is written atomically: under a temporary name in the same folder, then renamed.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
-        path: the folder of the version, such as `models/cam/1`, which must not exist yet.
+        localizer: a model from `keras_cam.build_localizer` with images as its only input.
+        path: the folder of the version, such as `models/cam/1`, which must not exist.
         labels: the names of all classes; see `keras_cam.export.build_signatures`.
-        image_size: (height, width) that images are given in, for a localizer that takes any.
+        image_size: (height, width) of the images, for a localizer that takes any size; see
+            `keras_cam.export.build_signatures`.
 
     Returns:
         `path`.
 
     Raises:
-        ValueError: `localizer` is none, or `path` does not end in the number of a version.
-        FileExistsError: there is such a version already.
+        ValueError: `localizer` is not a localizer, or `path` does not end in a version number.
+        FileExistsError: the version exists.
         OSError: the folder cannot be written.
 
     Examples:
@@ -60,7 +61,7 @@ def save_saved_model(
     _check_version(path)
     signatures = build_signatures(localizer, labels, image_size=image_size)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside it, so that it can be renamed; and no number, so that no server takes it for a version.
+    # In the same folder, so that it can be renamed; not a number, so that servers do not load it.
     temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         _write(signatures, temporary)
@@ -72,7 +73,7 @@ def save_saved_model(
 
 
 def next_version(model_folder: str | Path) -> Path:
-    """The folder for a new version of a model: the number after the highest that is there.
+    """The folder for the next version of a model: the highest existing version number plus 1.
 
     Examples:
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -88,16 +89,16 @@ def next_version(model_folder: str | Path) -> Path:
 def save_next_version(
     localizer: keras.Model, path: str | Path, labels: Sequence[str] | None = None
 ) -> list[Path]:
-    """Save a localizer as the next version of a served model, with the files that TensorFlow Serving reads.
+    """Save a localizer as a new version of a served model, with configuration files for TensorFlow Serving.
 
     Args:
-        localizer: a model from `keras_cam.build_localizer`, with images as its only input.
-        path: the folder of the model's versions, such as `models/cam`; or that of a new version, such as
+        localizer: a model from `keras_cam.build_localizer` with images as its only input.
+        path: the folder of the model's versions, such as `models/cam`, or of the new version, such as
             `models/cam/7`.
         labels: the names of all classes; see `keras_cam.export.build_signatures`.
 
     Returns:
-        The folder of the version, and the files for the server; see `write_serving_files`.
+        The folder of the version and the configuration files, see `write_serving_files`.
 
     Raises:
         ValueError, FileExistsError, OSError: see `save_saved_model`.
@@ -110,11 +111,11 @@ def save_next_version(
 def _check_version(path: Path) -> None:
     if not path.name.isdecimal() or int(path.name) < 1:
         raise ValueError(
-            f"`path` must end in the number of a version, such as {path / '1'}. Received: path={str(path)!r}"
+            f"`path` must end in a version number, such as {path / '1'}. Received: path={str(path)!r}"
         )
     if path.exists():
         raise FileExistsError(
-            f"`path` must be a new version; those that are there are never changed, and the next one is "
+            f"`path` must be a new version; existing versions are never changed, and the next one is "
             f"{next_version(path.parent)}. Received: path={str(path)!r}"
         )
 

@@ -1,4 +1,4 @@
-"""What TensorFlow Serving reads beside a model: which models there are, and how it puts requests together."""
+"""Configuration files for TensorFlow Serving: the list of models and the batching parameters."""
 
 from pathlib import Path
 
@@ -23,11 +23,11 @@ num_batch_threads { value: 4 }
 def write_serving_files(model_folder: str | Path) -> list[Path]:
     """Write `models.config` and `batching_parameters.txt` into the folder of a model's versions.
 
-    They are for a server that sees the folder as `/models/NAME`. Files that are there already, which somebody
-    may have changed, stay.
+    The configuration is for a server on which the folder is `/models/NAME`. Existing files are kept, because
+    they may have been edited.
 
     Args:
-        model_folder: the folder of the versions. Its name is that of the model.
+        model_folder: the folder of the versions. Its name is the name of the model.
 
     Returns:
         The two files.

@@ -1,6 +1,6 @@
-"""A localizer as named functions of tensors: what every exported file is made from.
+"""The signatures of a localizer, from which every exported file is made.
 
-TensorFlow itself is used here for `tf.function`.
+Uses TensorFlow directly for `tf.function`.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,19 +19,19 @@ from keras_cam.models.labels import class_names, labels_of
 
 @dataclass(frozen=True)
 class Signatures:
-    """What an exported localizer can be asked, and what there is to know about it.
+    """The signatures of an exported localizer, with its image size and class names.
 
     Attributes:
-        localizer: the model that the functions share their weights with.
-        functions: by name, `tf.function`s with a signature, whose outputs are dicts:
+        localizer: the model whose weights the functions share.
+        functions: by name, `tf.function`s with an input signature, which return dicts:
 
-            - `localize`: `images` (B, H, W, 3), RGB in 0..255; all that the localizer returns.
-            - `localize_bytes`: `image_bytes` (B,) string, encoded JPEG, PNG, GIF or BMP; the same.
-            - `classify`: `images`; `logits` and `probabilities`, (B, N) float32.
-            - `cam`: `images` and `class_ids` (B, K) int32; `class_activation_maps` (B, K, h, w) float32;
-              `localization_maps` (B, K, h', w') float32, if the localizer refines maps; and
-              `detection_boxes` (B, K, 4) float32, zeros where a class has no box.
-        size_hw: the height and width of the images; those that images of any size are resized to.
+            - `localize`: from `images` (B, H, W, 3), RGB in 0..255, to all outputs of the localizer.
+            - `localize_bytes`: from `image_bytes` (B,) string, encoded JPEG, PNG, GIF or BMP, to the same.
+            - `classify`: from `images` to `logits` and `probabilities`, (B, N) float32.
+            - `cam`: from `images` and `class_ids` (B, K) int32 to `class_activation_maps` (B, K, h, w)
+              float32; `localization_maps` (B, K, h', w') float32, if the localizer refines maps; and
+              `detection_boxes` (B, K, 4) float32, zeros if a class has no box.
+        size_hw: the height and width of the images; `localize_bytes` resizes images to it.
         labels: the names of the N classes.
     """
 
@@ -42,7 +42,7 @@ class Signatures:
 
     @property
     def classes(self) -> int:
-        """How many classes the localizer tells apart."""
+        """The number of classes."""
         return len(self.labels)
 
 
@@ -53,21 +53,22 @@ def build_signatures(
     image_size: tuple[int, int] | None = None,
     batch_size: int | None = None,
 ) -> Signatures:
-    """Make the functions that an exported localizer consists of.
+    """Build the signatures of an exported localizer.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
-        labels: the names of all classes. By default those that the localizer carries, else ImageNet's for
-            1000 classes, else their numbers.
-        image_size: (height, width) of the images, for a localizer that takes any. By default its images stay
-            of any size, and encoded ones are resized to 224 x 224.
-        batch_size: int, for a format that has only fixed shapes. By default any.
+        localizer: a model from `keras_cam.build_localizer` with images as its only input.
+        labels: the names of all classes. None: the names saved in the localizer, else ImageNet's for 1000
+            classes, else the class indices.
+        image_size: (height, width) of the images, for a localizer that takes any size. None: `images` of any
+            size; `image_bytes` are resized to 320 x 320 if the localizer refines maps, else to 224 x 224.
+        batch_size: int, for formats with fixed shapes. None: any size.
 
     Returns:
-        The functions. Nothing is traced yet: `function.get_concrete_function()` does that.
+        The signatures. The functions are not traced yet; `function.get_concrete_function()` traces one.
 
     Raises:
-        ValueError: `localizer` is none, or `labels` or `image_size` do not fit it.
+        ValueError: `localizer` is not a localizer, the number of `labels` is not the number of classes, or
+            `image_size` is not a size that the localizer takes.
 
     Examples:
         >>> import keras_cam
@@ -93,7 +94,7 @@ def build_signatures(
         with plain_operations():
             return localizer(images, training=False)
 
-    # A function that two others call is traced once, and in the file once.
+    # A function called by two others is traced once and stored once in the file.
     @tf.function(input_signature=[encoded])
     def localize_bytes(image_bytes: Any) -> dict[str, Any]:
         images, is_image = decode_images(image_bytes, size_hw)
@@ -127,9 +128,9 @@ def build_signatures(
 
 @contextmanager
 def plain_operations() -> Iterator[None]:
-    """Within it, functions that are part of a model are traced as the operations they consist of.
+    """Trace nested `tf.function`s of a model as plain operations.
 
-    Keras has XLA compile convolutions in groups, which no other runtime can do and TensorFlow need not.
+    Keras compiles grouped convolutions with XLA, which other runtimes do not support.
     """
     before = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
@@ -154,6 +155,6 @@ def _image_size(own: Sequence[int | None], asked: tuple[int, int] | None) -> tup
 
 
 def _where(is_image: Any, rows: Any) -> Any:
-    """The rows of the images, zeros in the others."""
+    """The rows of decoded images; zeros for the others."""
     mask = tf.reshape(is_image, [-1] + [1] * (len(rows.shape) - 1))
     return tf.where(mask, rows, tf.zeros((), rows.dtype))

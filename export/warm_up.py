@@ -1,6 +1,6 @@
-"""Requests that TensorFlow Serving sends to a new version of a model before anybody else does.
+"""Warm-up requests, which TensorFlow Serving runs when it loads a version of a model.
 
-TensorFlow itself is used here for its records and tensors.
+Uses TensorFlow directly for TFRecord files and tensor protos.
 """
 
 from collections.abc import Mapping
@@ -12,14 +12,14 @@ from keras_cam.export.signatures import Signatures
 
 
 def write_warm_up(signatures: Signatures, folder: Path) -> Path:
-    """Write one request for each signature into a SavedModel's `assets.extra`.
+    """Write a request for each signature to the folder `assets.extra` of a SavedModel.
 
     Args:
-        signatures: what the SavedModel was made from.
-        folder: the SavedModel.
+        signatures: the signatures of the SavedModel.
+        folder: the folder of the SavedModel.
 
     Returns:
-        The file: records of TensorFlow Serving's message `PredictionLog`.
+        The file, a TFRecord file of TensorFlow Serving's message `PredictionLog`.
 
     Reference:
         https://www.tensorflow.org/tfx/serving/saved_model_warmup
@@ -43,10 +43,10 @@ def write_warm_up(signatures: Signatures, folder: Path) -> Path:
 def _prediction_log(signature: str, tensors: Mapping[str, bytes]) -> bytes:
     """A `PredictionLog` with a request, as bytes.
 
-    All of its fields have a length, so nothing more than their numbers is needed to write one; the message's
-    own class would need the package tensorflow-serving-api.
+    All of its fields are length-delimited, so they can be written without the message's class, which would
+    need the package tensorflow-serving-api.
     """
-    model = _field(3, signature.encode())  # ModelSpec.signature_name; the name is known to the server
+    model = _field(3, signature.encode())  # ModelSpec.signature_name; the server knows the model's name
     request = _field(1, model)  # PredictRequest.model_spec
     for name, tensor in tensors.items():
         request += _field(2, _field(1, name.encode()) + _field(2, tensor))  # PredictRequest.inputs, a map
@@ -54,7 +54,7 @@ def _prediction_log(signature: str, tensors: Mapping[str, bytes]) -> bytes:
 
 
 def _field(number: int, payload: bytes) -> bytes:
-    """A field of a protocol buffer that has a length: its number and wire type 2, its length, itself."""
+    """A length-delimited protocol buffer field: its number with wire type 2, its length, its payload."""
     length, size = bytearray(), len(payload)
     while size >= 0x80:
         length.append(size & 0x7F | 0x80)

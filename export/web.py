@@ -1,4 +1,4 @@
-"""A localizer as a web page that runs it in the visitor's browser."""
+"""Export to a web page that runs the localizer in the browser."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from keras_cam.inference.litert import LiteRTLocalizer
 
 _REGISTRY = "https://registry.npmjs.org"
 
-# LiteRT.js: the packages, their SHA-256, and which of their files the page needs under which name.
+# LiteRT.js: the packages, their SHA-256, and the files that the page needs, with their new names.
 _PACKAGES = (
     (
         "@litertjs/core/-/core-2.5.3.tgz",
@@ -51,24 +51,23 @@ def save_web(
     image_size: tuple[int, int] | None = None,
     card: ModelCard | None = None,
 ) -> Path:
-    """Save a localizer as a folder that any static web server serves.
+    """Save a localizer as a web page, a folder for any static web server.
 
-    The page takes a photo or the camera and shows the classes, their maps and boxes. All of it runs on the
-    visitor's machine. The folder is complete: a page that is served needs nothing from anywhere else. What
-    runs the model, LiteRT.js, is downloaded from the npm registry the first time, checked, and kept in
-    Keras' cache.
+    The page shows the classes, maps and boxes of a photo or of the camera image. The model runs in the
+    visitor's browser, which loads all files from this folder. The runtime, LiteRT.js, is downloaded from the
+    npm registry on first use, verified by its digest, and kept in Keras' cache.
 
     Args:
-        localizer: a model as `keras_cam.build_localizer` makes it, with images as its only input.
-        path: the folder, which must not exist yet or be empty. It appears whole or not at all.
+        localizer: a model from `keras_cam.build_localizer` with images as its only input.
+        path: the folder, which must be new or empty. It is written atomically.
         labels, quantization, representative_data, image_size, card: see `save_litert`. "float16" halves
-            what a visitor downloads and changes next to nothing.
+            the download with almost unchanged results.
 
     Returns:
         `path`.
 
     Raises:
-        FileExistsError: there is something in the folder.
+        FileExistsError: the folder is not empty.
         OSError: LiteRT.js cannot be downloaded, or the folder cannot be written.
         ValueError, ModuleNotFoundError: see `save_litert`.
     """
@@ -79,7 +78,7 @@ def save_web(
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         site = Path(folder) / "site"
         shutil.copytree(str(files("keras_cam.export") / "web_page"), site)
-        _add_runtime(site / "litert")  # first, because it may fail and the model takes its time
+        _add_runtime(site / "litert")  # first, because it may fail, and writing the model takes long
         model = save_litert(
             localizer,
             site / "model.tflite",
@@ -115,9 +114,9 @@ def _add_runtime(folder: Path) -> None:
             archive = keras.utils.get_file(
                 origin=url, file_hash=sha256, hash_algorithm="sha256", cache_subdir="keras_cam"
             )
-        except Exception as error:  # Keras raises a plain one
+        except Exception as error:  # Keras raises a plain `Exception`
             raise OSError(
-                f"LiteRT.js must be downloaded once from {url}; later it is taken from Keras' cache. "
+                f"LiteRT.js must be downloaded once from {url}; later it is read from Keras' cache. "
                 f"Received: {error}"
             ) from error
         with tarfile.open(archive) as tar:

@@ -1,4 +1,4 @@
-"""A Keras model that gives classes, maps and boxes in one forward pass."""
+"""Build a Keras model that returns classes, maps and boxes in one forward pass."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -58,59 +58,61 @@ def build_localizer(
 ) -> keras.Model:
     """Turn a classifier with a linear head over global average pooling into a localizer.
 
-    The localizer shares the classifier's layers: training either moves both. It is a functional
-    `keras.Model` whose metrics see all outputs, see `keras_cam.layers.LocalizerModel`. Its input is `images`,
-    (B, H, W, 3) pixels as the classifier takes them; its output a dict with R rows an image:
+    The localizer shares the classifier's layers: training one changes both. It is a functional `keras.Model`
+    whose metrics get all outputs, see `keras_cam.layers.LocalizerModel`. Its input is `images` (B, H, W, 3),
+    pixels in the classifier's input range; its output is a dict with R rows per image:
 
     - `detection_boxes` (B, R, 4) float32: ymin, xmin, ymax, xmax in [0, 1] of the image.
     - `detection_classes` (B, R) int32: class index, best first.
     - `detection_scores` (B, R) float32: probability.
-    - `num_detections` (B,) int32: how many rows have a box. These come first, unless `class_ids` asks for
-      an order.
+    - `num_detections` (B,) int32: the number of rows with a box. These rows come first, unless `class_ids`
+      fixes the order.
     - `class_activation_maps` (B, R, h, w) float32: raw maps; `mean(map) + bias == logit`.
-    - `localization_maps` (B, R, h', w') float32, if maps are refined: in [0, 1], what boxes are made from.
+    - `localization_maps` (B, R, h', w') float32, only if maps are refined: the maps in [0, 1] from which
+      boxes are computed.
 
-    A row whose map is constant (one of 1x1 always is) or nowhere positive has an all-zero box.
+    A row whose map is constant (as every 1x1 map) or has no positive value has an all-zero box.
 
     Args:
-        model: a built functional or `Sequential` classifier, ours or any other.
-        top_k: int, the number of best classes that get rows; more than there are means all. None or "all":
-            every class.
-        class_ids: choose the classes instead. "input" adds a second input `class_ids`, integers (B, K), other
-            classes for every image: `localizer({"images": images, "class_ids": np.array([[281], [207]])})`.
-            A list of integers: always those. Rows then keep the asked order, with or without boxes.
-        refine: what boxes are cut out of. "none", the paper's rule: the class activation maps. "affinity":
-            refined maps, which mid-level features of the network spread over what belongs together in the
-            image, so that they cover the object rather than its most telling part. Or one of
-            `keras_cam.recipes.RECIPES`. "auto": "affinity" if the network has mid-level features and
-            `rule` is "one_threshold", else "none". Refinement was measured on images of 320 x 320.
-        taps: the names of the layers that give the mid-level features, finest first; by default the last
-            outputs of blocks at stride 8 and 16, see `keras_cam.graph.taps.find_taps`.
-        positive_weights: bool, whether refined maps come from the classifier's positive weights only. By
-            default they do for 2 to 100 classes, which a classifier tells apart by what speaks against them.
-        foreground: what tells objects from their surroundings, see `keras_cam.training.train_foreground`:
-            refined maps are the geometric mean of what they would be without it, and its output.
-        threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed; or several, whose
-            boxes are averaged. By default 0.2, the paper's; of refined maps those of the recipe, of which
-            components="all" takes the one in the middle.
-        components: "largest", one box a class; "all", a box for each connected component, largest first.
-        max_boxes: int, rows of each class with components="all"; 5 by default.
+        model: any built functional or `Sequential` classifier.
+        top_k: int, the number of best classes that get rows, at most all. None or "all": every class.
+        class_ids: select the classes instead. A list of integers: these classes for every image. "input":
+            a second input `class_ids`, integers (B, K), selects classes for each image:
+            `localizer({"images": images, "class_ids": np.array([[281], [207]])})`. Rows keep the order of
+            `class_ids`, with or without boxes.
+        refine: the maps from which boxes are computed. "none", the paper's rule: the class activation maps.
+            "affinity": maps refined by the similarity of mid-level features, which cover the whole object
+            rather than its most discriminative part. One of `keras_cam.recipes.RECIPES`: refined by this
+            recipe. "auto": "affinity" if the network has mid-level features and `rule` is "one_threshold",
+            else "none". Refinement was evaluated on images of 320 x 320.
+        taps: the names of the layers with the mid-level features, finest first. None selects layers of stride
+            8 and 16, see `keras_cam.graph.taps.find_taps`.
+        positive_weights: bool, whether refined maps use only the classifier's positive weights. None: yes for
+            2 to 100 classes; with few classes, negative weights cut holes into the maps.
+        foreground: a model that separates foreground from background, see
+            `keras_cam.training.train_foreground`. Its output is combined with the refined maps by the
+            geometric mean.
+        threshold: float in [0, 1), the fraction of a map's maximum that values inside a box exceed; or
+            several, whose boxes are averaged. None: 0.2, as in the paper; for refined maps the recipe's
+            thresholds, or their median with components="all".
+        components: "largest", one box per class; "all", a box for each connected component, largest first.
+        max_boxes: int, the number of rows per class with components="all"; None: 5.
         rule: "one_threshold"; or "tight_and_loose", the paper's five boxes from three classes: a tight one
             (100/255 of the maximum) and a loose one (`threshold`) for the first two, a loose one for the
-            third, whatever `top_k` is.
+            third, for any `top_k`.
         output: name or index of the output to localize, if the model has several.
-        activation: "softmax" or "sigmoid", what turns logits into scores. By default what the model
-            ends in; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
-        labels: the names of the classes, which the localizer then carries: see `keras_cam.models.labels`.
-            By default those that the model carries, if any.
+        activation: "softmax" or "sigmoid", the function from logits to scores. None: the model's last
+            activation; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
+        labels: the class names, saved with the localizer, see `keras_cam.models.labels`. None: the names
+            saved in the model, if any.
         name: str, the name of the new model.
 
     Returns:
         A functional `keras.Model`, see `keras_cam.layers.LocalizerModel`.
 
     Raises:
-        ValueError: the model has no exact map (the layer in the way is named), or an argument is out of
-            range.
+        ValueError: the model has no exact map (the message names the layer that prevents it), or an argument
+            is out of range.
 
     Reference:
         Zhou et al., CVPR 2016, sections 2 and 3.2.
@@ -136,7 +138,7 @@ def build_localizer(
     images = keras.Input(batch_shape=head.inputs.shape, dtype=head.inputs.dtype, name=names.IMAGES)
     if refined_maps is None:
         backbone = keras.Model(head.inputs, head.features, name=names.BACKBONE)
-        # Without this, layers that augment images would do so whenever the localizer is simply called.
+        # `training=False`: layers that augment images must not do so when the localizer is called.
         features = backbone(images, training=False)
     else:
         view = refined_maps.view(images)
@@ -159,7 +161,7 @@ def build_localizer(
         chosen = ClassSelection(top_k=count, name=names.SELECTION)(logits)
     if rule == "tight_and_loose" and class_ids is not None:
         raise ValueError(
-            'rule="tight_and_loose" takes the three best classes, not chosen ones. '
+            'rule="tight_and_loose" uses the three best classes and cannot be combined with `class_ids`. '
             f"Received: class_ids={class_ids!r}"
         )
     rows_per_class = _rows_per_class(components, max_boxes)
@@ -185,13 +187,13 @@ def build_localizer(
 
 
 def gives_boxes(model: keras.Model) -> bool:
-    """Whether a model returns what a localizer does."""
-    output = getattr(model, "output", None)  # a `Sequential` that is not built has none
+    """Whether a model has the outputs of a localizer."""
+    output = getattr(model, "output", None)  # an unbuilt `Sequential` has none
     return isinstance(output, dict) and "detection_boxes" in output
 
 
 def check_localizer(localizer: keras.Model) -> None:
-    """Raise a `ValueError` unless this is a localizer whose only input is RGB images."""
+    """Raise a `ValueError` if a model is not a localizer with RGB images as its only input."""
     shapes = [tuple(tensor.shape) for tensor in getattr(localizer, "inputs", None) or ()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3 or not gives_boxes(localizer):
         outputs = list(getattr(localizer, "output_names", None) or ())
@@ -202,9 +204,9 @@ def check_localizer(localizer: keras.Model) -> None:
 
 
 def image_size_hw(localizer: keras.Model) -> tuple[int, int]:
-    """The height and width to which photos are resized for a localizer whose only input is images.
+    """The height and width to which photos are resized for a localizer with images as its only input.
 
-    A localizer that takes any size gets 320 x 320 if it refines maps, else 224 x 224.
+    For a localizer that takes any size: 320 x 320 if it refines maps, else 224 x 224.
     """
     refines = names.LOCALIZATION_MAPS in localizer.output
     default = REFINED_IMAGE_SIZE if refines else DEFAULT_IMAGE_SIZE
@@ -218,19 +220,19 @@ def _refinement(
     classifier: ClassActivationHead,
     options: dict[str, Any],
 ) -> tuple[Recipe | None, RefinedMaps | None]:
-    """The recipe and what builds refined maps by it; None and None for the paper's rule."""
+    """The recipe and the builder of its refined maps; (None, None) for the paper's rule."""
     if refine not in REFINEMENTS:
         raise ValueError(f"`refine` must be one of {REFINEMENTS}. Received: refine={refine!r}")
     given = {name: value for name, value in options.items() if value is not None}
     is_paper = refine == NONE or (refine == AUTO and rule == "tight_and_loose")
     if given and is_paper:
         which = " and ".join(f"`{name}`" for name in given)
-        raise ValueError(f"Only refined maps have {which}. Received: refine={refine!r}, {given}")
+        raise ValueError(f"{which} can only be given for refined maps. Received: refine={refine!r}, {given}")
     if is_paper:
         return None, None
     if rule == "tight_and_loose":
         raise ValueError(
-            'rule="tight_and_loose" cuts boxes out of class activation maps, not of refined ones. '
+            'rule="tight_and_loose" uses class activation maps and needs refine="none" or "auto". '
             f"Received: refine={refine!r}"
         )
     recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]
@@ -244,18 +246,18 @@ def _refinement(
 
 
 def _takes_positive_weights(classifier: ClassActivationHead, asked: bool | None) -> bool:
-    """Whether the maps to be refined come from the positive weights of the classifier only."""
+    """Whether the maps to be refined use only the positive weights of the classifier."""
     if asked is not None:
         return asked
     kernel, _ = classifier.affine()
-    # One class alone has no others that its negative weights could speak for.
+    # With one class, negative weights are not evidence for another class.
     return kernel is not None and 1 < kernel.shape[-1] <= POSITIVE_WEIGHTS_UP_TO
 
 
 def _default_threshold(recipe: Recipe | None, rows_per_class: int) -> float | Sequence[float]:
     if recipe is None:
         return THRESHOLD
-    # Components of several thresholds are not each other's.
+    # Components found at different thresholds do not correspond, so their boxes cannot be averaged.
     return recipe.thresholds if rows_per_class == 1 else median(recipe.thresholds)
 
 

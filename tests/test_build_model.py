@@ -125,7 +125,7 @@ def test_max_pooling_is_built_but_has_no_exact_map(name):
 @pytest.mark.parametrize("name", ["alexnet", "vgg16"])
 def test_fully_connected_networks_have_no_exact_map(name):
     model = build_model(name, classes=2)
-    with pytest.raises(ValueError, match=r"Received: layer 'fc\w+' \(Dense\) behind the features"):
+    with pytest.raises(ValueError, match=r"Received: layer 'fc\w+' \(Dense\) after the features"):
         build_localizer(model)
 
 

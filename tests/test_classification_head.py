@@ -368,7 +368,7 @@ def keeping_axes(layer):
     )
 
 
-NONLINEAR = "It is none of these: train a single `Dense`"
+NONLINEAR = "This layer is not one of them: train a single `Dense`"
 REFUSED = {
     "layer normalization": (blocker(layers.LayerNormalization(name="blocker")), "its own statistics: train"),
     "hidden layer": (blocker(layers.Dense(5, activation="relu", name="blocker")), NONLINEAR),
@@ -431,15 +431,13 @@ def test_convnext_is_refused_because_of_its_normalization():
 
 
 def test_pooled_features_need_a_classifier():
-    with pytest.raises(
-        ValueError, match=r"the pooled features themselves, with no classifier\. Add a `Dense`"
-    ):
+    with pytest.raises(ValueError, match=r"the pooled features, without a classifier\. Add a `Dense`"):
         build_localizer(from_features(layers.GlobalAveragePooling2D()))
 
 
 def test_a_model_without_images_has_no_maps():
     vector = keras.Input((8,))
-    with pytest.raises(ValueError, match="a model without global average pooling in front of its output"):
+    with pytest.raises(ValueError, match="a model without global average pooling before its output"):
         build_localizer(keras.Model(vector, dense(vector)))
 
 
@@ -464,7 +462,7 @@ class Subclassed(keras.Model):
 @pytest.mark.parametrize("build", [Subclassed, lambda: keras.Sequential(gap_dense_layers())])
 def test_a_model_without_a_graph_is_refused(build):
     with pytest.raises(
-        ValueError, match=r"give a `Sequential` model an `Input`, rebuild a subclassed one functionally"
+        ValueError, match=r"start a `Sequential` model with an `Input`; rebuild a subclassed model"
     ):
         build_localizer(build())
 

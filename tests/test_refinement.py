@@ -80,7 +80,7 @@ def test_several_thresholds_give_the_mean_of_their_boxes():
     each = [MapDetections(one, boxes_first=False)(maps, *arguments)["detection_boxes"] for one in (0.3, 0.5)]
     both = MapDetections([0.3, 0.5], boxes_first=False)(maps, *arguments)
     np.testing.assert_allclose(both["detection_boxes"], np.mean(each, axis=0), atol=1e-6)
-    with pytest.raises(ValueError, match="Several thresholds are for one box a class"):
+    with pytest.raises(ValueError, match="Several thresholds need one box per class"):
         MapDetections([0.3, 0.5], max_boxes=2)
 
 
@@ -151,7 +151,9 @@ def test_what_cannot_be_refined_is_refused_and_the_command_falls_back(tmp_path, 
         keras_cam.build_localizer(model, refine="affinity")
     with pytest.raises(ValueError, match=r"`refine` must be one of .*'B32'.*Received: refine='more'"):
         keras_cam.build_localizer(model, refine="more")
-    with pytest.raises(ValueError, match=r"Only refined maps have `taps`. Received: refine='none'"):
+    with pytest.raises(
+        ValueError, match=r"`taps` can only be given for refined maps\. Received: refine='none'"
+    ):
         keras_cam.build_localizer(model, refine="none", taps=["a"])
     model.save(tmp_path / "plain.keras")
     keras.utils.save_img(tmp_path / "photo.png", np.eye(32)[..., None] * [255, 0, 0])
@@ -232,7 +234,7 @@ def test_a_foreground_is_learned_from_refined_maps_and_sharpens_them(lite0, tmp_
 def test_a_foreground_of_other_features_and_of_no_images_is_refused(lite0, tmp_path):
     with pytest.raises(ValueError, match=r"`foreground` must take the 120 channels .* mid-level features"):
         keras_cam.build_localizer(lite0, refine="affinity", foreground=build_foreground(7))
-    with pytest.raises(ValueError, match="Only refined maps have `foreground`"):
+    with pytest.raises(ValueError, match="`foreground` can only be given for refined maps"):
         keras_cam.build_localizer(lite0, refine="none", foreground=build_foreground(120))
     errors = []
     with pytest.raises(ValueError, match=r"There must be an image with a map .* Received: 1 images"):

@@ -387,7 +387,7 @@ def test_both_commands_take_the_same_flags(photos, tmp_path, capsys):
     done = run_python("-m", "keras_cam.training", photos, *flags, f"--output={tmp_path / 'other'}")
     assert done.returncode == 0, done.stderr
     assert "epoch 2 of 2" in done.stderr  # by absl.logging
-    done = subprocess.run([*command, "--config.batchsize=8"], capture_output=True, text=True, check=False)
+    done = run_python("-m", "keras_cam.training", photos, *flags, "--config.batchsize=8")
     assert done.returncode == 1
     assert "--config.FIELD must name a field of the configuration" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-// The page: a photo or the camera in, the picture with map and box out.
+// The page: takes a photo or camera frames and draws the map and box of the chosen class.
 
 import { largestBox, upsample } from "./boxes.js";
 import { loadLocalizer } from "./localizer.js";
@@ -8,16 +8,16 @@ const [picture, status, classes, threshold] = ["picture", "status", "classes", "
 const LONGEST = 1280; // pixels of the picture on the screen
 
 const settings = await (await fetch("settings.json")).json();
-let localize; // once the model is here
+let localize; // set when the model is loaded
 let shown = null; // {image, detections, chosen}
-let video = null; // while the camera runs
+let video = null; // set while the camera runs
 
 function say(text, wrong = false) {
   status.textContent = text;
   status.classList.toggle("wrong", wrong);
 }
 
-/** Localizes what is in an image and shows it. */
+/** Localizes an image and shows the result. */
 async function look(image) {
   const start = performance.now();
   const detections = await localize(image);
@@ -64,10 +64,10 @@ function draw() {
   context.drawImage(image, 0, 0, picture.width, picture.height);
   const surface = upsample(map);
   if (find("show-map").checked) context.drawImage(heat(surface), 0, 0, picture.width, picture.height);
-  // The model's own box, or another one for another threshold.
+  // The model's own box, or a box computed here for another threshold.
   const box = Number(threshold.value) === settings.threshold ? ownBox : largestBox(surface, threshold.value);
   if (box) drawBox(context, box, label);
-  const where = box ? ` in ${box.map((value) => value.toFixed(4)).join(" ")}` : ", nowhere in particular";
+  const where = box ? ` in ${box.map((value) => value.toFixed(4)).join(" ")}` : ", without a box";
   picture.setAttribute("aria-label", `${label}${where}`);
   picture.dataset.box = JSON.stringify(box);
 }
@@ -86,7 +86,7 @@ function drawBox(context, [top, left, bottom, right], label) {
   context.fillText(label, left * width + 3 * line, top * height + 9 * line);
 }
 
-/** An upsampled map as a picture: warm and opaque where it is high. */
+/** An upsampled map as a heat map: more opaque where the value is higher. */
 function heat({ values, height, width }) {
   const maximum = values.reduce((one, other) => Math.max(one, other), 1e-12);
   const pixels = new ImageData(width, height);
@@ -115,7 +115,7 @@ async function startCamera() {
     await video.play();
   } catch {
     video = null;
-    say("There is no camera, or this page may not use it. Choose a photo instead.", true);
+    say("There is no camera, or this page is not allowed to use it. Choose a photo instead.", true);
     return;
   }
   find("camera").textContent = "Stop the camera";

@@ -2,7 +2,7 @@
 
 const LONGER_SIDE = 224; // of the upsampled map
 
-/** A map {values, height, width}, row by row, resized bilinearly with half-pixel centres. */
+/** Resizes a map {values, height, width}, in row-major order, bilinearly with half-pixel centres. */
 export function upsample({ values, height, width }) {
   const scale = LONGER_SIDE / Math.max(height, width);
   const [tall, wide] = [Math.round(height * scale), Math.round(width * scale)];
@@ -23,7 +23,7 @@ export function upsample({ values, height, width }) {
   return { values: result, height: tall, width: wide };
 }
 
-/** The box [ymin, xmin, ymax, xmax] in 0..1 of the largest component above a part of the maximum, or null. */
+/** The box [ymin, xmin, ymax, xmax] in 0..1 of the largest component above a fraction of the maximum, or null. */
 export function largestBox({ values, height, width }, threshold) {
   const maximum = values.reduce((one, other) => Math.max(one, other), 0);
   if (!(maximum > 0)) return null;
@@ -37,7 +37,7 @@ export function largestBox({ values, height, width }, threshold) {
   return largest.box;
 }
 
-/** The size and box of the component around a pixel, which is erased from the mask. */
+/** The size and box of the component that contains a pixel; erases the component from the mask. */
 function fill(mask, start, height, width) {
   let [size, top, left, bottom, right] = [0, height, width, 0, 0];
   const open = [start];

@@ -1,8 +1,8 @@
-// The model: pixels in, classes with their maps and boxes out.
+// The model: from pixels to classes with maps and boxes.
 
 import { Tensor, loadAndCompile, loadLiteRt } from "@litertjs/core";
 
-/** Loads the runtime and the model; `onProgress` is told which part of the model is here. */
+/** Loads the runtime and the model; calls `onProgress` with the fraction that is loaded. */
 export async function loadLocalizer(settings, onProgress) {
   await loadLiteRt("litert/");
   const model = await loadAndCompile(await download(settings.model, onProgress), { accelerator: "wasm" });
@@ -25,7 +25,7 @@ async function download(url, onProgress) {
   return new Uint8Array(await new Blob(parts).arrayBuffer());
 }
 
-/** What is in an image: [{label, score, box, map}], best first. */
+/** Localizes an image: [{label, score, box, map}], best first. */
 async function localize(model, { size_hw, labels }, image) {
   const input = new Tensor(pixels(image, size_hw), [1, ...size_hw, 3]);
   const outputs = await model.run("localize", { images: input });
@@ -44,11 +44,11 @@ async function localize(model, { size_hw, labels }, image) {
   })).sort((one, other) => other.score - one.score);
 }
 
-/** RGB in 0..255 of the whole image, resized to the model's size. */
+/** RGB pixels in 0..255 of the image, resized without cropping to the model's input size. */
 function pixels(image, [height, width]) {
   const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  context.fillStyle = "white"; // behind what is transparent
+  context.fillStyle = "white"; // behind transparent pixels
   context.fillRect(0, 0, width, height);
   context.drawImage(image, 0, 0, width, height);
   const rgba = context.getImageData(0, 0, width, height).data;

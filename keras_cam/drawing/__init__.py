@@ -1,6 +1,6 @@
-"""Pictures of what was found: maps, boxes and labels over photos.
+"""Drawing maps, boxes and labels over photos.
 
-What is in here is listed in `__init__.pyi` and imported with its first use.
+The public names are listed in `__init__.pyi` and imported on first use.
 """
 
 import lazy_loader

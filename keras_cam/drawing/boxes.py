@@ -1,4 +1,4 @@
-"""Boxes and their texts, drawn so that they can be read over any photo of any size."""
+"""Drawing boxes and labels, legible on any photo."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from keras_cam.inference.records import BoxXYXY
 
 Rectangle = tuple[int, int, int, int]  # xmin, ymin, xmax, ymax with half-open maxima
 
-# White, then the colour-blind-safe hues of Okabe and Ito that stand out from photos and heat alike.
+# White, then colour-blind-safe hues of Okabe and Ito that contrast with photos and colour maps.
 _COLOURS = ((255, 255, 255), (86, 180, 233), (0, 200, 140), (240, 228, 66), (255, 150, 200))
 _BLACK = (0, 0, 0)
 
@@ -18,16 +18,17 @@ _BLACK = (0, 0, 0)
 def draw_boxes(
     image: np.ndarray, boxes_xyxy: Sequence[BoxXYXY | None], texts: Sequence[tuple[str, str]] = ()
 ) -> np.ndarray:
-    """Draws boxes, each a bright line between two black ones, and their texts on plates of the same colour.
+    """Draw boxes as coloured lines with a black outline, and their texts on plates of the same colour.
 
-    Lines and letters grow with the image. Plates stay inside the image and, as long as there is room, off
-    each other; a text that is too long for the image is cut.
+    Line width and font size scale with the image. Plates stay inside the image and do not overlap while
+    there is room; a text too long for the image is shortened.
 
     Args:
-        image: uint8 (H, W, 3), RGB. It is not altered.
-        boxes_xyxy: boxes in pixels with half-open maxima; the bright line runs along the inside of the box.
+        image: uint8 (H, W, 3), RGB. It is not modified.
+        boxes_xyxy: boxes in pixels with half-open maxima; the coloured line runs along the inside of the box.
             None draws no box, and puts its text into the upper left corner.
-        texts: for each box a text that may be cut and an ending that stays, such as a label and its score.
+        texts: for each box, a text that may be shortened and an ending that is kept, such as a label and its
+            score.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -54,7 +55,7 @@ def draw_boxes(
 
 
 def _pixels(box_xyxy: BoxXYXY, size_wh: tuple[int, int]) -> Rectangle:
-    """The box in whole pixels inside the image, at least one pixel wide and high."""
+    """The box rounded to pixels and clipped to the image, at least one pixel wide and high."""
     xmin, ymin = (min(max(round(low), 0), size - 1) for low, size in zip(box_xyxy[:2], size_wh, strict=True))
     xmax, ymax = (min(round(high), size) for high, size in zip(box_xyxy[2:], size_wh, strict=True))
     return xmin, ymin, max(xmax, xmin + 1), max(ymax, ymin + 1)
@@ -72,14 +73,14 @@ def _outline(
 
 
 class _Plate:
-    """A line of text on a coloured ground."""
+    """A line of text on a coloured background."""
 
     def __init__(self, text: tuple[str, str], unit: float, widest: int):
         size = max(9.0, unit / 24)
         self.font = ImageFont.load_default(size)
         self.padding = round(size / 4)
         self.text = self._fitting(*text, widest - 2 * self.padding)
-        # The height of any text, so that all plates of an image are alike and no letter sticks out.
+        # From letters with ascenders and descenders, so that all plates have the same height.
         _, top, _, bottom = self.font.getbbox("Ågjp|")
         self.top = top
         self.width = min(math.ceil(self.font.getlength(self.text)) + 2 * self.padding, widest)
@@ -95,7 +96,7 @@ class _Plate:
     def place(
         self, rectangle: Rectangle, line: int, size_wh: tuple[int, int], taken: list[Rectangle]
     ) -> tuple[int, int]:
-        """Finds the first free place: above the box, inside it, below it, then anywhere down the image."""
+        """Return the first free position: above the box, inside it, below it, then from the top down."""
         x = max(0, min(rectangle[0] - max(1, line // 2), size_wh[0] - self.width))
         lowest = max(0, size_wh[1] - self.height)
         for y in self._candidates(rectangle, line, lowest):

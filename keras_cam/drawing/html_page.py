@@ -1,4 +1,4 @@
-"""HTML pages that need no other file: their pictures and their style are inside."""
+"""Self-contained HTML pages, with embedded pictures and style."""
 
 import base64
 from html import escape
@@ -11,11 +11,11 @@ from PIL import Image
 
 
 def html_page(title: str, body: str) -> str:
-    """A page with the style that all pages of the package share.
+    """Make a page with the common style of the package's pages.
 
     Args:
         title: the heading, as plain text.
-        body: the HTML below the heading. `page.html` beside this module has the classes of its style.
+        body: the HTML below the heading. The style's CSS classes are in `page.html` in this folder.
 
     Returns:
         The text of the file.
@@ -29,11 +29,11 @@ def html_page(title: str, body: str) -> str:
 
 
 def html_image(picture: np.ndarray, description: str = "") -> str:
-    """A picture as an `img` element that holds it, in JPEG.
+    """Make an `img` element with an embedded JPEG.
 
     Args:
         picture: uint8 (H, W, 3), RGB.
-        description: the text for those who do not see it.
+        description: the alternative text.
 
     Examples:
         >>> html_image(np.zeros((8, 8, 3), np.uint8), "a <cat>").partition(",")[0]

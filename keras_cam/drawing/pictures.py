@@ -1,6 +1,6 @@
-"""Pictures of what was found: the map of a class as warm light over the photo, its box, label and score.
+"""Pictures of localizations: the map of a class as a heat map over the photo, its box, label and score.
 
-Everything here works on NumPy arrays and image files, leaves its input alone and keeps no global state.
+All functions take NumPy arrays or image files, do not modify their input and have no global state.
 """
 
 import math
@@ -31,7 +31,7 @@ COLORMAPS = {
     "plasma": cv2.COLORMAP_PLASMA,
     "viridis": cv2.COLORMAP_VIRIDIS,
 }
-"""Perceptually uniform colour maps only: with others (jet, hsv) edges appear that the map does not have."""
+"""Perceptually uniform colour maps only: others (jet, hsv) show edges that are not in the map."""
 
 
 def overlay(
@@ -44,28 +44,28 @@ def overlay(
     alpha: float = 0.7,
     colormap: str = "inferno",
 ) -> np.ndarray:
-    """Lays an activation map, boxes and labels over a photo.
+    """Draw an activation map, boxes and labels over a photo.
 
-    The map is upsampled bilinearly, its negative part cut, the rest divided by the maximum. Colour gets
-    denser with the value, so where the map is cold the photo stays as it is. A constant map, or one without a
-    positive value, says nothing about places and adds no colour.
+    The map is upsampled bilinearly, negative values are set to 0, and the rest is divided by the maximum. The
+    opacity of the colour grows with the value: where the map is 0, the photo is unchanged. A map that is
+    constant or has no positive value adds no colour.
 
     Args:
         image: a path, or an array (H, W, 3), RGB, uint8 or float, 0..255.
         activation_map: a raw map (h, w) of any size, or None.
-        boxes_xyxy: boxes in pixels with half-open maxima. None in place of a box stands for a class that has
-            none; its label goes to the upper left corner.
-        labels: a label for each box, or none at all.
-        scores: a probability for each box, or none at all.
-        alpha: the opacity of the hottest place, in [0, 1].
+        boxes_xyxy: boxes in pixels with half-open maxima; None for a class without a box, whose label goes to
+            the upper left corner.
+        labels: a label for each box, or an empty sequence.
+        scores: a probability for each box, or an empty sequence.
+        alpha: the opacity at the maximum of the map, in [0, 1].
         colormap: one of `COLORMAPS`.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        ImageError: if the file cannot be read.
-        ValueError: if an argument does not fit the description above.
+        ImageError: the file cannot be read.
+        ValueError: an argument is not as described above.
 
     Examples:
         >>> photo = np.full((20, 20, 3), 92, np.uint8)
@@ -97,22 +97,22 @@ def draw_localization(
     alpha: float = 0.7,
     colormap: str = "inferno",
 ) -> np.ndarray:
-    """Draws what was found in a photo: the map of the best class and the boxes of the `top` best ones.
+    """Draw the map of the best class and the boxes of the `top` best classes over a photo.
 
     Args:
-        image: the photo as a path or an array (H, W, 3), RGB, 0..255. It may have another size than the one
-            in the record: the boxes are scaled to it.
-        localization: the record of this photo.
-        top: how many boxes, at least 1.
-        alpha: the opacity of the hottest place, in [0, 1].
+        image: the photo as a path or an array (H, W, 3), RGB, 0..255. If its size differs from the size in
+            `localization`, boxes are scaled.
+        localization: the localization of this photo.
+        top: the number of boxes, at least 1.
+        alpha: the opacity at the maximum of the map, in [0, 1].
         colormap: one of `COLORMAPS`.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        ImageError: if the file cannot be read.
-        ValueError: if an argument does not fit the description above.
+        ImageError: the file cannot be read.
+        ValueError: an argument is not as described above.
 
     Examples:
         >>> from keras_cam.inference.records import Detection
@@ -143,20 +143,20 @@ def gallery(
     cell_wh: tuple[int, int] = (480, 360),
     margin: int = 12,
 ) -> np.ndarray:
-    """Puts pictures of any size into the equal cells of a white grid, scaled to fit and centred.
+    """Arrange pictures of any size on a white grid, each scaled to fit its cell and centred.
 
     Args:
         images: paths or arrays (H, W, 3), RGB, 0..255; row by row.
-        columns: how many cells a row has; None makes the grid about square.
+        columns: the number of cells in a row; None makes the grid about square.
         cell_wh: width and height of a cell in pixels.
-        margin: pixels between the cells and around them.
+        margin: pixels between cells and around the grid.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        ImageError: if a file cannot be read.
-        ValueError: if `images` is empty or `columns` is not positive.
+        ImageError: a file cannot be read.
+        ValueError: `images` is empty or `columns` is not positive.
 
     Examples:
         >>> photos = [np.zeros((30, 40, 3), np.uint8)] * 5
@@ -190,33 +190,33 @@ def figure(
     alpha: float = 0.7,
     colormap: str = "inferno",
 ) -> "Figure":
-    """A Matplotlib figure of the photo beside the map and the box of each of its `top` classes.
+    """Make a Matplotlib figure of a photo and, beside it, the map and box of each of its `top` classes.
 
-    As the value of a notebook cell it shows itself; `figure(...).savefig("cat.pdf")` writes it to a file.
+    Notebooks display it as the value of a cell; `figure(...).savefig("cat.pdf")` writes it to a file.
 
     Args:
         image: the photo as a path or an array (H, W, 3), RGB, 0..255.
-        localization: the record of this photo.
-        top: how many classes, at least 1.
-        alpha: the opacity of the hottest place, in [0, 1].
+        localization: the localization of this photo.
+        top: the number of classes, at least 1.
+        alpha: the opacity at the maximum of each map, in [0, 1].
         colormap: one of `COLORMAPS`.
 
     Returns:
-        A `matplotlib.figure.Figure` that `pyplot` does not know of: it is freed like any other object.
+        A `matplotlib.figure.Figure` that is not registered with `pyplot`, so it need not be closed.
 
     Raises:
-        ImageError: if the file cannot be read.
-        ValueError: if an argument does not fit the description above.
+        ImageError: the file cannot be read.
+        ValueError: an argument is not as described above.
 
     Examples:
         >>> sheet = figure(np.zeros((48, 64, 3), np.uint8), Localization("cat.jpg", 64, 48, "my_model", ()))
         >>> [axes.get_title() for axes in sheet.axes]
         ['cat.jpg']
     """
-    from matplotlib.figure import Figure  # not needed for anything else here, and slow to import
+    from matplotlib.figure import Figure  # slow to import, and only used here
 
     class NotebookFigure(Figure):
-        def _repr_png_(self) -> bytes:  # Jupyter shows plain figures only once pyplot was imported
+        def _repr_png_(self) -> bytes:  # Jupyter displays a `Figure` only after pyplot was imported
             file = BytesIO()
             self.savefig(file, format="png")
             return file.getvalue()
@@ -242,7 +242,7 @@ def figure(
 
 
 def display_size(image: Photo, shortest: int = 320, longest: int = 2048) -> np.ndarray:
-    """Scales a photo to a size at which lines and text over it can be read on a screen.
+    """Scale a photo to a size at which lines and text drawn over it are legible on a screen.
 
     Args:
         image: a path, or an array (H, W, 3), RGB, 0..255.
@@ -250,7 +250,7 @@ def display_size(image: Photo, shortest: int = 320, longest: int = 2048) -> np.n
         longest: larger photos are reduced until their longer side has this many pixels.
 
     Returns:
-        uint8 (H', W', 3), RGB, of the same proportions.
+        uint8 (H', W', 3), RGB, with the same aspect ratio.
 
     Examples:
         >>> display_size(np.zeros((10, 20, 3), np.uint8)).shape
@@ -265,7 +265,7 @@ def display_size(image: Photo, shortest: int = 320, longest: int = 2048) -> np.n
 
 
 def _fitted(photo: np.ndarray, size_wh: tuple[int, int]) -> Image.Image:
-    """The photo, scaled to fit into the size. Unlike `ImageOps.contain`, a hairline keeps one pixel."""
+    """The photo scaled to fit the size. Unlike with `ImageOps.contain`, each side has at least one pixel."""
     height, width = photo.shape[:2]
     scale = min(size_wh[0] / width, size_wh[1] / height)
     fitted_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -273,7 +273,7 @@ def _fitted(photo: np.ndarray, size_wh: tuple[int, int]) -> Image.Image:
 
 
 def _photo(image: Photo) -> np.ndarray:
-    """The image as uint8 (H, W, 3); the caller may not write into it."""
+    """The image as uint8 (H, W, 3), perhaps the input array itself: do not write to it."""
     if isinstance(image, str | Path):
         return read_image(image)
     rule = "`image` must be a path or an RGB array (H, W, 3) with values in 0..255."
@@ -283,7 +283,7 @@ def _photo(image: Photo) -> np.ndarray:
     if array.dtype == np.uint8:
         return array
     low, high = array.min(), array.max()
-    # A float image that ends at 1 was scaled to 0..1 and would come out black.
+    # A float image with a maximum of at most 1 is probably scaled to 0..1 and would be drawn black.
     if not (low >= 0 and high <= 255) or (array.dtype.kind == "f" and 0 < high <= 1):
         raise ValueError(f"{rule} Received: {array.dtype} values from {low} to {high}")
     return np.rint(array).astype(np.uint8)
@@ -311,7 +311,7 @@ def _blend(photo: np.ndarray, activation_map: np.ndarray, alpha: float, colormap
 
 
 def _scaled(box_xyxy: BoxXYXY | None, localization: Localization, photo: np.ndarray) -> BoxXYXY | None:
-    """The box in pixels of `photo`, which may be an enlarged or reduced copy of the localized one."""
+    """The box in pixels of `photo`, which may be a resized copy of the localized photo."""
     if box_xyxy is None:
         return None
     x_scale = photo.shape[1] / localization.width

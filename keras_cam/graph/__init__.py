@@ -1,1 +1,1 @@
-"""Keras graphs read and rewritten: where a classifier's maps come from, finer maps by dilation."""
+"""Analysis and rewriting of Keras graphs: finding a model's classifier, dilation for finer maps."""

@@ -1,4 +1,4 @@
-"""Find the linear classifier over global average pooling in any Keras model."""
+"""Find the global average pooling and linear classifier of any Keras model."""
 
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -8,7 +8,7 @@ import keras
 from keras_cam.graph.cursor import GraphCursor, inputs_of, is_graph
 from keras_cam.layers import ClassLabels
 
-# Layers and operations that leave the pooled channels as they are when the model is not in training.
+# Layers and operations that do not change the pooled channels at inference.
 _IDENTITIES = (
     "ActivityRegularization",
     "AlphaDropout",
@@ -30,15 +30,16 @@ _RULE = (
 
 @dataclass(frozen=True)
 class ClassificationHead:
-    """Where a classifier's maps come from.
+    """The parts of a classifier that class activation maps are computed from.
 
     Attributes:
-        inputs: the one model input the features depend on, a KerasTensor (B, H, W, C').
-        features: KerasTensor (B, h, w, C), what the global average pooling pools, as a function of `inputs`.
-        classifier: the layers between the pooling and the logits, see `ClassActivationHead`; they are the
-            model's own, not copies.
-        activation: "softmax", "sigmoid" or "linear", what follows the logits.
-        labels: the names of the classes, if a `ClassLabels` layer tells them.
+        inputs: the model input that the features depend on, a KerasTensor (B, H, W, C').
+        features: KerasTensor (B, h, w, C), the input of the global average pooling, as a function of
+            `inputs`.
+        classifier: the layers between the pooling and the logits, see `ClassActivationHead`; the model's own
+            layers, not copies.
+        activation: "softmax", "sigmoid" or "linear", the activation after the logits.
+        labels: the class names, if the model has a `ClassLabels` layer.
     """
 
     inputs: Any
@@ -49,11 +50,11 @@ class ClassificationHead:
 
 
 def find_classification_head(model: keras.Model, output: str | int | None = None) -> ClassificationHead:
-    """Trace back from an output to the global average pooling that its logits are a linear function of.
+    """Trace an output back to the global average pooling and the linear classifier after it.
 
-    Functional models, `Sequential` and models nested in them to any depth are followed. Between pooling and
-    output there may be `Dense` or 1x1 `Conv2D` layers without a nonlinearity, `BatchNormalization`, dropout,
-    reshaping and a last softmax or sigmoid. The classifier may also be a convolution in front of the pooling.
+    The model may be functional or `Sequential`, with models nested to any depth. Between pooling and output
+    it may have `Dense` or 1x1 `Conv2D` layers without a nonlinearity, `BatchNormalization`, dropout,
+    reshaping and a final softmax or sigmoid. The classifier may also be a convolution before the pooling.
 
     Args:
         model: a built Keras model.
@@ -63,7 +64,8 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
         A `ClassificationHead`.
 
     Raises:
-        ValueError: the output has no exact class activation map; the message names the layer in the way.
+        ValueError: the output has no exact class activation map; the message names the layer that prevents
+            it.
 
     Reference:
         Zhou et al., CVPR 2016, section 2: the map is exact because pooling and classifier are linear.
@@ -95,15 +97,15 @@ def find_classification_head(model: keras.Model, output: str | int | None = None
 
 
 def output_tensor(model: keras.Model, output: str | int | None = None) -> Any:
-    """One of the model's outputs, chosen by name or index if there are several.
+    """An output of the model, selected by name or index if it has several.
 
     Raises:
-        ValueError: the model has no graph, or no such output.
+        ValueError: the model has no graph, or `output` is not one of its outputs.
     """
     if not is_graph(model):
         raise ValueError(
-            "`model` must be a functional or a built `Sequential` model, whose layers can be traced; give a "
-            "`Sequential` model an `Input`, rebuild a subclassed one functionally. "
+            "`model` must be a functional or a built `Sequential` model, so that its layers can be traced: "
+            "start a `Sequential` model with an `Input`; rebuild a subclassed model with the functional API. "
             f"Received: model={model!r}"
         )
     # A `Sequential` has neither `output` nor `output_names` of its own.
@@ -124,7 +126,7 @@ def output_tensor(model: keras.Model, output: str | int | None = None) -> Any:
 def _back_to_pooling(
     cursor: GraphCursor,
 ) -> tuple[GraphCursor, list[keras.layers.Layer], str, tuple[str, ...] | None]:
-    """The pooling, the affine layers behind it, and the activation and labels that follow the logits."""
+    """The pooling, the affine layers after it, and the activation and labels after the logits."""
     classifier: list[keras.layers.Layer] = []
     activation, labels = "linear", None
     while not cursor.at_input:
@@ -143,15 +145,15 @@ def _back_to_pooling(
         if isinstance(operation, ClassLabels) and labels is None:
             labels = operation.labels
         cursor = cursor.back()
-    raise ValueError(f"{_RULE} Received: a model without global average pooling in front of its output.")
+    raise ValueError(f"{_RULE} Received: a model without global average pooling before its output.")
 
 
 def _convolution_classifier(
     pooled: GraphCursor, activation: str
 ) -> tuple[GraphCursor, list[keras.layers.Layer]]:
-    """The features and classifier of a network that classifies at every position and then pools.
+    """The features and classifier of a network with a 1x1 convolution as classifier before the pooling.
 
-    With a nonlinearity between convolution and pooling the convolution's own channels are the maps.
+    With a nonlinearity between convolution and pooling, the pooled channels are the maps.
     """
     cursor, linear = pooled, True
     while not cursor.at_input:
@@ -166,8 +168,8 @@ def _convolution_classifier(
         cursor = cursor.back()
     if activation == "linear":
         raise ValueError(
-            f"{_RULE} Received: a model that returns the pooled features themselves, with no classifier. "
-            "Add a `Dense` layer behind the pooling and train it."
+            f"{_RULE} Received: a model that returns the pooled features, without a classifier. "
+            "Add a `Dense` layer after the pooling and train it."
         )
     return pooled, []
 
@@ -188,7 +190,7 @@ def _is_average_pooling(cursor: GraphCursor) -> bool:
 
 
 def _is_pointwise(operation: Any) -> bool:
-    """Whether a layer applies one matrix to the channels of every position."""
+    """Whether a layer applies the same matrix to the channels at every position."""
     if not _computes_as(operation, keras.layers.Conv2D):
         return _computes_as(operation, keras.layers.Dense)
     one_by_one = operation.kernel_size == (1, 1) and operation.strides == (1, 1)
@@ -201,7 +203,7 @@ def _is_channel_norm(cursor: GraphCursor) -> bool:
 
 
 def _computes_as(operation: Any, layer_class: type[keras.layers.Layer]) -> bool:
-    """Whether a layer is of a class, or of a subclass that computes the same."""
+    """Whether a layer is an instance of a class and does not override its `call`."""
     return isinstance(operation, layer_class) and type(operation).call is layer_class.call
 
 
@@ -210,12 +212,12 @@ def _is_relu(operation: Any) -> bool:
 
 
 def is_identity(operation: Any) -> bool:
-    """Whether an operation passes on what it gets when the model is not in training."""
+    """Whether an operation returns its input unchanged at inference."""
     return type(operation).__name__ in _IDENTITIES
 
 
 def _keeps_channels(cursor: GraphCursor) -> bool:
-    """Whether the operation passes the pooled channels on, perhaps in another shape."""
+    """Whether the operation keeps the pooled channels, at most in another shape."""
     if type(cursor.operation).__name__ not in _RESHAPES:
         return is_identity(cursor.operation)
     channels = cursor.source_shape[-1]
@@ -224,7 +226,7 @@ def _keeps_channels(cursor: GraphCursor) -> bool:
 
 
 def activation_name(operation: Any) -> str | None:
-    """Name of the activation a layer applies last; None if it is not a layer with an activation."""
+    """Name of the activation that a layer applies last; None if it has no activation."""
     kind = type(operation).__name__
     if kind in ("Sigmoid", "Softmax"):  # layers and keras.ops
         return kind.lower()
@@ -233,7 +235,7 @@ def activation_name(operation: Any) -> str | None:
 
 
 def _refuse(cursor: GraphCursor) -> NoReturn:
-    """Name the layer that has no exact map and say what to do about it."""
+    """Raise an error that names the unsupported layer and says what to do."""
     operation, kind = cursor.operation, type(cursor.operation).__name__
     if "MaxPooling" in kind:
         advice = (
@@ -247,5 +249,5 @@ def _refuse(cursor: GraphCursor) -> NoReturn:
     elif "Normalization" in kind:
         advice = "It rescales each image by its own statistics: train a new `Dense` on the pooled features."
     else:
-        advice = "It is none of these: train a single `Dense` on the pooled features instead."
-    raise ValueError(f"{_RULE} Received: layer {operation.name!r} ({kind}) behind the features. {advice}")
+        advice = "This layer is not one of them: train a single `Dense` on the pooled features instead."
+    raise ValueError(f"{_RULE} Received: layer {operation.name!r} ({kind}) after the features. {advice}")

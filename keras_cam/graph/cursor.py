@@ -8,30 +8,30 @@ from keras_cam.graph.keras_internals import call_of, keyword_arguments, operatio
 
 
 class GraphCursor:
-    """A place in a functional graph, moved backwards from a tensor to what it was made from.
+    """A tensor of a functional graph, with steps backwards to the tensors it was computed from.
 
-    A nested model (`Sequential` or functional, to any depth) is entered through its output and left through
-    its input, so the walk sees one flat graph.
+    The walk enters a nested model (`Sequential` or functional, to any depth) at its output and leaves it at
+    its input, as if the graph were flat.
 
     Args:
         tensor: KerasTensor to start at.
-        inputs: the KerasTensors where the graph begins.
+        inputs: the KerasTensors that the graph starts from.
     """
 
     def __init__(self, tensor: Any, inputs: list[Any]) -> None:
         self._tensor = tensor
         self._inputs = inputs
-        self._calls: list[Any] = []  # the calls of nested models we are inside of, outermost first
+        self._calls: list[Any] = []  # calls of the nested models around the tensor, outermost first
         self._enter()
 
     @property
     def at_input(self) -> bool:
-        """Whether there is nothing further back."""
+        """Whether the tensor is an input of the graph."""
         return not self._calls and _position(self._tensor, self._inputs) is not None
 
     @property
     def operation(self) -> Any:
-        """The layer or operation that made the tensor."""
+        """The layer or operation that computed the tensor."""
         return operation_of(self._tensor)
 
     @property
@@ -41,16 +41,16 @@ class GraphCursor:
 
     @property
     def source_shape(self) -> tuple[int | None, ...]:
-        """Shape of the (first) tensor the operation was called on."""
+        """Shape of the first input of the operation."""
         return tuple(sources_of(self._tensor)[0].shape)
 
     @property
     def sources(self) -> int:
-        """How many tensors the operation was called on."""
+        """The number of inputs of the operation."""
         return len(sources_of(self._tensor))
 
     def back(self) -> "GraphCursor":
-        """The place of the (first) tensor that the operation was called on."""
+        """A cursor at the first input of the operation."""
         cursor = GraphCursor.__new__(GraphCursor)
         cursor._tensor = sources_of(self._tensor)[0]
         cursor._inputs = self._inputs
@@ -61,8 +61,8 @@ class GraphCursor:
     def lifted_tensor(self) -> Any:
         """The tensor as a function of the outermost inputs.
 
-        Inside a nested model this calls the part of that model up to the tensor, the same layers, in the
-        place where the model itself was called.
+        For a tensor inside a nested model, this calls the part of that model up to the tensor, with the same
+        layers, on the inputs of the nested model.
         """
         tensor = self._tensor
         for call in reversed(self._calls):
@@ -74,7 +74,7 @@ class GraphCursor:
         return tensor
 
     def _enter(self) -> None:
-        """Settle on a tensor that a layer or operation made, not a nested model or its input."""
+        """Move to a tensor computed by a layer or operation, not to a nested model's output or input."""
         while not self.at_input:
             position = _position(self._tensor, self._calls[-1].operation.inputs) if self._calls else None
             if position is not None:
@@ -88,17 +88,17 @@ class GraphCursor:
 
 
 def is_graph(operation: Any) -> bool:
-    """Whether a layer is a model whose inside can be followed: functional, or a built `Sequential`."""
+    """Whether a layer is a model whose graph can be traced: functional, or a built `Sequential`."""
     return isinstance(operation, keras.Model) and bool(getattr(operation, "outputs", None))
 
 
 def sources_of(tensor: Any) -> list[Any]:
-    """The KerasTensors that an operation was called on to give the tensor."""
+    """The inputs of the operation call that computed the tensor, as KerasTensors."""
     return call_of(tensor).input_tensors
 
 
 def inputs_of(tensor: Any, inputs: list[Any]) -> list[Any]:
-    """Those of the graph's `inputs` that the tensor depends on."""
+    """The inputs among `inputs` that the tensor depends on."""
     seen, todo = set(), [tensor]
     while todo:
         current = todo.pop()

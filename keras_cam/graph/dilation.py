@@ -1,4 +1,4 @@
-"""Finer feature maps from a trained network: strides taken out, later convolutions dilated."""
+"""Finer feature maps from a trained network: strides are removed and later convolutions dilated."""
 
 from typing import Any, NoReturn
 
@@ -18,23 +18,23 @@ _UNSUPPORTED = (
 
 
 def dilate(model: keras.Model, output_stride: int) -> keras.Model:
-    """Limit how much smaller than the image a backbone's feature maps are.
+    """Limit the output stride of a backbone.
 
-    Strides that would go beyond `output_stride` become 1 and everything behind them works on every second
-    (fourth, …) position, so the weights keep their meaning and, away from the border, every second
-    position of the finer map has the value it had on the coarse one.
+    Strides beyond `output_stride` become 1, and the layers after them are dilated by 2 (4, …), so the weights
+    stay valid. Away from the border, every second (fourth, …) position of the finer map has the value of the
+    coarse map.
 
     Args:
-        model: a flat functional backbone of convolutions and poolings.
-        output_stride: int, pixels of the image for one position of the map: 8, 16 or 32, at most what the
-            model has.
+        model: a functional backbone of convolutions and poolings, without nested models.
+        output_stride: int, image pixels per position of the feature map: 8, 16 or 32, at most the model's
+            own stride.
 
     Returns:
         A new model with the same weights.
 
     Raises:
-        ValueError: the stride is none of these or larger than the model's, or the model contains a layer
-            that cannot be dilated.
+        ValueError: `output_stride` is not 8, 16 or 32 or exceeds the model's stride, or the model contains a
+            layer that cannot be dilated.
 
     Reference:
         Chen et al., DeepLab, TPAMI 2018, section 3.1 (atrous convolution).
@@ -66,10 +66,9 @@ def dilate(model: keras.Model, output_stride: int) -> keras.Model:
 
 
 def _plan(model: keras.Model, output_stride: int) -> tuple[dict[str, keras.layers.Layer], int]:
-    """The layers to put in other layers' places, by name, and the stride of the model as it is."""
+    """The replacement layers, by name of the replaced layer, and the stride of the original model."""
     changes: dict[str, keras.layers.Layer] = {}
-    # For each tensor: its stride in the original model, and the dilation that stands for the part of it
-    # that was taken out.
+    # For each tensor: its stride in the original model, and the dilation that replaces the removed strides.
     state: dict[int, tuple[int, int]] = {}
     for operation in model.operations:
         call = calls_to(operation)[0]
@@ -99,7 +98,7 @@ def _stride(operation: Any) -> int:
 
 
 def _layer(operation: Any, removed: bool, dilation: int) -> keras.layers.Layer | None:
-    """What takes the place of a layer whose stride is removed or whose input is dilated; None: itself."""
+    """The replacement of a layer with a removed stride or a dilated input; None keeps the layer."""
     if not removed and dilation == 1:
         return None
     if isinstance(operation, _CONVOLUTIONS):
@@ -108,7 +107,7 @@ def _layer(operation: Any, removed: bool, dilation: int) -> keras.layers.Layer |
         )
     if isinstance(operation, _POOLINGS):
         reduction = "max" if isinstance(operation, keras.layers.MaxPooling2D) else "average"
-        # Windows that tile the image would lose their last positions to "valid".
+        # With "valid", windows that tile the image would lose the last positions.
         tiles = operation.pool_size == tuple(operation.strides)
         padding = "same" if tiles else operation.padding
         return DilatedPooling2D(operation.pool_size, dilation, reduction, padding, name=operation.name)
@@ -118,7 +117,7 @@ def _layer(operation: Any, removed: bool, dilation: int) -> keras.layers.Layer |
 def _padding(
     operation: keras.layers.ZeroPadding2D, stride: int, dilation: int, output_stride: int
 ) -> keras.layers.Layer | None:
-    """Explicit padding must suit the convolution or pooling it is meant for."""
+    """The padding that fits the dilated convolution or pooling after it; None keeps the layer."""
     consumer = consumers_of(operation)[0]
     if stride * _stride(consumer) <= output_stride and dilation == 1:
         return None

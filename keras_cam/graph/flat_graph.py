@@ -1,4 +1,4 @@
-"""A functional model without models inside."""
+"""Flattening of nested models into one functional graph."""
 
 from typing import Any
 
@@ -9,9 +9,9 @@ from keras_cam.graph.keras_internals import functional_graph, run_graph
 
 
 def flat_graph(model: keras.Model) -> keras.Model:
-    """The same layers, called in the same way, with those of nested models in one graph.
+    """Rebuild a model as one graph that contains the layers of its nested models directly.
 
-    Every tensor in it can be an output of a new model; of a nested model only the last one can.
+    Every tensor of the flat graph can be an output of a new model; of a nested model, only its outputs can.
 
     Args:
         model: a functional or built `Sequential` model.
@@ -30,7 +30,7 @@ def flat_graph(model: keras.Model) -> keras.Model:
 
     def flattened(operation: Any) -> Any:
         if not is_graph(operation):
-            # In one graph all names differ, so a layer of a name that is taken stays in a model of its own.
+            # Layer names are unique in a graph, so a layer whose name is taken stays in a nested model.
             taken = names.setdefault(operation.name, operation) is not operation
             return _inside(operation, f"{operation.name}_{len(names)}") if taken else operation
         graph = functional_graph(operation)

@@ -1,4 +1,4 @@
-"""The part of a localizer that tells objects from their surroundings."""
+"""The part of a localizer that separates foreground from background."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,11 +7,11 @@ import keras
 
 
 def build_foreground(channels: int, units: int = 64) -> keras.Model:
-    """A small network from mid-level features to how much each position is foreground; not trained yet.
+    """Build an untrained network from mid-level features to a foreground probability at each position.
 
     Args:
-        channels: int, how many channels all mid-level features have together.
-        units: int, the width of the two hidden layers.
+        channels: int, the total number of channels of the mid-level features.
+        units: int, the number of channels of the two hidden layers.
 
     Returns:
         A `keras.Model` from (B, h, w, channels) to float32 (B, h, w, 1) in [0, 1].
@@ -34,17 +34,17 @@ def build_foreground(channels: int, units: int = 64) -> keras.Model:
 
 
 def foreground_of(foreground: keras.Model, taps: Sequence[Any]) -> Any:
-    """What a trained network says of a localizer's mid-level features.
+    """Apply a trained foreground network to a localizer's mid-level features.
 
     Args:
-        foreground: a model as `build_foreground` makes it.
-        taps: KerasTensors (B, h, w, C_n).
+        foreground: a model from `build_foreground`.
+        taps: the mid-level features, KerasTensors (B, h, w, C_n).
 
     Returns:
         A KerasTensor (B, h, w, 1).
 
     Raises:
-        ValueError: the network was made for other features.
+        ValueError: the network takes another number of channels.
     """
     channels = sum(tap.shape[-1] for tap in taps)
     if foreground.input_shape[-1] != channels:

@@ -1,7 +1,7 @@
-"""Everything private of Keras that this package relies on.
+"""All private attributes of Keras that this package uses.
 
-Keras has no public way to ask how a tensor of a functional graph was made. Whoever updates Keras has only
-this file to check.
+Keras has no public API to find out how a tensor of a functional graph was computed. After an update of
+Keras, only this file needs to be checked.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,7 +11,7 @@ import keras
 
 
 def operation_of(tensor: Any) -> Any:
-    """The layer or operation that made a KerasTensor.
+    """The layer or operation that computed a KerasTensor.
 
     Examples:
         >>> model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(2, name="head")])
@@ -22,26 +22,26 @@ def operation_of(tensor: Any) -> Any:
 
 
 def output_position(tensor: Any) -> int:
-    """Which of the outputs of its call a KerasTensor is."""
+    """The index of a KerasTensor among the outputs of its call."""
     return tensor._keras_history.tensor_index
 
 
 def call_of(tensor: Any) -> Any:
-    """The node of the graph that records the call which made a KerasTensor.
+    """The graph node of the call that computed a KerasTensor.
 
-    It has `operation`, `arguments`, `input_tensors` and `outputs`.
+    Its attributes are `operation`, `arguments`, `input_tensors` and `outputs`.
     """
     history = tensor._keras_history
     return history.operation._inbound_nodes[history.node_index]
 
 
 def calls_to(operation: Any) -> list[Any]:
-    """All calls of a layer or operation, in any graph, the first one first."""
+    """All calls of a layer or operation in any graph, in order."""
     return operation._inbound_nodes
 
 
 def consumers_of(operation: Any) -> list[Any]:
-    """The layers and operations that were called on the outputs of this one."""
+    """The layers and operations that use the outputs of this operation."""
     return [node.operation for node in operation._outbound_nodes]
 
 
@@ -56,17 +56,17 @@ def all_layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
 
 
 def functional_graph(model: keras.Model) -> Any:
-    """A functional model itself, or the one inside of a `Sequential`."""
+    """The model itself if it is functional, else the functional model inside the `Sequential`."""
     return model._functional if isinstance(model, keras.Sequential) else model
 
 
 def run_graph(model: keras.Model, inputs: Any, replace: Callable[[Any], Any]) -> Any:
-    """Run a functional model with `replace(operation)` called in place of each operation."""
+    """Run a functional model, calling `replace(operation)` instead of each operation."""
     return model._run_through_graph(inputs, operation_fn=replace)
 
 
 def build_for_batch(model: keras.Model, batch: Any) -> None:
-    """Make the variables of a compiled model's metrics, from the specification of a batch."""
+    """Create the variables of a compiled model's metrics from the specification of a batch."""
     model._symbolic_build(data_batch=batch)
 
 

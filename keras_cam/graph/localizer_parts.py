@@ -1,4 +1,4 @@
-"""A localizer in two parts: up to the classes that are chosen, and from there on."""
+"""A localizer split in two: from images to logits, and from selected classes to maps and boxes."""
 
 import keras
 
@@ -9,18 +9,19 @@ from keras_cam.layers import MapDetections
 
 
 def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """Take a localizer apart, to ask for other classes than it chooses without a second forward pass.
+    """Split a localizer, to get maps of any classes without a second pass through the backbone.
 
     Args:
         localizer: a model from `keras_cam.build_localizer`, with images as its only input.
 
     Returns:
-        `(front, back)`, which share its layers. `front(images)` is a dict of `logits` (B, N),
-        `probabilities` (B, N) and `tensors`, a list of what `back` needs. `back([class_ids, *tensors])`, with
-        integers `class_ids` (B, K), is a dict of `class_activation_maps` (B, K, h, w); if the localizer
-        refines maps, of `localization_maps` (B, K, h', w'); and of `detection_boxes` (B, K, 4) as ymin, xmin,
-        ymax, xmax in [0, 1], zeros where a class has no box: the largest component above the threshold, or
-        the mean over several thresholds, as the localizer was built with.
+        `(front, back)`, two models that share the localizer's layers. `front(images)` returns a dict of
+        `logits` (B, N), `probabilities` (B, N) and `tensors`, a list of inputs of `back`.
+        `back([class_ids, *tensors])`, with integers `class_ids` (B, K), returns a dict of
+        `class_activation_maps` (B, K, h, w); `localization_maps` (B, K, h', w') if the localizer refines
+        maps; and `detection_boxes` (B, K, 4) as ymin, xmin, ymax, xmax in [0, 1]: the box of the largest
+        component at the localizer's threshold, or the mean box over its thresholds; zeros if a class has no
+        box.
 
     Examples:
         >>> from keras import ops
@@ -35,7 +36,7 @@ def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
     in_localizer = {id(call) for call in calls_in(localizer)}
     calls = [call for call in calls_to(localizer.get_layer(names.BACKBONE)) if id(call) in in_localizer]
     inside = [tensor for call in calls for tensor in call.outputs]
-    # Boxes need the size of the images. Keras would move the localizer's own input into the new graph.
+    # Boxes depend on the image size. Keras would move the localizer's own input into the new graph.
     sized = keras.Input(batch_shape=images.shape, dtype=images.dtype)
     outputs = {"class_activation_maps": maps}
     if refined:
@@ -48,5 +49,5 @@ def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
     found = {"logits": scores.input, "probabilities": scores.output, "tensors": [images, *inside]}
     front = keras.Model(images, found)
     back = keras.Model([chosen, sized, *inside], outputs)
-    back.input_spec = None  # it takes any number of classes, not just as many as the localizer chooses
+    back.input_spec = None  # so that it takes any number of classes, not only the localizer's
     return front, back

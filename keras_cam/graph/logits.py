@@ -1,4 +1,4 @@
-"""What a classifier returns before softmax or sigmoid makes probabilities of it."""
+"""The logits of a classifier, before softmax or sigmoid."""
 
 from typing import Any
 
@@ -14,15 +14,15 @@ def find_logits(model: keras.Model) -> tuple[Any, Any, str]:
     """Trace back from a classifier's output to its logits.
 
     Args:
-        model: a functional or `Sequential` classifier, whatever comes before its logits.
+        model: a functional or `Sequential` classifier of any architecture.
 
     Returns:
-        `(images, logits, activation)`: the KerasTensors of its only input and of the logits (B, N), which is
-        a function of it; and what turns logits into scores, "softmax" or "sigmoid", by default softmax, or
-        sigmoid for a single class.
+        `(images, logits, activation)`: the KerasTensors of the only input and of the logits (B, N); and the
+        activation that gives scores, "softmax" or "sigmoid". For a model that returns logits this is softmax,
+        or sigmoid for a single class.
 
     Raises:
-        ValueError: the model cannot be traced, or has another number of inputs or outputs.
+        ValueError: the model cannot be traced, or has several inputs or outputs.
 
     Examples:
         >>> model = keras.Sequential([
@@ -39,7 +39,7 @@ def find_logits(model: keras.Model) -> tuple[Any, Any, str]:
         cursor = cursor.back()
     last = activation_name(cursor.operation)
     if last in ("softmax", "sigmoid"):
-        # A layer that has its activation built in: its weights alone.
+        # A layer with a built-in activation: apply its weights only.
         activation = last
         vectors = ops.expand_dims(cursor.back().lifted_tensor(), (1, 2))
         logits = ClassActivationHead([cursor.operation])(vectors)

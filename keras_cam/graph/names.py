@@ -1,34 +1,34 @@
-"""The names of a localizer's inputs and layers, by which other modules find them.
+"""The names of a localizer's inputs and layers; other modules find them by these.
 
-Reading it needs no Keras.
+Importing this module does not import Keras.
 """
 
 IMAGES = "images"
-"""The input of pixels."""
+"""The input of images."""
 
 CLASS_IDS = "class_ids"
-"""The input of asked classes, of a localizer with `class_ids="input"`."""
+"""The input of class indices, in a localizer with `class_ids="input"`."""
 
 BACKBONE = "backbone"
-"""From images to mid-level features, if maps are refined, and to the features that are pooled."""
+"""From images to the pooled features and, if maps are refined, to mid-level features."""
 
 HEAD = "class_activation_head"
-"""The classifier: from features to logits, and to class activation maps."""
+"""The classifier: from features to logits and to class activation maps."""
 
 LABELS = "labels"
-"""The layer that carries the names of the classes, if there are any."""
+"""The layer with the class names, if there are any."""
 
 SCORES = "scores"
 """From logits to probabilities."""
 
 SELECTION = "class_selection"
-"""The classes that get rows."""
+"""Selects the classes that get rows."""
 
 ALIGNED_FEATURES = "aligned_features"
-"""Mid-level features on the grid of the refined maps."""
+"""Resizes mid-level features to the grid of the refined maps."""
 
 LOCALIZATION_MAPS = "localization_maps"
 """Refined maps in [0, 1]; also the name of the output."""
 
 DETECTIONS = "detections"
-"""From maps to boxes and to the rows of the output."""
+"""From maps to boxes and the rows of the outputs."""

@@ -1,4 +1,4 @@
-"""The graph that refines maps: from the images and the classes to maps in [0, 1]."""
+"""The graph of refined maps: from images and classes to maps in [0, 1]."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,13 +22,13 @@ from keras_cam.layers import (
 
 @dataclass(frozen=True)
 class View:
-    """What the backbone gives for one view of the images: as they are, or mirrored.
+    """The outputs of the backbone for one view of the images, original or mirrored.
 
     Attributes:
-        features: KerasTensor (B, h, w, C), what the classifier takes.
+        features: KerasTensor (B, h, w, C), the input of the classifier.
         taps: mid-level features, all on the grid of the refined maps.
-        half_steps: the features at the positions in between (3 * B, h, w, C), and what was moved to get
-            them; None if maps stay as coarse as they are.
+        half_steps: the features at the positions in between (3 * B, h, w, C), and the tensor that was shifted
+            to get them; None if maps keep their resolution.
     """
 
     features: Any
@@ -40,11 +40,11 @@ class RefinedMaps:
     """Builds the refined maps of a localizer.
 
     Args:
-        head: where the classifier's maps come from.
-        taps: names of the layers with mid-level features; None chooses them, see `find_taps`.
-        dense: whether maps are made twice as fine, where the backbone has a tensor to do so at.
-        classifier: gives the maps that are refined.
-        positive_weights: whether it does so with its positive weights only.
+        head: the parts of the classifier.
+        taps: names of the layers with mid-level features; None selects them, see `find_taps`.
+        dense: whether to double the resolution of the maps, if the backbone has a suitable tensor.
+        classifier: computes the maps that are refined.
+        positive_weights: whether it uses only its positive weights.
     """
 
     def __init__(
@@ -56,7 +56,9 @@ class RefinedMaps:
         positive_weights: bool,
     ) -> None:
         if head.features is head.inputs:
-            raise NoTapsError('refine="affinity" needs layers before the pooling. Received: a model without')
+            raise NoTapsError(
+                'refine="affinity" needs layers before the pooling. Received: a model without any'
+            )
         graph = flat_graph(keras.Model(head.inputs, head.features, name=names.BACKBONE))
         found = find_taps(graph, taps)
         tensors = [tap.tensor for tap in found]
@@ -76,7 +78,7 @@ class RefinedMaps:
 
     def view(self, images: Any) -> View:
         """Run the backbone."""
-        # Without `training=False`, layers that augment images would do so whenever the localizer is called.
+        # `training=False`: layers that augment images must not do so when the localizer is called.
         *taps, last = self._backbone(images, training=False)
         taps = self._aligned(taps)
         if self._rest is None:
@@ -85,7 +87,7 @@ class RefinedMaps:
         return View(self._rest(last, training=False), taps, (between, last))
 
     def __call__(self, view: View, chosen: Any) -> Any:
-        """The refined maps of chosen classes (B, K): (B, K, h, w), in [0, 1]."""
+        """The refined maps (B, K, h, w) of selected classes (B, K), in [0, 1]."""
         maps = self._seeds(view.features, chosen)
         if view.half_steps is not None:
             between, moved = view.half_steps
@@ -96,5 +98,5 @@ class RefinedMaps:
         return self._classifier(features, chosen, positive_weights=self._positive_weights)
 
     def mirrored(self, images: Any, chosen: Any) -> Any:
-        """The same from the mirrored images, mirrored back."""
+        """The refined maps of the mirrored images, mirrored back."""
         return ops.flip(self(self.view(ops.flip(images, axis=2)), chosen), axis=3)

@@ -1,4 +1,4 @@
-"""Mid-level features of a backbone: where they are."""
+"""Find the mid-level features of a backbone."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -10,11 +10,11 @@ import keras
 from keras_cam.graph.cursor import sources_of
 from keras_cam.graph.keras_internals import calls_in, calls_to, operation_of
 
-# By how much these change the size of what they are given; others that have `strides` divide it.
+# These layers enlarge their input; others with `strides` reduce it.
 _ENLARGING = (keras.layers.Conv2DTranspose, keras.layers.UpSampling2D)
 _LEARNED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.SeparableConv2D)
 
-# Coarser features decide about classes, and no longer about what belongs together.
+# The largest stride of mid-level features: coarser features encode classes rather than appearance.
 _COARSEST = 16
 
 
@@ -24,9 +24,10 @@ class Tap:
 
     Attributes:
         tensor: KerasTensor (B, h, w, C).
-        stride: how many pixels of the image one of its positions stood for when the network was trained.
-        pooling: how many times finer it is since strides were taken out (see `keras_cam.graph.dilation`).
-        is_bottleneck: whether all that the features know of the image has passed through this tensor.
+        stride: image pixels per position in the network as it was trained.
+        pooling: how many times finer the tensor is because strides were removed, see
+            `keras_cam.graph.dilation`.
+        is_bottleneck: whether every path from the image to the features passes through this tensor.
     """
 
     tensor: Any
@@ -36,7 +37,7 @@ class Tap:
 
     @property
     def name(self) -> str:
-        """The name of the layer or operation that made it."""
+        """The name of the layer or operation that computes the tensor."""
         return operation_of(self.tensor).name
 
 
@@ -45,24 +46,25 @@ class NoTapsError(ValueError):
 
 
 def find_taps(backbone: keras.Model, names: Sequence[str] | None = None) -> list[Tap]:
-    """The mid-level features whose affinity refines maps, finest first.
+    """Find the mid-level features whose affinity refines maps, finest first.
 
-    They are tensors through which everything passes on its way to the features. Of each stride: in a network
-    of residual blocks the last of its narrowest sums, which is where the first stage of that stride ends; in
-    others the last tensor. Of the strides: the two coarsest up to 16, in most networks 8 and 16. The features
-    themselves are none, for they know classes, not objects. In a network whose branches never meet in one
-    tensor (NASNet), whatever adds or concatenates takes the place of such tensors.
+    Candidates are bottlenecks: tensors on every path from the images to the features. The two largest strides
+    up to 16 are used, in most networks 8 and 16, with one tensor each: in a residual network, the last sum
+    among those with the fewest channels, where the first stage of that stride ends; in other networks, the
+    last tensor. The final features are excluded, because they encode classes rather than objects. In a
+    network whose branches do not merge into one tensor (NASNet), the candidates are all sums and
+    concatenations.
 
     Args:
-        backbone: a functional model without nested ones, from images to features; see `flat_graph`.
-        names: choose the layers instead, finest first.
+        backbone: a functional model without nested models, from images to features; see `flat_graph`.
+        names: the names of the layers to use instead, finest first.
 
     Returns:
         At least one tap.
 
     Raises:
-        NoTapsError: a `ValueError`, there is no such tensor.
-        ValueError: there is no layer of a name.
+        NoTapsError: a `ValueError`; the backbone has no such tensor.
+        ValueError: a name in `names` is not a layer between the first convolution and the features.
 
     Examples:
         >>> backbone = keras.applications.MobileNetV2((64, 64, 3), include_top=False, weights=None)
@@ -75,30 +77,30 @@ def find_taps(backbone: keras.Model, names: Sequence[str] | None = None) -> list
     taps = [tap for tap in taps if tap.stride <= _COARSEST]
     bottlenecks = [tap for tap in taps if tap.is_bottleneck]
     merged = [tap for tap in taps if len(sources_of(tap.tensor)) > 1]
-    # Of a network like NASNet only the stem is a bottleneck.
+    # In networks like NASNet only the stem is a bottleneck.
     candidates = max(bottlenecks, merged, key=lambda some: max((tap.stride for tap in some), default=0))
     strides = sorted({tap.stride for tap in candidates})[-2:]
     if strides:
         return [_block_output([tap for tap in candidates if tap.stride == stride]) for stride in strides]
     raise NoTapsError(
         'refine="affinity" needs mid-level features: at least one layer between the first convolution and '
-        "the features, of a stride up to 16, or the names of layers in `taps`. "
+        "the features with a stride up to 16, or layer names in `taps`. "
         f"Received: a backbone with the layers {[layer.name for layer in backbone.layers]}"
     )
 
 
 def find_bottleneck(backbone: keras.Model) -> Tap | None:
-    """The last tensor of half the features' stride that everything passes through, if there is one."""
+    """The last bottleneck with half the stride of the features, if there is one."""
     *taps, features = _all_taps(backbone)
     halves = [tap for tap in taps if tap.is_bottleneck and 2 * tap.stride == features.stride]
     return halves[-1] if halves and features.pooling == 1 else None
 
 
 def halving_phase(tail: keras.Model) -> int:
-    """Which position of each pair a network that halves its input once is centred on: 0 or 1.
+    """The position, 0 or 1, of each pair on which the windows of a stage of stride 2 are centred.
 
     Args:
-        tail: a functional model without nested ones. An input of unknown size is taken to be even.
+        tail: the stage, a functional model without nested models. An unknown input size is assumed even.
     """
     for operation in tail.operations:
         window = getattr(operation, "kernel_size", getattr(operation, "pool_size", (1, 1)))[0]
@@ -117,8 +119,8 @@ def halving_phase(tail: keras.Model) -> int:
 
 
 def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
-    """All tensors that convolutions have made and that have positions, in the order of the graph."""
-    # Of each tensor: its stride, by how much later layers are dilated for lost strides, whether learned.
+    """All spatial tensors at or after a convolution, in the order of the graph."""
+    # For each tensor: its stride, the dilation that replaces removed strides, whether a convolution precedes.
     state = {id(tensor): (1.0, 1, False) for tensor in backbone.inputs}
     nodes = calls_in(backbone)
     uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
@@ -147,7 +149,7 @@ def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
 
 
 def _step(operation: Any) -> float:
-    """By how much an operation makes what it is given smaller."""
+    """The factor by which an operation reduces the size of its input."""
     if isinstance(operation, keras.layers.UpSampling2D):
         return 1 / operation.size[0]
     strides = getattr(operation, "strides", 1)
@@ -170,7 +172,7 @@ def _named(taps: Sequence[Tap], names: Sequence[str]) -> list[Tap]:
     by_name = {tap.name: tap for tap in taps}
     if not names or not by_name.keys() >= set(names):
         raise ValueError(
-            f"`taps` must name layers between the first convolution and the features, of {list(by_name)}. "
+            f"`taps` must name layers between the first convolution and the features: {list(by_name)}. "
             f"Received: taps={names!r}"
         )
     return [by_name[name] for name in names]

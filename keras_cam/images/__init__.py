@@ -1,1 +1,1 @@
-"""Image files: found, read, resized, and read in batches; and files that are written whole or not at all."""
+"""Finding, reading and resizing image files, in batches too; and writing files atomically."""

@@ -1,4 +1,4 @@
-"""Photos as batches of pixels, read and resized by threads while the model works on the batch before."""
+"""Batches of photos; threads read and resize the next batch while the model processes the current one."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -13,13 +13,13 @@ from keras_cam.images.resize import resize
 
 @dataclass(frozen=True, eq=False)
 class ImageBatch:
-    """Up to `batch_size` photos that follow each other.
+    """Up to `batch_size` consecutive photos.
 
     Attributes:
-        index: the positions of the photos among all.
+        index: the positions of the photos in the whole sequence.
         images: float32 (B, height, width, 3), RGB in 0..255; zeros for a photo that cannot be read.
         sizes_wh: int64 (B, 2), the width and height of each photo in pixels; 1 x 1 if it cannot be read.
-        errors: for each photo what is wrong with it, or None.
+        errors: for each photo, the error message, or None.
     """
 
     index: range
@@ -29,22 +29,22 @@ class ImageBatch:
 
     @property
     def readable(self) -> np.ndarray:
-        """bool (B,): which photos could be read."""
+        """bool (B,): whether each photo could be read."""
         return np.array([error is None for error in self.errors])
 
 
 def read_batches(
     read: Callable[[int], np.ndarray], count: int, size_hw: tuple[int, int], batch_size: int
 ) -> Iterator[ImageBatch]:
-    """Read photos and resize each as a whole; a photo that cannot be read does not end the batch.
+    """Read and resize photos in batches; a photo that cannot be read does not stop the iteration.
 
-    One batch is read ahead, so memory holds two batches and the photos that the threads work on.
+    One batch is prefetched, so memory holds two batches and the photos being decoded.
 
     Args:
-        read: returns the pixels of photo 0 to `count - 1`, uint8 (H, W, 3), or raises an `ImageError`. It is
-            called by several threads.
+        read: a function from an index in 0..`count - 1` to the pixels of that photo, uint8 (H, W, 3); it
+            raises `ImageError` if the photo cannot be read. Several threads call it.
         count: the number of photos.
-        size_hw: the height and width to which they are resized.
+        size_hw: the height and width to which whole photos are resized, without cropping.
         batch_size: the number of photos in a batch; the last batch may be smaller.
 
     Raises:
@@ -62,10 +62,10 @@ def read_batches(
 
 
 def check_batches(size_hw: tuple[int, int], batch_size: int) -> None:
-    """Raise a `ValueError` unless images of this size can come in batches of this size."""
+    """Raise a `ValueError` if the image size or the batch size is not positive."""
     if batch_size < 1 or len(size_hw) != 2 or min(size_hw) < 1:
         raise ValueError(
-            "`size_hw` must be a height and a width, both they and `batch_size` at least 1. "
+            "`size_hw` must be (height, width), each at least 1, and `batch_size` at least 1. "
             f"Received: size_hw={size_hw!r}, batch_size={batch_size!r}"
         )
 

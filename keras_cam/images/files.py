@@ -1,4 +1,4 @@
-"""Image files as cameras and programs write them: found, read and written."""
+"""Finding, reading and writing image files."""
 
 import io
 import threading
@@ -18,27 +18,27 @@ IMAGE_SUFFIXES = (
 )  # fmt: skip
 
 MAX_PIXELS = 178_956_970
-"""Larger pictures are refused by their header, undecoded: the size Pillow takes for a decompression bomb."""
+"""Images with more pixels are rejected before decoding. Pillow's limit for decompression bombs."""
 
-# Pillow also knows formats that call other programs (EPS runs Ghostscript): not for files of unknown origin.
+# Not all formats of Pillow: some run other programs (EPS: Ghostscript), unsafe for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
-# EXIF orientations of photos that are turned by a quarter.
+# EXIF orientations with swapped width and height.
 _ON_THE_SIDE = (5, 6, 7, 8)
 
-# `warnings.catch_warnings` changes the whole process, and images are read by several threads.
+# `warnings.catch_warnings` is not thread-safe, and several threads read images.
 _header_lock = threading.Lock()
 
 
 class ImageError(ValueError):
-    """A file cannot be read as an image. The message is one line with the file and the reason."""
+    """A file cannot be read as an image; the one-line message gives the file and the reason."""
 
     def __init__(self, path: str | Path, reason: str):
         super().__init__(f"Cannot read {path}: {' '.join(reason.split())}")
 
 
 def upright_size_wh(image: Image.Image) -> tuple[int, int]:
-    """Width and height of a photo as `read_image` gives it, from the header alone.
+    """Width and height of a photo after its EXIF orientation is applied; reads only the header.
 
     Examples:
         >>> upright_size_wh(Image.new("RGB", (40, 30)))
@@ -49,11 +49,11 @@ def upright_size_wh(image: Image.Image) -> tuple[int, int]:
 
 
 def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
-    """The image files that `paths` stand for.
+    """List the image files in files and folders.
 
-    A file stands for itself, whatever its name; a folder for the image files anywhere below it, sorted,
-    without hidden ones. What is missing, and a folder without images, stay in the list as they are, so that
-    no input gets lost silently: `read_image` says what is wrong with them.
+    A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
+    without hidden files. Missing files and folders without images stay in the list, so that no input is
+    dropped silently: `read_image` raises an error for them.
 
     Args:
         paths: a file or a folder, or several of them.
@@ -78,11 +78,11 @@ def _images_below(folder: Path) -> list[Path]:
 
 
 def read_image(path: str | Path) -> np.ndarray:
-    """Reads an image file as people see it.
+    """Read an image file as 8-bit RGB.
 
-    The EXIF orientation is applied, transparency is laid over white, of an animation the first frame is
-    taken. Any number of channels and bits becomes 8-bit RGB: 16-bit grey keeps its full range, 32-bit integer
-    and float grey, which have no white of their own, are stretched from their minimum to their maximum.
+    The EXIF orientation is applied, transparent images are composited over white, and animations give their
+    first frame. 16-bit grey is scaled by 255/65535; 32-bit integer and float grey, whose range is not
+    defined, is stretched from its minimum to its maximum.
 
     Args:
         path: a BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF or WebP file.
@@ -91,7 +91,8 @@ def read_image(path: str | Path) -> np.ndarray:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        ImageError: if the file is missing, empty, broken, truncated, no image, or larger than `MAX_PIXELS`.
+        ImageError: the file is missing, empty, broken, truncated or not an image, or has more than
+            `MAX_PIXELS` pixels.
 
     Examples:
         >>> import tempfile
@@ -107,17 +108,17 @@ def read_image(path: str | Path) -> np.ndarray:
 
 
 def decode_image(content: bytes, name: str) -> np.ndarray:
-    """Decodes the content of an image file, as `read_image` does.
+    """Decode the bytes of an image file as 8-bit RGB, see `read_image`.
 
     Args:
         content: the bytes of the file.
-        name: what an error calls the image.
+        name: the name of the image in error messages.
 
     Returns:
         uint8 (H, W, 3), RGB.
 
     Raises:
-        ImageError: as `read_image`.
+        ImageError: see `read_image`.
 
     Examples:
         >>> decode_image(b"no photo", "record 7")
@@ -129,14 +130,14 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
-    """Writes a PNG file whole or not at all.
+    """Write a PNG file atomically, see `whole_file`.
 
     Args:
         path: the file to write or to replace.
         image: uint8 (H, W, 3), RGB.
 
     Raises:
-        OSError: if the file cannot be written.
+        OSError: the file cannot be written.
 
     Examples:
         >>> import tempfile
@@ -153,31 +154,31 @@ def _pixels(file: Path | io.BytesIO, name: str | Path) -> np.ndarray:
     try:
         with _open(file) as image:
             image.load()
-            with suppress(Exception):  # a broken EXIF block costs its orientation, not the photo
+            with suppress(Exception):  # with broken EXIF data, read the photo unrotated
                 ImageOps.exif_transpose(image, in_place=True)
             return np.array(_to_rgb(image))
-    # A decoder raises nearly anything on bytes it does not expect, from struct.error to SyntaxError.
+    # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
         raise ImageError(name, _reason(file, error)) from error
 
 
 def _open(file: Path | io.BytesIO) -> Image.Image:
-    """Opens the file and reads its header; metadata that Pillow merely warns about does not matter here."""
+    """Open the file and read its header, ignoring Pillow's warnings about metadata."""
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         image = Image.open(file, formats=_FORMATS)
-        with suppress(Exception):  # parsed here, where its warnings are silenced, and kept by Pillow
+        with suppress(Exception):  # Pillow caches it: parse it here, where warnings are ignored
             image.getexif()
         return image
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    # `convert("RGB")` would cut all of these at 255.
+    # `convert("RGB")` would clip these modes at 255.
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
         grey16 = np.asarray(image, np.uint32)
         return Image.fromarray(((grey16 + 128) // 257).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
-        with np.errstate(invalid="ignore"):  # the cast meets signalling NaNs
+        with np.errstate(invalid="ignore"):  # casting signalling NaNs warns
             return Image.fromarray(_stretched(np.asarray(image, np.float64))).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")

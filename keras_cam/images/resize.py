@@ -1,7 +1,7 @@
-"""The one way in which photos are resized to what a model takes.
+"""Resizing photos to the input size of a model.
 
-Two other places resize images, for a reason: `keras_cam.export.decode_images` does so inside the graph of a
-SavedModel, and `keras_cam.training.image_crop` trades accuracy for speed while training.
+Only two other modules resize photos: `keras_cam.export.decode_images`, inside the graph of a SavedModel, and
+`keras_cam.training.image_crop`, which is faster and less accurate, for training.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 DEFAULT_IMAGE_SIZE = 224
-"""Height and width that photos get for a model that takes images of any size."""
+"""Height and width to which photos are resized for a model that takes any size."""
 
 
 def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE) -> tuple[int, int]:
@@ -18,7 +18,7 @@ def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE
 
     Args:
         shape: the shape of the model's input, (B, H, W, C); None stands for any size.
-        default: the height or width where any will do.
+        default: the height or width to use where `shape` has None.
 
     Examples:
         >>> input_size_hw((None, 240, None, 3))
@@ -29,10 +29,10 @@ def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE
 
 
 def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Resize a photo as a whole: bicubic, antialiased, clipped to 0..255.
+    """Resize a photo without cropping: bicubic, antialiased, clipped to 0..255.
 
-    Without antialiasing most pixels of a large photo would not count at all. Bicubic interpolation is how the
-    EfficientNets were evaluated when they were published.
+    Without antialiasing, most pixels of a large photo would be ignored. Bicubic interpolation was used in the
+    published evaluation of the EfficientNets.
 
     Args:
         photo: uint8 (H, W, 3), RGB.
@@ -49,7 +49,7 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     height, width = size_hw
     if photo.shape[:2] == (height, width):
         return photo.astype(np.float32)
-    # Channel by channel as float, because Pillow cuts and rounds RGB between its two passes.
+    # Each channel as float: for RGB, Pillow clips and rounds between its two passes.
     channels = [Image.fromarray(photo[..., channel].astype(np.float32)) for channel in range(3)]
     resized = [channel.resize((width, height), Image.Resampling.BICUBIC) for channel in channels]
     return np.clip(np.stack([np.asarray(channel) for channel in resized], axis=-1), 0.0, 255.0)

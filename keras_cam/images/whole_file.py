@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic writing of files."""
 
 import os
 from collections.abc import Iterator
@@ -8,17 +8,17 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
-    """Another name under which to write a file, which gets its own name when the body has succeeded.
+    """Write a file under a temporary name and rename it when the `with` block succeeds.
 
     Args:
-        path: the file to write or to replace; its folder must be there.
+        path: the file to write or to replace; its folder must exist.
 
     Yields:
-        A path in the same folder, with the same suffix. It is hidden, so that nobody who watches the folder
-        takes the unfinished file for the whole one, and gone when the body fails.
+        A temporary path in the same folder, with the same suffix. The file is hidden, so that programs that
+        watch the folder ignore it, and is deleted if the block fails.
 
     Raises:
-        OSError: if the file cannot be written.
+        OSError: the file cannot be written.
 
     Examples:
         >>> import tempfile
@@ -35,7 +35,7 @@ def whole_file(path: str | Path) -> Iterator[Path]:
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:
-            os.fsync(file.fileno())  # a name must not outlive a crash that its content does not
+            os.fsync(file.fileno())  # the content must be on disk before the new name
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

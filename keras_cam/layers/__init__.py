@@ -1,4 +1,4 @@
-"""Keras layers of the package; importing this registers them for `keras.models.load_model`."""
+"""Keras layers of the package. Importing this module registers them for `keras.models.load_model`."""
 
 from keras_cam.layers.affinity_refinement import AffinityRefinement
 from keras_cam.layers.aligned_features import AlignedFeatures

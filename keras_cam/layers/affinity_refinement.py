@@ -1,4 +1,4 @@
-"""Class activation maps that cover the object: spread over what belongs together."""
+"""Refinement of class activation maps by the affinity of mid-level features."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,25 +12,26 @@ from keras_cam.ops.area_resize import area_resize
 
 @keras.saving.register_keras_serializable("keras_cam")
 class AffinityRefinement(keras.layers.Layer):
-    """Spreads the positive part of maps over the positions that belong together by mid-level features.
+    """Spreads class activation maps over positions with similar mid-level features.
 
-    With `c` a class's map, its negative part cut, divided by its maximum, and `x` the vectors of mid-level
-    features (the image's mean subtracted, of length 1) at positions `i` and `j`, the refined map is
+    Let `c` be the map of a class, with negative values set to 0 and divided by its maximum, and `x_i` the
+    mid-level feature vector at position `i`, minus the image's mean and scaled to length 1. The refined map
+    `v` is
 
         v_i = sum_j a_ij c_j / sum_j a_ij
-        a_ij = relu(mean over the kinds of features of x_i . x_j) ** 2
+        a_ij = relu(mean over the feature tensors of x_i . x_j) ** 2
 
-    The affinity `a` is that of the image: all its classes share it. It takes `N * N` numbers an image for N
-    positions. It computes in float32 whatever the precision of the features.
+    All classes of an image share the affinity `a`, which has `N * N` values for N positions. The layer
+    computes in float32 for any precision of the features.
 
     Input shape:
         maps (B, K, h', w'), of any size; features: a list of mid-level features (B, h, w, C_n), all of the
-        same height and width, as `AlignedFeatures` makes them.
+        same height and width, such as the output of `AlignedFeatures`.
 
     Output shape:
         float32 (B, K, h, w) in [0, 1].
 
-    Examples: the left half of an image belongs together; a map that lights up one corner of it is spread.
+    Examples: a map that is positive at one corner spreads over the left half, where all features are equal.
         >>> import numpy as np
         >>> halves = np.zeros((1, 2, 4, 1), "float32")
         >>> halves[:, :, :2] = 1.0

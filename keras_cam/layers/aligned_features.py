@@ -1,4 +1,4 @@
-"""Features of several layers on one grid."""
+"""Feature maps of several layers, resized to one grid."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,18 +11,19 @@ from keras_cam.ops.area_resize import area_resize
 
 @keras.saving.register_keras_serializable("keras_cam")
 class AlignedFeatures(keras.layers.Layer):
-    """Brings features of different strides to the grid of the coarsest ones, by the means of areas.
+    """Resizes feature maps of different strides to the coarsest grid, by area interpolation.
 
-    It computes in float32 whatever the precision of the features.
+    It computes in float32 for any precision of the features.
 
     Args:
-        pooling: int, how many times finer the last features are, in each direction, than the grid.
+        pooling: int, the factor by which the last feature map is reduced as well, in each direction.
 
     Input shape:
-        A list of features (B, h_n, w_n, C_n), of which the last are no finer than the others.
+        A list of feature maps (B, h_n, w_n, C_n); the last must be the coarsest.
 
     Output shape:
-        A list of float32 (B, h, w, C_n), with h and w those of the last features divided by `pooling`.
+        A list of float32 (B, h, w, C_n); h and w are those of the last feature map divided by `pooling`,
+        rounded up.
 
     Examples:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Attention-based dropout: the most telling part of a feature map is hidden while training."""
+"""Attention-based dropout: hides the most discriminative part of a feature map during training."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_cam")
 class AttentionDropout(keras.layers.Layer):
-    """Hides what the features attend to most, or stresses it; only while training.
+    """Drops the positions of highest attention, or multiplies by the attention; only during training.
 
-    The mean over the channels is the attention. In each step either the positions above a part of its maximum
-    are set to 0, so that the network has to find the object elsewhere as well, or features are multiplied by
-    the attention's sigmoid, which keeps the classification good.
+    The attention is the mean over the channels. Each call either sets to 0 all positions above a fraction of
+    the maximum, so that the network learns to use other parts of the object, or multiplies the features by
+    the sigmoid of the attention, which preserves the classification accuracy.
 
     Args:
-        drop_rate: float in [0, 1], how often positions are hidden.
-        threshold: float in [0, 1], the part of the maximum above which they are.
-        seed: int, of the choice.
+        drop_rate: float in [0, 1], the probability that a call drops positions.
+        threshold: float in [0, 1], the fraction of the maximum above which positions are dropped.
+        seed: int, the random seed.
 
     Input shape:
         (B, h, w, C).
 
     Output shape:
-        The same.
+        The input shape.
 
     Reference:
         Choe, Shim, "Attention-based Dropout Layer for Weakly Supervised Object Localization", CVPR 2019,

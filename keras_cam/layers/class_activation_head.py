@@ -1,4 +1,4 @@
-"""The linear classifier behind global average pooling, as logits or as maps."""
+"""Global average pooling and a linear classifier, for logits and for class activation maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,12 +11,12 @@ from keras_cam.ops.maps import class_activation_maps
 
 @keras.saving.register_keras_serializable("keras_cam")
 class ClassActivationHead(keras.layers.Layer):
-    """Global average pooling and a linear classifier, which also gives the map of any class.
+    """Global average pooling and a linear classifier, which also returns the map of any class.
 
-    `head(features)` are the logits, `head(features, class_ids)` the class activation maps of chosen classes.
-    Both read the weights of the same layers each time they run, so maps follow the weights through
-    training, saving and loading, and `mean(map) + bias == logit` always, with `bias` from `affine()`.
-    It computes in float32 whatever the precision of the features.
+    `head(features)` returns logits, `head(features, class_ids)` the class activation maps of these classes.
+    Both read the weights of the same layers at each call, so maps stay consistent with the logits through
+    training, saving and loading: `mean(map) + bias == logit`, with `bias` from `affine()`.
+    The layer computes in float32 for any precision of the features.
 
     Args:
         classifier: the layers between the pooling and the logits, in order, each affine in its channels:
@@ -25,9 +25,9 @@ class ClassActivationHead(keras.layers.Layer):
             logits.
 
     Input shape:
-        features: (B, h, w, C). class_ids (optional): integers (B, K). With positive_weights=True the negative
-        weights of the folded classifier are left out: such maps show only what speaks for a class, and do not
-        add up to its logit.
+        features: (B, h, w, C). class_ids (optional): integers (B, K). positive_weights=True sets the negative
+        weights of the folded classifier to 0: such maps show only evidence for a class, and their mean does
+        not give the logit.
 
     Output shape:
         Logits float32 (B, N), or maps float32 (B, K, h, w).
@@ -96,7 +96,7 @@ class ClassActivationHead(keras.layers.Layer):
 
 
 def _channel_affine(layer: keras.layers.Layer) -> tuple[Any, Any]:
-    """`(weights, shift)` of one layer: (C, N) of a matrix or (C,) of a scale for each channel, and (N,)."""
+    """`(weights, shift)` of one layer: a matrix (C, N) or a scale per channel (C,), and a shift (N,)."""
     if isinstance(layer, keras.layers.BatchNormalization):
         scale = ops.rsqrt(ops.cast(layer.moving_variance, "float32") + layer.epsilon)
         if layer.scale:
@@ -118,6 +118,6 @@ def _kernel(layer: keras.layers.Layer) -> Any:
     if mode in (None, "float8"):
         return kernel
     raise ValueError(
-        'The classifier\'s weights may be float or quantized to "int8", one scale a class. '
+        'The classifier\'s weights must be float, or quantized to "int8" with one scale per class. '
         f"Received: layer {layer.name!r} quantized to {mode!r}"
     )

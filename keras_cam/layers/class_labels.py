@@ -1,4 +1,4 @@
-"""The names of a classifier's classes, as a part of the model."""
+"""Class names, stored in the model."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,21 +8,21 @@ import keras
 
 @keras.saving.register_keras_serializable("keras_cam")
 class ClassLabels(keras.layers.Layer):
-    """Passes logits or probabilities on, and names their classes.
+    """Returns its input unchanged and stores the class names in its configuration.
 
-    Whatever saves, loads or clones the model takes the names along; `keras_cam.models.labels` finds them.
+    Saving, loading and cloning the model keeps the names; `keras_cam.models.labels` reads them.
 
     Args:
         labels: the names of all classes, in the order of their indices.
 
     Input shape:
-        (B, N), N as many as there are labels.
+        (B, N), one column for each label.
 
     Output shape:
-        The same.
+        The input shape.
 
     Raises:
-        ValueError: if the labels are not N.
+        ValueError: if the number of labels is not N.
 
     Examples:
         >>> import numpy as np
@@ -32,7 +32,7 @@ class ClassLabels(keras.layers.Layer):
     """
 
     def __init__(self, labels: Sequence[str], **kwargs: Any) -> None:
-        # Whatever the precision of the model, it leaves values as they are.
+        # Without autocast: a mixed-precision policy would cast the values.
         super().__init__(**{"autocast": False, **kwargs})
         self.labels = tuple(labels)
 

@@ -1,4 +1,4 @@
-"""Which classes of an image get a map."""
+"""Selection of the classes that get a map."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,11 +9,11 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_cam")
 class ClassSelection(keras.layers.Layer):
-    """The classes with the highest logits, best first, or always the same ones.
+    """Selects the classes with the highest logits, best first, or a fixed list of classes.
 
     Args:
-        top_k: int, how many classes; equal logits are ordered by class index. Give this or `class_ids`.
-        class_ids: integers, the same classes for every image, in this order.
+        top_k: int, the number of classes; equal logits are ordered by class index. Give this or `class_ids`.
+        class_ids: integers, the classes for every image, in this order.
 
     Input shape:
         Logits (B, N).

@@ -1,4 +1,4 @@
-"""Pooling with stride 1 over positions that lie apart."""
+"""Dilated pooling: stride 1, with gaps between the positions of a window."""
 
 from typing import Any
 
@@ -8,22 +8,22 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_cam")
 class DilatedPooling2D(keras.layers.Layer):
-    """Maximum or average over a window with gaps, at every position.
+    """Maximum or average over a dilated window, with stride 1.
 
-    It takes the place of a strided pooling in a dilated network: at the positions the strided one would have
-    visited it gives the same values.
+    It replaces a strided pooling in a dilated network and gives the same values at the positions of the
+    strided pooling.
 
     Args:
         pool_size: (height, width) of the window.
         dilation_rate: int, the distance between the positions in a window.
-        reduction: "max" or "average". Positions beyond the border take no part in either.
-        padding: "same" keeps the size of the input; "valid" only visits windows that lie inside.
+        reduction: "max" or "average". Positions beyond the border are ignored.
+        padding: "same" keeps the size of the input; "valid" uses only windows inside the input.
 
     Input shape:
         (B, h, w, C).
 
     Output shape:
-        (B, h, w, C), or for "valid" smaller by `(pool_size - 1) * dilation_rate`.
+        (B, h, w, C); for "valid", h and w are smaller by `(pool_size - 1) * dilation_rate`.
 
     Examples:
         >>> import numpy as np

@@ -1,4 +1,4 @@
-"""Maps that agree with what is foreground."""
+"""Maps combined with a foreground map."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,10 +11,10 @@ from keras_cam.ops.affinity import unit_range
 
 @keras.saving.register_keras_serializable("keras_cam")
 class ForegroundMaps(keras.layers.Layer):
-    """The geometric mean of maps and of how much each position is foreground, stretched from 0 to 1.
+    """The geometric mean of maps and a foreground map, rescaled to the range from 0 to 1.
 
     Input shape:
-        A list of maps (B, K, h, w) with values in [0, 1], and foreground (B, h, w, 1) in [0, 1].
+        A list of two: maps (B, K, h, w) in [0, 1], and foreground probabilities (B, h, w, 1) in [0, 1].
 
     Output shape:
         float32 (B, K, h, w).

@@ -1,4 +1,4 @@
-"""Maps twice as fine from a network that halves its input: run also on the positions in between."""
+"""Maps of twice the resolution: a stage of stride 2 is also applied to shifted copies of its input."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_cam")
 class HalfSteps(keras.layers.Layer):
-    """Features moved by one position: vertically, horizontally, and both, as three batches in one.
+    """Shifts features by one position vertically, horizontally and both, and stacks the three on the batch.
 
-    What halves these features visits the positions that it otherwise passes over; `InterleavedMaps` puts what
-    it makes of them between what it makes of the features themselves. Unlike convolutions that are dilated
-    instead, this changes nothing in the network. The border is repeated.
+    On shifted features, a network stage of stride 2 computes the outputs at the positions that it otherwise
+    skips; `InterleavedMaps` merges these with the outputs on the original features. Unlike dilation, this
+    does not change the network. Border values are repeated.
 
     Args:
-        phase: 0 or 1, which position of each pair the network is centred on. Features move to it: up and left
-            for 0, down and right for 1.
+        phase: 0 or 1, the position of each pair on which the stage's windows are centred. Features shift
+            towards it: up and left for 0, down and right for 1.
 
     Input shape:
         (B, h, w, C).
@@ -55,16 +55,17 @@ class HalfSteps(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_cam")
 class InterleavedMaps(keras.layers.Layer):
-    """Maps of an image and of its `HalfSteps`, put together.
+    """Interleaves the maps of features and of their `HalfSteps`.
 
     Args:
         phase: 0 or 1, as in `HalfSteps`.
 
     Input shape:
-        maps (B, K, h, w), those of the half steps (3 * B, K, h, w), and what was moved (B, H, W, C).
+        maps (B, K, h, w), the maps of the half steps (3 * B, K, h, w), and the input of `HalfSteps`
+        (B, H, W, C).
 
     Output shape:
-        (B, K, 2 * h, 2 * w), cut to H and W where these are smaller.
+        (B, K, 2 * h, 2 * w), cropped to H and W if these are smaller.
 
     Examples:
         >>> import numpy as np

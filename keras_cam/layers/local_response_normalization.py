@@ -1,4 +1,4 @@
-"""Local response normalization, the channel-wise competition of AlexNet and GoogLeNet."""
+"""Local response normalization, as in AlexNet and GoogLeNet."""
 
 from typing import Any
 
@@ -7,21 +7,21 @@ import keras
 
 @keras.saving.register_keras_serializable("keras_cam")
 class LocalResponseNormalization(keras.layers.Layer):
-    """Divides every activation by the energy of its neighbouring channels.
+    """Normalizes every activation by the sum of squares over neighbouring channels.
 
-    With `n = 2 * depth_radius + 1` channels around channel `i`, at each position on its own:
+    For channel `i`, at each position separately:
 
     `y_i = x_i / (bias + alpha * sum_j x_j ** 2) ** beta`, where `|j - i| <= depth_radius`
 
-    Channels beyond the first and the last count as zero. Caffe divides its `alpha` by the window
-    size `n`, this layer does not: Caffe's `local_size: 5, alpha: 0.0001` is `depth_radius=2,
-    alpha=2e-5` here, which are the defaults.
+    Channels beyond the first and the last count as zero. Caffe divides its `alpha` by the window size
+    `n = 2 * depth_radius + 1`; this layer does not: Caffe's `local_size: 5, alpha: 0.0001` is
+    `depth_radius=2, alpha=2e-5` here, the default.
 
-    The squares are summed in float32 whatever the dtype policy: in float16 they would overflow from 256 on.
+    The squares are summed in float32 for any dtype policy: in float16, the square of 256 overflows.
 
     Args:
         depth_radius: Number of neighbouring channels on each side.
-        bias: Constant added to the scaled sum, so that a silent neighbourhood divides by about one.
+        bias: Constant added to the scaled sum, to avoid division by zero.
         alpha: Factor of the sum of squares.
         beta: Exponent of the denominator.
         **kwargs: `name`, `dtype` and the other arguments of `keras.layers.Layer`.
@@ -36,7 +36,7 @@ class LocalResponseNormalization(keras.layers.Layer):
         ValueError: `depth_radius` is not an integer >= 0.
 
     Examples:
-        Two channels that see each other, divided by the root of their energy 3² + 4² = 5²:
+        Two channels, each divided by the root of their sum of squares, 3² + 4² = 5²:
 
         >>> import numpy as np
         >>> layer = LocalResponseNormalization(depth_radius=1, bias=0.0, alpha=1.0, beta=0.5)
@@ -68,7 +68,7 @@ class LocalResponseNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         """Normalizes `inputs` of shape (batch, height, width, channels)."""
-        # `keras.ops` has no such operation, and TensorFlow's is the one that LiteRT runs as a builtin.
+        # `keras.ops` has no such operation; LiteRT has a builtin for TensorFlow's.
         import tensorflow as tf
 
         outputs = tf.nn.local_response_normalization(

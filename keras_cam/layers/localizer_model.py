@@ -9,18 +9,17 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_cam")
 class LocalizerModel(keras.Model):
-    """A functional `keras.Model` whose metrics see all of its outputs at once.
+    """A functional `keras.Model` whose metrics get all outputs at once.
 
-    Keras hands each output of a model to metrics of its own, but a metric of localization needs classes,
-    boxes and maps together. Metrics that `compile` receives as a list are therefore updated with the whole
-    `y_true` and the whole dict of outputs. A dict of metrics, one for each output, works as in any other
-    model. In all else this is a plain functional model.
+    Keras passes each output of a model to its own metrics, but localization metrics need classes, boxes and
+    maps together. Metrics given to `compile` as a list are therefore updated with the whole `y_true` and the
+    whole dict of outputs. A dict of metrics, one per output, works as in any other functional model.
 
-    A loss is only needed for training. XLA does not compile the steps unless `jit_compile` asks for it: some
-    metrics run NumPy code on the host.
+    A loss is only needed for training. `jit_compile` is False by default, because some metrics run NumPy code
+    on the host.
 
     Args:
-        inputs: a KerasTensor, or a dict of them.
+        inputs: a KerasTensor, or a dict of KerasTensors.
         outputs: the dict of outputs, see `keras_cam.build_localizer`.
         name: the name of the model.
 
@@ -35,7 +34,7 @@ class LocalizerModel(keras.Model):
         {'classification_error_top3': 0.0}
     """
 
-    # A function, because Keras would track a list, and save the metrics as a part of the model.
+    # A function: Keras would track a list and save the metrics with the model.
     _whole_metrics: Callable[[], Sequence[keras.metrics.Metric]] = staticmethod(lambda: ())
     _has_loss = False
 
@@ -51,7 +50,7 @@ class LocalizerModel(keras.Model):
         whole = tuple(metrics) if isinstance(metrics, list | tuple) else ()
         if not all(isinstance(metric, keras.metrics.Metric) for metric in whole):
             raise ValueError(
-                "`metrics` of a localizer must be a list of `keras.metrics.Metric` objects, which see all "
+                "`metrics` of a localizer must be a list of `keras.metrics.Metric` objects, which get all "
                 f"outputs, or a dict of metrics for single outputs. Received: metrics={metrics}"
             )
         self._whole_metrics = lambda: whole
@@ -90,4 +89,4 @@ class LocalizerModel(keras.Model):
     def compile_from_config(self, config: dict[str, Any]) -> None:
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self._has_loss:
-            self.optimizer.build(self.trainable_variables)  # so that its saved state finds its place
+            self.optimizer.build(self.trainable_variables)  # so that its saved state can be loaded

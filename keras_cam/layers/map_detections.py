@@ -1,4 +1,4 @@
-"""From the maps of chosen classes to the localizer's rows of boxes, classes, scores and maps."""
+"""The last layer of a localizer: from the maps of selected classes to boxes, classes, scores and maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,36 +12,36 @@ from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
 
 RULES = ("one_threshold", "tight_and_loose")
 
-# The class ranks of the five boxes of "tight_and_loose", and which of them are tight.
+# For each of the five boxes of "tight_and_loose": the rank of its class, and whether it is tight.
 _RANKS = (0, 0, 1, 1, 2)
 _TIGHT = (True, False, True, False, False)
 
 
 @keras.saving.register_keras_serializable("keras_cam")
 class MapDetections(keras.layers.Layer):
-    """Boxes of class activation maps, one row a box.
+    """Computes boxes from class activation maps, one row per box.
 
-    A row whose map has no box keeps its class, score and map, and has an all-zero box.
+    A row whose map has no box keeps its class, score and map; its box is all zeros.
 
     Args:
-        threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed; or several, whose
-            boxes are averaged.
-        max_boxes: int, the rows of each class, for its largest components.
-        rule: "one_threshold", every class alike; or "tight_and_loose", the paper's five boxes: a tight
-            and a loose one for each of the first two classes and a loose one for the third.
-        boxes_first: bool, whether rows without a box go behind those that have one. Otherwise, and among
-            themselves, rows are in the order of the classes.
+        threshold: float in [0, 1), the fraction of a map's maximum that the values inside a box exceed; or
+            several, whose boxes are averaged.
+        max_boxes: int, the number of rows of each class: its largest components.
+        rule: "one_threshold" treats every class alike; "tight_and_loose" gives the paper's five boxes: a
+            tight and a loose one for each of the first two classes and a loose one for the third.
+        boxes_first: bool, whether rows with a box come before rows without one. Apart from this, rows are in
+            the order of the classes.
 
     Input shape:
         maps (B, K, h, w), class_ids (B, K), probabilities (B, N), images (B, H, W, C), of which only the
-        size matters: boxes are those of the maps resized to it. Optionally localization_maps (B, K, H', W'),
-        from which boxes are made instead, such as `AffinityRefinement` gives.
+        size is used: boxes are those of the maps resized to it. Optionally localization_maps (B, K, H', W'),
+        such as those of `AffinityRefinement`: boxes are then computed from these.
 
     Output shape:
         A dict of `detection_boxes` (B, R, 4) as ymin, xmin, ymax, xmax in [0, 1], `detection_classes` (B, R)
         int32, `detection_scores` (B, R), `num_detections` (B,) int32 and `class_activation_maps`
         (B, R, h, w), with R = K * max_boxes, or 5 * max_boxes for "tight_and_loose"; and
-        `localization_maps` (B, R, H', W') if there are any.
+        `localization_maps` (B, R, H', W') if they were given.
 
     Reference:
         Zhou et al., CVPR 2016, section 3.2.
@@ -73,7 +73,7 @@ class MapDetections(keras.layers.Layer):
             raise ValueError(f"`rule` must be one of {RULES}. Received: rule={rule!r}")
         if len(thresholds) > 1 and (max_boxes > 1 or rule != "one_threshold"):
             raise ValueError(
-                'Several thresholds are for one box a class and rule="one_threshold". '
+                'Several thresholds need one box per class and rule="one_threshold". '
                 f"Received: threshold={threshold}, max_boxes={max_boxes}, rule={rule!r}"
             )
         self.threshold = thresholds if len(thresholds) > 1 else thresholds[0]
@@ -100,7 +100,7 @@ class MapDetections(keras.layers.Layer):
         rows["detection_boxes"] = boxes
         rows["detection_scores"] = gather_rows(probabilities, rows["detection_classes"])
         if self.boxes_first:
-            # All ranks differ: rows with a box, then the others, each in the order they had.
+            # Distinct ranks make the sort stable: rows with a box, then the others, each in their old order.
             count = ops.shape(found)[1]
             rank = ops.arange(count, dtype="int32") + ops.where(found, 0, count)
             order = ops.argsort(rank, axis=-1)
@@ -108,7 +108,7 @@ class MapDetections(keras.layers.Layer):
         return {**rows, "num_detections": ops.sum(ops.cast(found, "int32"), axis=1)}
 
     def _boxes(self, maps: Any, thresholds: Any, image_size: Any) -> tuple[Any, Any]:
-        """Boxes (B, R, 4), and which rows have one (B, R)."""
+        """Boxes (B, R, 4), and whether each row has one (B, R)."""
         batch, classes = ops.shape(maps)[:2]
         averaged = isinstance(self.threshold, list)
         if averaged:

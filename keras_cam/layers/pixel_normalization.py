@@ -1,4 +1,4 @@
-"""From pixels in 0..255 to what a pretrained network was trained on."""
+"""Pixel normalization: from 0..255 to the input range of a pretrained network."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,15 +9,15 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("keras_cam")
 class PixelNormalization(keras.layers.Layer):
-    """`(pixels - mean) / scale`, in the channel order of the network; part of the graph, so never forgotten.
+    """Computes `(pixels - mean) / scale` in the channel order of the network.
 
-    It computes in float32 whatever the precision policy: half precision has no room for 255 levels around
-    a mean.
+    As a layer, normalization is part of the model. It computes in float32 for any precision policy, because
+    half precision cannot represent 255 levels around a mean.
 
     Args:
         mean: float or three floats, in RGB order.
         scale: float or three floats, in RGB order.
-        channel_order: "rgb" or "bgr", the order the network wants.
+        channel_order: "rgb" or "bgr", the order that the network expects.
 
     Input shape:
         RGB pixels in 0..255 (B, H, W, 3).

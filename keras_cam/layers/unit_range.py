@@ -1,4 +1,4 @@
-"""Maps in [0, 1]."""
+"""Averaging and rescaling of maps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from keras_cam.ops.affinity import unit_range
 
 @keras.saving.register_keras_serializable("keras_cam")
 class UnitRange(keras.layers.Layer):
-    """The mean of maps, stretched from 0 to 1; if that is constant, 0.
+    """The mean of several maps, rescaled so that its minimum is 0 and its maximum 1; 0 if it is constant.
 
     Input shape:
         A list of maps (B, K, h, w) with values in [0, 1].

@@ -1,4 +1,4 @@
-"""What belongs together in an image, by the features of its positions; and maps spread over it."""
+"""Affinity: the similarity of an image's positions, computed from features; and maps spread by it."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,13 +10,13 @@ _FLAT = 1e-5
 
 
 def affinity(features: Sequence[Any]) -> Any:
-    """How much the positions of an image belong together: `relu(mean cosine) ** 2`.
+    """Compute the affinity of all pairs of positions of an image: `relu(mean cosine) ** 2`.
 
-    The cosine is that of the positions' vectors after the image's mean vector is subtracted, averaged over
-    the given kinds of features. Positions that differ from the mean in opposite ways have none.
+    The image's mean feature vector is subtracted first. The cosine similarity of two positions is averaged
+    over the given feature tensors; where the average is negative, the affinity is 0.
 
     Args:
-        features: float tensors (B, N, C), each with channels of its own.
+        features: float tensors (B, N, C); C may differ between them.
 
     Returns:
         Float tensor (B, N, N), symmetric, in [0, 1].
@@ -33,14 +33,14 @@ def affinity(features: Sequence[Any]) -> Any:
 
 
 def spread(maps: Any, affinities: Any) -> Any:
-    """Give every position the mean of a map over the positions that belong to it.
+    """Replace each value of a map by the mean over all positions, weighted by affinity.
 
     Args:
         maps: float tensor (B, K, N).
         affinities: float tensor (B, N, N), symmetric.
 
     Returns:
-        Float tensor (B, K, N). A position that belongs to none, not even to itself, gets 0.
+        Float tensor (B, K, N); 0 at a position whose affinities are all 0.
 
     Examples:
         >>> import numpy as np
@@ -53,20 +53,21 @@ def spread(maps: Any, affinities: Any) -> Any:
 
 
 def positive_part(maps: Any) -> Any:
-    """Cut what is negative and divide by the maximum, which must not be tiny: maps in [0, 1], or all zero.
+    """Set negative values to 0 and divide each map by its maximum.
 
     Args:
         maps: float tensor (B, K, h, w).
 
     Returns:
-        Float tensor (B, K, h, w).
+        Float tensor (B, K, h, w) in [0, 1]. A map without a positive value becomes 0; a maximum below 1e-12
+        counts as 1e-12.
     """
     positive = ops.relu(maps)
     return positive / ops.maximum(ops.max(positive, axis=(2, 3), keepdims=True), 1e-12)
 
 
 def unit_range(maps: Any) -> Any:
-    """Stretch each map from 0 to 1. One that is constant says nothing about places and becomes 0.
+    """Rescale each map linearly so that its minimum is 0 and its maximum 1; a constant map becomes 0.
 
     Args:
         maps: float tensor (B, K, h, w) of values in [0, 1].
@@ -85,6 +86,6 @@ def unit_range(maps: Any) -> Any:
 
 
 def _directions(features: Any) -> Any:
-    """The vectors of all positions, the mean vector subtracted, as vectors of length 1: (B, N, C)."""
+    """The feature vectors minus the image's mean vector, scaled to length 1: (B, N, C)."""
     centred = features - ops.mean(features, axis=1, keepdims=True)
     return centred * ops.rsqrt(ops.maximum(ops.sum(ops.square(centred), axis=-1, keepdims=True), 1e-12))

@@ -1,4 +1,4 @@
-"""Resizing by areas, as products of small matrices."""
+"""Area interpolation, computed as matrix products."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from keras import ops
 
 
 def area_resize(images: Any, size_hw: tuple[Any, Any]) -> Any:
-    """Resize so that every new position is the mean of the area it covers.
+    """Resize with area interpolation: each output position is the mean of the input area that it covers.
 
-    The whole image is covered whatever the sizes, so means over it stay as they are. Smaller by an integer
-    factor this is average pooling, larger by one it is repetition.
+    The mean over the image does not change. Reducing by an integer factor is average pooling; enlarging by
+    an integer factor is nearest-neighbour repetition.
 
     Args:
         images: float tensor (B, h, w, C).
@@ -21,7 +21,7 @@ def area_resize(images: Any, size_hw: tuple[Any, Any]) -> Any:
     Examples:
         >>> import numpy as np
         >>> row = np.array([1.0, 2.0, 7.0, 6.0, 5.0, 0.0], "float32").reshape(1, 1, 6, 1)
-        >>> area_resize(row, (1, 4)).numpy().ravel().tolist()  # of 1.5 each: 1 and half of 2, …
+        >>> area_resize(row, (1, 4)).numpy().ravel().tolist()  # the first is (1 + 2 / 2) / 1.5
         [1.3333333730697632, 5.333333492279053, 5.666666507720947, 1.6666667461395264]
     """
     batch, height, width, channels = ops.shape(images)
@@ -33,7 +33,7 @@ def area_resize(images: Any, size_hw: tuple[Any, Any]) -> Any:
 
 
 def _shares(length: Any, new_length: Any) -> Any:
-    """Which part of each new position every old one makes up: (new_length, length), rows that sum to 1."""
+    """The weights of the input positions in each output position: (new_length, length); rows sum to 1."""
     step = ops.cast(length, "float32") / ops.cast(new_length, "float32")
     old = ops.arange(length, dtype="float32")
     start = ops.arange(new_length, dtype="float32")[:, None] * step

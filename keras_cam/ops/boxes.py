@@ -15,33 +15,33 @@ from keras_cam.ops.components import (
 )
 from keras_cam.recipes import THRESHOLD
 
-# Where the area of a cell is measured, and how much each of these lines counts. Along a line it is exact; the
-# lines lie closer to the grid, where narrow peaks are.
+# The area of a cell is integrated by Gauss-Legendre quadrature: the lengths along these lines are exact, and
+# the lines are denser near the grid, where narrow peaks lie.
 _LINES, _WEIGHTS = ((np.polynomial.legendre.leggauss(8)[part] + (1 - part)) / 2 for part in (0, 1))
 
-# The area of a region between all lines, so that it is a region.
+# The area of a component that no line crosses; it must be positive for the component to be found.
 _TINY = 1e-6
 
-# A map whose values differ by less than this part of its maximum is constant up to rounding.
+# A map is constant up to rounding if its range is smaller than this fraction of its maximum.
 _FLAT = 1e-6
 
 
 def boxes_from_maps(
     maps: Any, threshold: Any = THRESHOLD, max_boxes: int = 1, image_size: tuple[Any, Any] | None = None
 ) -> tuple[Any, Any]:
-    """Bounding boxes of the largest connected components above a part of each map's maximum.
+    """Bounding boxes of the largest connected components above a fraction of each map's maximum.
 
-    The map is taken as the surface that bilinear resizing (half-pixel centres) makes of it. Which parts are
-    connected and where they end is worked out on the map's own grid, so the cost does not depend on the
-    size of the image. A map without a positive value, or constant, has no box.
+    Each map is treated as a bilinearly interpolated surface (half-pixel centres). Components and their
+    extents are computed on the map's own grid, so the cost does not depend on the size of the image. A map
+    that is constant or has no positive value has no box.
 
     Args:
         maps: float tensor (B, K, h, w), raw class activation maps.
-        threshold: float in [0, 1), the part of the maximum that must be exceeded; or a tensor that
+        threshold: float in [0, 1), the fraction of the maximum that values must exceed; or a tensor that
             broadcasts to (B, K).
-        max_boxes: int, how many components to return for each map, the largest area first.
-        image_size: (height, width) in pixels of the upsampled map whose boxes are meant: its maximum is
-            that of its pixels, and what is thinner than a pixel is lost. None: the surface itself.
+        max_boxes: int, the number of components to return for each map, largest area first.
+        image_size: (height, width) in pixels: boxes are those of the map upsampled to this size, sampled at
+            pixel centres, so details thinner than a pixel are lost. None: boxes of the continuous surface.
 
     Returns:
         `(boxes_yxyx, found)`: float32 (B, K, max_boxes, 4) as `ymin, xmin, ymax, xmax` in [0, 1] of the
@@ -53,13 +53,13 @@ def boxes_from_maps(
     Examples:
         >>> import numpy as np
         >>> maps = np.zeros((1, 1, 4, 4), "float32")
-        >>> maps[0, 0, 1, 2] = 1.0  # half a cell to the node, 0.5 to the level, in a grid of 4
+        >>> maps[0, 0, 1, 2] = 1.0  # the surface falls to 0.5 half a cell from the node
         >>> boxes, found = boxes_from_maps(maps, threshold=0.5)
         >>> boxes.numpy()[0, 0, 0].tolist(), bool(found[0, 0, 0])
         ([0.25, 0.5, 0.5, 0.75], True)
     """
     batch, classes, height, width = ops.shape(maps)
-    # In what follows, -1 stands for the surfaces, batch * classes: a shape known later costs operations.
+    # Below, -1 stands for the number of surfaces, batch * classes: computing it would cost operations.
     maps = ops.reshape(ops.cast(maps, "float32"), (-1, height * width))
     rows = _beside_nodes(height, None if image_size is None else image_size[0])
     columns = _beside_nodes(width, None if image_size is None else image_size[1])
@@ -68,7 +68,7 @@ def boxes_from_maps(
         threshold = ops.broadcast_to(threshold, (batch, classes))
     level = _level(maps, samples, threshold)
 
-    # From here on nodes come first and surfaces last, (N, M): what is gathered are whole rows of memory.
+    # From here on the layout is (N nodes, M surfaces), so that gathers copy contiguous rows of memory.
     table = neighbour_table(height, width)
     excess = ops.transpose(maps - level)
     around = tf.gather(excess, table, axis=0)
@@ -93,7 +93,7 @@ def boxes_from_maps(
 
 
 def _beside_nodes(length: Any, pixels: Any) -> Any:
-    """Positions, in nodes, of the pixel centres before and after each node: (length, 2)."""
+    """Positions of the pixel centres just before and after each node, in grid units: (length, 2)."""
     nodes = ops.arange(length, dtype="float32")
     if pixels is None:
         return ops.stack([nodes, nodes], axis=1)
@@ -104,9 +104,12 @@ def _beside_nodes(length: Any, pixels: Any) -> Any:
 
 
 def _interpolated(maps: Any, rows: Any, columns: Any) -> Any:
-    """The surfaces (M, h, w) at all pairs of the positions (h, 2) and (w, 2): (M, 2w * 2h), columns first.
+    """The surfaces (M, h, w) sampled at all row positions (h, 2) and column positions (w, 2).
 
-    As two products of matrices without a batch, which for matrices this small cost a fraction of others.
+    Computed by two unbatched matrix products, which are much cheaper than batched ones at these sizes.
+
+    Returns:
+        (M, 2w * 2h), columns first.
     """
     _, height, width = ops.shape(maps)
     across = ops.matmul(ops.reshape(maps, (-1, width)), _hats(columns, width))
@@ -116,13 +119,13 @@ def _interpolated(maps: Any, rows: Any, columns: Any) -> Any:
 
 
 def _hats(positions: Any, length: Any) -> Any:
-    """The matrix (length, 2 * length) that interpolates a row of nodes linearly at the positions."""
+    """The linear interpolation weights from nodes to positions: a matrix (length, 2 * length)."""
     inner = ops.clip(ops.reshape(positions, (1, -1)), 0.0, ops.cast(length - 1, "float32"))
     return ops.relu(1.0 - ops.absolute(inner - ops.arange(length, dtype="float32")[:, None]))
 
 
 def _level(maps: Any, samples: Any, threshold: Any) -> Any:
-    """The value to exceed, (M, 1); infinite for a map that has no box."""
+    """The threshold as a value of each map, (M, 1); 3e38 for a map that has no box."""
     highest = ops.max(samples, axis=1, keepdims=True)
     spread = ops.max(maps, axis=1, keepdims=True) - ops.min(maps, axis=1, keepdims=True)
     has_box = ops.logical_and(highest > 0, spread > _FLAT * highest)
@@ -139,7 +142,7 @@ def _sides(samples: Any) -> Any:
 
 
 def _facing(sides: Any, table: Any) -> Any:
-    """For each side the opposite side of the neighbour there; at the border the side itself."""
+    """For each side, the neighbour's samples that face it; at the border, the side itself."""
     nodes = ops.shape(sides)[1]
     side = ops.arange(4, dtype="int32")[:, None]
     itself = ops.arange(nodes, dtype="int32")
@@ -148,11 +151,12 @@ def _facing(sides: Any, table: Any) -> Any:
 
 
 def _node_areas(excess: Any, around: Any) -> Any:
-    """Share the positive area of each cell among its positive nodes: (N, M), in cells.
+    """Divide the positive area of each cell among its positive nodes: (N, M), in cells.
 
-    All positive corners of a cell belong to one component (but for two across a negative saddle, which get
-    half each), so the sums over components are their areas. Each interior cell is met from its four nodes;
-    half and quarter cells at the border are met by two and one with repeated corners, which comes out right.
+    All positive corners of a cell belong to one component (except two opposite corners separated by a
+    negative saddle, which get half each), so the sum over a component's nodes is its area. An interior cell
+    is visited from its four nodes. Half cells at the border are visited from two nodes and quarter cells
+    from one, with repeated corners, which gives the right area.
     """
     vertical = tf.gather(around, VERTICAL_OF_DIAGONAL, axis=0)
     horizontal = tf.gather(around, HORIZONTAL_OF_DIAGONAL, axis=0)
@@ -174,22 +178,22 @@ def _largest(areas: Any, labels: Any, count: int) -> tuple[Any, Any]:
         ops.reshape(areas, (-1,)), ops.reshape(labels, (-1,)), num_segments=nodes * surfaces
     )
     totals = ops.transpose(ops.reshape(totals, (nodes, -1)))
-    # Padded, because a small map has fewer nodes than a caller may ask for boxes.
+    # Padded, because `count` may exceed the number of nodes of a small map.
     largest, node = ops.top_k(ops.pad(totals, ((0, 0), (0, count - 1))), count)
     return largest, node * surfaces + ops.arange(surfaces, dtype="int32")[:, None]
 
 
 def _reach(sides: Any, facing: Any, rows: Any, columns: Any) -> Any:
-    """How far the positive region around each node goes up, left, right and down: (4, N, M).
+    """How far the positive region around each node extends up, left, right and down: (4, N, M).
 
-    Measured from the opposite side of the image, whose length is 1. A region's extremes lie on grid edges,
-    where the surface is linear.
+    Distances are measured from the opposite border of the image, whose side has length 1. The extremes of a
+    region lie on grid edges, where the surface is linear.
     """
     height, width = ops.shape(rows)[0], ops.shape(columns)[0]
     starts, ends = [], []
     for positions, length in ((rows, height), (columns, width)):
         size = ops.cast(length, "float32")
-        # Not `(size - 0.5)[None]`, which OpenVINO reads wrongly from a SavedModel.
+        # Not `(size - 0.5)[None]`: OpenVINO reads this wrongly from a SavedModel.
         forward = (ops.concatenate([positions[1:, 0], ops.reshape(size - 0.5, (1,))]) + 0.5) / size
         backward = 1 - (ops.concatenate([ops.full((1,), -0.5), positions[:-1, 1]]) + 0.5) / size
         positions = (positions + 0.5) / size
@@ -206,7 +210,7 @@ def _reach(sides: Any, facing: Any, rows: Any, columns: Any) -> Any:
         )[..., None]
         for by_row, by_column in (starts, ends)
     )
-    # Towards a positive neighbour the region goes on at least to that node, or to the border of the image.
+    # Towards a positive neighbour the region extends at least to that node, or to the image border.
     part = ops.where(facing > 0, 1.0, sides / ops.maximum(sides - facing, 1e-30))
     part = ops.max(ops.where(sides > 0, part, 0.0), axis=2)
     return start + (end - start) * part

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import tensorflow as tf  # `tf.gather`: `keras.ops.take` mends negative indices each time, a cost in a loop
+import tensorflow as tf  # `tf.gather`: `keras.ops.take` also handles negative indices, which costs time
 from keras import ops
 
 # The eight neighbours of a grid node as (dy, dx): up, left, right, down, then the four diagonals.
@@ -15,11 +15,11 @@ HORIZONTAL_OF_DIAGONAL = (1, 2, 1, 2)
 def neighbour_table(height: Any, width: Any) -> Any:
     """Flat indices of the eight neighbours of every node of a grid, in the order of `NEIGHBOURS`.
 
-    Beyond the border the border node itself is repeated, as an image resize does.
+    A neighbour beyond the border is the nearest node inside, as in image resizing.
 
     Args:
-        height: int or scalar integer tensor, the rows of the grid.
-        width: int or scalar integer tensor, the columns of the grid.
+        height: int or scalar integer tensor, the number of rows.
+        width: int or scalar integer tensor, the number of columns.
 
     Returns:
         int32 tensor (8, height * width).
@@ -38,15 +38,15 @@ def neighbour_table(height: Any, width: Any) -> Any:
 
 
 def over_saddles(excess: Any, around: Any) -> Any:
-    """Whether the surface connects each node to its diagonal neighbours inside their common cell.
+    """Whether each node is connected to its diagonal neighbours inside their common cell.
 
-    With two opposite corners `a`, `d` above the level and `b`, `c` below it, they are connected if the saddle
-    `(ad - bc) / (a + d - b - c)` of the bilinear surface is above it too: relative to the level, if
-    `a * d > b * c`.
+    Let `a`, `d` be opposite corners above the level and `b`, `c` the other two, below it, all relative to the
+    level. `a` and `d` are connected if the saddle point of the bilinear surface is also above the level:
+    `(ad - bc) / (a + d - b - c) > 0`, or `a * d > b * c`.
 
     Args:
-        excess: float tensor (N, M), the nodes of M surfaces relative to the level.
-        around: float tensor (8, N, M), their neighbours.
+        excess: float tensor (N, M), the values of M surfaces at N nodes, minus the level.
+        around: float tensor (8, N, M), the same at the eight neighbours.
 
     Returns:
         bool tensor (4, N, M), in the order of the diagonals in `NEIGHBOURS`.
@@ -62,13 +62,13 @@ def connected_components(joined: Any, table: Any) -> Any:
     """Label the connected components of grid nodes.
 
     Args:
-        joined: bool tensor (8, N, M), whether a node and its neighbour belong together, in each of M grids
-            of N nodes; the same from both sides.
+        joined: bool tensor (8, N, M), whether a node is connected to each neighbour, in M grids of N nodes.
+            It must be symmetric.
         table: int32 tensor (8, N) from `neighbour_table`.
 
     Returns:
-        int32 tensor (N, M): two nodes of a grid have the same label exactly if they are connected. A label
-        is the index of the component's last node in the flattened (N * M,) nodes.
+        int32 tensor (N, M): two nodes of a grid have the same label if and only if they are connected. A
+        label is the index of the component's last node in the flattened (N * M,) nodes.
 
     Examples: three nodes in a row, the first two joined.
         >>> import numpy as np
@@ -80,8 +80,8 @@ def connected_components(joined: Any, table: Any) -> Any:
     _, nodes, grids = ops.shape(joined)
     own = ops.reshape(ops.arange(nodes * grids, dtype="int32"), (nodes, -1))
 
-    # Every node takes the largest label around it, then the label of the node that label names: the second
-    # step doubles the distance a label has travelled, so a handful of rounds settles most shapes.
+    # Every node takes the largest label around it, then the label of the node with that index. The second
+    # step doubles the distance that labels travel, so most shapes converge in a few iterations.
     def spread(labels: Any, _: Any) -> tuple[Any, Any]:
         around = ops.where(joined, tf.gather(labels, table, axis=0), -1)
         larger = ops.maximum(labels, ops.max(around, axis=0))

@@ -1,12 +1,12 @@
-"""Some of the rows of each image."""
+"""Gathering rows with one list of indices per image."""
 
 from typing import Any
 
-import tensorflow as tf  # one operation; `keras.ops.take_along_axis` takes twenty, which count at batch 1
+import tensorflow as tf  # one operation; `keras.ops.take_along_axis` needs twenty, slow at batch size 1
 
 
 def gather_rows(values: Any, rows: Any) -> Any:
-    """For each image the asked rows.
+    """Gather rows, with different indices for each image of the batch.
 
     Args:
         values: tensor (B, N, ...).

@@ -1,4 +1,4 @@
-"""Class activation maps of chosen classes."""
+"""Class activation maps of selected classes."""
 
 from typing import Any
 
@@ -7,15 +7,15 @@ from keras import ops
 
 
 def class_activation_maps(features: Any, kernel: Any, class_ids: Any) -> Any:
-    """Apply the columns of a linear classifier at every position of its features.
+    """Apply columns of a linear classifier at every spatial position of its feature map.
 
     `M_c(y, x) = sum_k kernel[k, c] * features[y, x, k]`. The mean of the map plus the classifier's bias is
-    the logit that global average pooling gives, exactly. Only the asked columns are multiplied.
+    exactly the logit of the class. Only the selected columns are multiplied.
 
     Args:
         features: float tensor (B, h, w, C), the input of the global average pooling.
-        kernel: float tensor (C, N), the classifier behind the pooling.
-        class_ids: integer tensor (B, K), for each image the classes whose maps are wanted, in [0, N).
+        kernel: float tensor (C, N), the weights of the classifier after the pooling.
+        class_ids: integer tensor (B, K) in [0, N), the selected classes of each image.
 
     Returns:
         Float tensor (B, K, h, w).
