@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import keras
 
     from keras_cam.data import AnnotatedImages
-    from keras_cam.inference import Localizer, SaliencyLocalizer
+    from keras_cam.inference import Localizer
 
 DONE, SOME_FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 DEFAULT_OUTPUT = Path("keras-cam-output")
@@ -129,24 +129,15 @@ def load_model(
     """Load a localizer by name or file. Raises a `UsageError` if that fails."""
     from keras_cam.inference.load import load_localizer
 
-    with _loading(model):
+    with usage_errors_of(model):
         return load_localizer(model, top_k, threshold, refine)
-
-
-def load_saliency(model: str) -> "SaliencyLocalizer":
-    """The localizer by backpropagation of a model's name or file; what goes wrong is an error of usage."""
-    from keras_cam.inference.gradients import SaliencyLocalizer
-    from keras_cam.inference.load import load_classifier
-
-    with _loading(model):
-        return SaliencyLocalizer(load_classifier(model))
 
 
 def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":
     """Load a Keras model by name or file. Raises a `UsageError` if that fails."""
     from keras_cam.inference.load import load_classifier as load
 
-    with _loading(model):
+    with usage_errors_of(model):
         return load(model, smallest_size)
 
 
@@ -158,7 +149,7 @@ def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) 
     from keras_cam.applications.features import backbone_of
     from keras_cam.inference.load import load_classifier
 
-    with _loading(model):
+    with usage_errors_of(model):
         return backbone_of(load_classifier(model, smallest_size), layer)
 
 
@@ -192,16 +183,11 @@ def save_model(model: "keras.Model", path: Path) -> None:
 
 
 @contextmanager
-def _loading(model: str) -> Iterator[None]:
+def usage_errors_of(model: str) -> Iterator[None]:
+    """Turn what goes wrong while a model is loaded into a `UsageError`."""
     try:
         with redirect_stdout(sys.stderr):  # Keras reports downloads on stdout, where JSON goes
             yield
     # Keras raises TypeError for an unknown layer and a plain Exception for a failed download.
     except Exception as error:
         raise UsageError(f"--model {model}: {shorten(str(error), 600)}") from error
-
-
-METHODS = ("cam", "backprop")
-"""How maps are made, as `--method` names it."""
-
-METHODS_HELP = "class activation maps, or gradients (backpropagation, Simonyan et al. 2013; any classifier)"

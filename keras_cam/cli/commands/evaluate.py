@@ -13,20 +13,17 @@ from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
     DONE,
-    METHODS,
-    METHODS_HELP,
     SOME_FAILED,
     UsageError,
     add_batch_size,
     add_refine,
     check_model,
-    load_classifier,
-    load_model,
-    load_saliency,
     positive,
     read_data,
+    usage_errors_of,
 )
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
+from keras_cam.inference.methods import METHODS
 from keras_cam.models.registry import MODELS
 from keras_cam.recipes import NONE
 
@@ -52,11 +49,12 @@ def add_parser(commands: Any) -> None:
         help="a name from `keras-cam models`, a .keras file or an exported model; give it twice to compare "
         f"two models (default: {DEFAULT_MODEL})",
     )
+    methods = "; ".join(f"{name}: {method.summary}" for name, method in METHODS.items())
     parser.add_argument(
         "--method",
         action="append",
         choices=METHODS,
-        help=f"how maps are made: {METHODS_HELP}; give it twice to compare both (default: cam)",
+        help=f"how maps are made. {methods} (default: cam)",
     )
     parser.add_argument(
         "--data",
@@ -127,26 +125,11 @@ def _check_refine(refine: str | None, protocol: type[Protocol]) -> None:
         )
 
 
-def _load(model: str, method: str, refine: str | None, protocol: type[Protocol]) -> Any:
-    if method == "backprop":
-        return load_saliency(model)
-    if refine is None and not protocol.judges_refined_maps and (model in MODELS or model.endswith(".keras")):
-        return _without_refinement(model)
-    return load_model(model, refine=refine)
-
-
-def _without_refinement(model: str) -> "Localizer":
-    """The localizer of a classifier, which does not refine; a saved localizer as it is."""
-    from keras_cam.inference.keras import KerasLocalizer
-    from keras_cam.localizer import build_localizer, gives_boxes
-
-    classifier = load_classifier(model)
-    try:
-        if not gives_boxes(classifier):
-            classifier = build_localizer(classifier, refine=NONE)
-        return KerasLocalizer(classifier)
-    except ValueError as error:
-        raise UsageError(f"--model {model}: {error}") from error
+def _load(model: str, method: str, refine: str | None, protocol: type[Protocol]) -> "Localizer":
+    if refine is None and not protocol.judges_refined_maps and method == "cam" and model in MODELS:
+        refine = NONE  # so that a model built by name takes images of its own size
+    with usage_errors_of(model):
+        return METHODS[method].load(model, refine)
 
 
 def _name(model: str, method: str) -> str:
