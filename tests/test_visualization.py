@@ -33,7 +33,8 @@ def record(*detections, width=80, height=60):
 
 
 def detection(box_xyxy=(20.0, 20.0, 60.0, 50.0), label="cat", score=0.5, activation_map=None):
-    return Detection(0, label, score, box_xyxy, corner_map() if activation_map is None else activation_map)
+    fine = np.kron(corner_map(), np.ones((2, 2), np.float32))
+    return Detection(0, label, score, box_xyxy, fine if activation_map is None else activation_map)
 
 
 def test_the_hottest_place_has_the_last_colour_at_full_alpha_and_cold_ones_stay():
@@ -129,11 +130,28 @@ def test_a_record_is_drawn_at_any_size_of_the_photo():
 
 
 def test_top_boxes_are_drawn_over_the_best_map():
-    drawn = record(detection((5, 5, 30, 30)), detection((40, 5, 75, 30), activation_map=np.eye(4)))
+    drawn = record(detection((5, 5, 30, 30)), detection((40, 5, 75, 30), activation_map=np.eye(8)))
     one, two = (draw_localization(photo(), drawn, top=top) for top in (1, 2))
     assert (one[20:, :32] == two[20:, :32]).all()
     assert (one[:, 40:] != two[:, 40:]).any()
     np.testing.assert_array_equal(draw_localization(photo(), record()), photo())
+
+
+def test_what_says_little_about_the_place_is_remarked():
+    flat, coarse = 1 - 0.5 * np.eye(7, dtype=np.float32), corner_map()[1:, 1:]
+    found = {
+        "": detection(),
+        "no box": detection(None),
+        "flat map": detection((0.0, 0.0, 80.0, 60.0), activation_map=flat),
+        "map of 3 x 3 cells": detection(activation_map=coarse),
+    }
+    assert [one.remark for one in found.values()] == list(found)
+    # A flat map neither dyes the photo nor has a box: only the plate with the text is drawn.
+    drawn = draw_localization(photo(), record(found["flat map"]))
+    np.testing.assert_array_equal(drawn[20:], photo()[20:])
+    assert (drawn[:20] != photo()[:20]).any()
+    title = figure(photo(), record(found["map of 3 x 3 cells"])).axes[1].get_title()
+    assert title == "cat 50.0%, map of 3 x 3 cells"
 
 
 def test_a_gallery_has_equal_cells():
@@ -150,7 +168,7 @@ def test_a_gallery_has_equal_cells():
 
 def test_a_figure_shows_the_photo_and_every_class():
     sheet = figure(photo(), record(detection(), detection(None, "dog", 0.25)))
-    assert [axes.get_title() for axes in sheet.axes] == ["photo.png", "cat 50.0%", "dog 25.0%"]
+    assert [axes.get_title() for axes in sheet.axes] == ["photo.png", "cat 50.0%", "dog 25.0%, no box"]
     assert sheet._repr_png_().startswith(b"\x89PNG")
 
 

@@ -13,6 +13,8 @@ from keras_cam.progress import on_terminal
 from keras_cam.progress import progress as plain_progress
 from keras_cam.progress import working as working
 
+_LOW_SCORE = 0.1
+
 
 def complain(message: str) -> None:
     """Write one line to stderr."""
@@ -42,6 +44,8 @@ def print_localizations(records: Sequence[Localization]) -> None:
             rows.append((name if rank == 1 else "", str(rank), detection.label, score, _box_text(detection)))
     header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
     print_table(header, rows, right=("rank", "score"))
+    if any(record.detections and record.detections[0].score < _LOW_SCORE for record in records):
+        print(f"Best scores below {_LOW_SCORE:.0%}: no class stands out, so the first one is a guess.")
 
 
 def _short_names(files: Sequence[str]) -> list[str]:
@@ -76,8 +80,9 @@ def _size_text(size_hw: Sequence[int] | None) -> str:
 
 def _box_text(detection: Detection) -> str:
     if detection.box_xyxy is None:
-        return "none"
-    return ", ".join(str(round(value)) for value in detection.box_xyxy)
+        return detection.remark
+    sides = ", ".join(str(round(value)) for value in detection.box_xyxy)
+    return f"{sides} ({detection.remark})" if detection.remark else sides
 
 
 def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from keras_cam.drawing.boxes import draw_boxes
 from keras_cam.images.files import read_image
-from keras_cam.inference.records import BoxXYXY, Localization
+from keras_cam.inference.records import FLAT_MAP, BoxXYXY, Detection, Localization
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +41,7 @@ def overlay(
     labels: Sequence[str] = (),
     scores: Sequence[float] = (),
     *,
+    remarks: Sequence[str] = (),
     alpha: float = 0.7,
     colormap: str = "inferno",
 ) -> np.ndarray:
@@ -57,6 +58,7 @@ def overlay(
             the upper left corner.
         labels: a label for each box, or an empty sequence.
         scores: a probability for each box, or an empty sequence.
+        remarks: a text behind the score of each box, or an empty sequence.
         alpha: the opacity at the maximum of the map, in [0, 1].
         colormap: one of `COLORMAPS`.
 
@@ -84,7 +86,8 @@ def overlay(
         picture = _blend(picture, np.asarray(activation_map), alpha, colormap)
     if len(boxes_xyxy):
         percents = [f"{score:.1%}" for score in scores]
-        texts = list(zip_longest(labels, percents, fillvalue=""))
+        endings = [", ".join(filter(None, pair)) for pair in zip_longest(percents, remarks, fillvalue="")]
+        texts = list(zip_longest(labels, endings, fillvalue=""))
         picture = draw_boxes(picture, boxes_xyxy, texts)
     return picture.copy() if picture is image else picture
 
@@ -127,10 +130,11 @@ def draw_localization(
     best = localization.detections[:top]
     return overlay(
         photo,
-        best[0].activation_map if best else None,
-        [_scaled(detection.box_xyxy, localization, photo) for detection in best],
+        _shown_map(best[0]) if best else None,
+        [_shown_box(detection, localization, photo) for detection in best],
         [detection.label for detection in best],
         [detection.score for detection in best],
+        remarks=[detection.remark for detection in best],
         alpha=alpha,
         colormap=colormap,
     )
@@ -226,9 +230,10 @@ def figure(
     photo = display_size(image)
     panels = [(photo, Path(localization.image).name)]
     for detection in localization.detections[:top]:
-        box = _scaled(detection.box_xyxy, localization, photo)
-        picture = overlay(photo, detection.activation_map, [box], alpha=alpha, colormap=colormap)
-        panels.append((picture, f"{detection.label} {detection.score:.1%}"))
+        box = _shown_box(detection, localization, photo)
+        picture = overlay(photo, _shown_map(detection), [box], alpha=alpha, colormap=colormap)
+        remark = f", {detection.remark}" if detection.remark else ""
+        panels.append((picture, f"{detection.label} {detection.score:.1%}{remark}"))
     columns = min(len(panels), 3)
     rows = math.ceil(len(panels) / columns)
     height = 4 * photo.shape[0] / photo.shape[1] + 0.4
@@ -310,9 +315,15 @@ def _blend(photo: np.ndarray, activation_map: np.ndarray, alpha: float, colormap
     return cv2.blendLinear(colours_bgr[..., ::-1], photo, opacity, 1 - opacity)
 
 
-def _scaled(box_xyxy: BoxXYXY | None, localization: Localization, photo: np.ndarray) -> BoxXYXY | None:
+def _shown_map(detection: Detection) -> np.ndarray | None:
+    """A flat map would only dye the photo."""
+    return None if detection.remark == FLAT_MAP else detection.activation_map
+
+
+def _shown_box(detection: Detection, localization: Localization, photo: np.ndarray) -> BoxXYXY | None:
     """The box in pixels of `photo`, which may be a resized copy of the localized photo."""
-    if box_xyxy is None:
+    box_xyxy = detection.box_xyxy
+    if box_xyxy is None or detection.remark == FLAT_MAP:
         return None
     x_scale = photo.shape[1] / localization.width
     y_scale = photo.shape[0] / localization.height

@@ -9,10 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_cam.recipes import THRESHOLD
+
 if TYPE_CHECKING:
     import supervision
 
 BoxXYXY = tuple[float, float, float, float]
+
+FLAT_MAP = "flat map"
+
+# A side of a map with fewer cells cannot tell where in a photo something is.
+_FEWEST_CELLS = 5
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,26 @@ class Detection:
     score: float
     box_xyxy: BoxXYXY | None
     activation_map: np.ndarray = field(repr=False, compare=False)
+
+    @property
+    def remark(self) -> str:
+        """Why the box says little about the place; empty if there is no reason.
+
+        - "no box": the map is constant, or positive nowhere.
+        - "flat map": all of the map is above 20 % of its maximum, so that a box encloses the whole photo.
+        - "map of 3 x 3 cells": the map has fewer than 5 cells a side.
+
+        Examples:
+            >>> nearly_flat = 1 - 0.1 * np.eye(7, dtype=np.float32)
+            >>> Detection(281, "tabby", 0.9, (0.0, 0.0, 64.0, 48.0), nearly_flat).remark
+            'flat map'
+        """
+        height, width = self.activation_map.shape
+        if self.box_xyxy is None:
+            return "no box"
+        if self.activation_map.min() > THRESHOLD * self.activation_map.max():
+            return FLAT_MAP
+        return f"map of {height} x {width} cells" if min(height, width) < _FEWEST_CELLS else ""
 
     def to_dict(self) -> dict[str, Any]:
         """The detection as JSON-ready values: boxes to 1/100 pixel, scores to 6 decimals."""

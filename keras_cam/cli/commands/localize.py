@@ -140,11 +140,10 @@ def _make_folder(folder: Path) -> None:
 
 def _draw(record: "Localization", picture: Path) -> bool:
     """Write the picture of a photo; returns whether that succeeded."""
-    from keras_cam.drawing.pictures import display_size, draw_localization
-    from keras_cam.images.files import ImageError, write_png
+    from keras_cam.images.files import ImageError
 
     try:
-        write_png(picture, draw_localization(display_size(record.image), record))
+        record.save(picture)
     except (ImageError, OSError) as error:
         complain(str(error) if isinstance(error, ImageError) else f"Cannot write {picture}: {error.strerror}")
         return False
