@@ -2,7 +2,7 @@ from . import callbacks, data, drawing, evaluation, export, inference, layers, m
 from .data import read_annotations
 from .evaluation import evaluate
 from .graph.classification_head import find_classification_head
-from .inference import Localization, load_localizer, localize, localize_files
+from .inference import Localization, load_localizer, localize, localize_files, to_dataframe
 from .localizer import build_localizer
 from .models.build_model import build_model
 from .models.registry import list_models
@@ -26,6 +26,7 @@ __all__ = [
     "localize_files",
     "metrics",
     "read_annotations",
+    "to_dataframe",
     "training",
 ]
 

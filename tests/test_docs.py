@@ -11,6 +11,7 @@ import skimage
 DOCS = Path(__file__).parent.parent / "docs"
 NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
 PRINTED = {
+    "devices": r"Egyptian cat\n",
     "data": r".*: 6 images, 2 classes, 0 boxes\nchelsea\.png \[\[112\.75, 75\.0, 338\.25, 225\.0\]\]\n",
     "discovery": r"(9[5-9]|100)%\n",
     "evaluation": r"1\.0 \(0\.2.*\)\nhalf\n1\.0\n",

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from keras_cam.inference.records import localizations
+from keras_cam.inference.records import Detection, FailedImage, Localization, localizations, to_dataframe
 
 
 def outputs():
@@ -65,3 +65,17 @@ def test_labels_may_be_missing_but_not_too_few():
 def test_every_image_needs_a_name_and_a_size():
     with pytest.raises(ValueError, match=r"each of the 2 images.*len\(images\)=1, len\(sizes_wh\)=2"):
         localizations(outputs(), ["a.jpg"], [(1, 1), (1, 1)])
+
+
+def test_records_become_a_table():
+    pandas = pytest.importorskip("pandas")
+    cat = Detection(281, "tabby", 0.75, (1.0, 2.0, 30.5, 40.0), np.zeros((7, 7), np.float32))
+    dog = Detection(1, "dog", 0.25, None, np.zeros((7, 7), np.float32))
+    table = to_dataframe([Localization("a.jpg", 64, 48, "m", (cat, dog)), FailedImage("b.jpg", "empty")])
+    assert table["image"].tolist() == ["a.jpg", "a.jpg", "b.jpg"]
+    assert table["rank"].tolist()[:2] == [1, 2]
+    assert table.loc[0, ["xmin", "ymin", "xmax", "ymax"]].tolist() == [1.0, 2.0, 30.5, 40.0]
+    assert table["xmin"].isna().tolist() == [False, True, True]
+    assert table["error"].isna().tolist() == [True, True, False]
+    assert table["width"].dtype == pandas.Int64Dtype()
+    assert to_dataframe([]).columns.tolist() == table.columns.tolist()

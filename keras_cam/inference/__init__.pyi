@@ -5,7 +5,7 @@ from .litert import LiteRTLocalizer
 from .load import load_classifier, load_localizer
 from .localizer import Localizer
 from .onnx import OnnxLocalizer
-from .records import Detection, FailedImage, Localization, localizations
+from .records import Detection, FailedImage, Localization, localizations, to_dataframe
 from .saved_model import SavedModelLocalizer
 from .serving import ServingClient, ServingError
 
@@ -26,4 +26,5 @@ __all__ = [
     "localizations",
     "localize",
     "localize_files",
+    "to_dataframe",
 ]
