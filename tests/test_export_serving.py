@@ -184,7 +184,9 @@ def test_records_are_those_of_the_local_localizer(saved, service, address, proto
     expected = list(localize_files(load_localizer(saved), files, imagenet_labels()))
     assert_same_records(found, expected)
     assert service.model.batches == [2, 2]  # the broken one is not sent
-    [array] = ServingClient(address, protocol=protocol).localize([read_image(CAT)])
+    [alone] = ServingClient(address, protocol=protocol).localize(CAT)
+    assert_same_records([alone], expected[:1])
+    [array] = ServingClient(address, protocol=protocol).localize(read_image(CAT))
     assert array.image == "image 0"
     assert_same_records([Localization(CAT, *list(vars(array).values())[1:])], expected[:1])
 

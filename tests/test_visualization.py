@@ -203,7 +203,7 @@ def test_display_size_keeps_what_is_readable():
         (lambda: overlay(photo(), boxes_xyxy=[None], scores=[1, 2]), "`scores` must be empty or .* 1 boxes"),
         (lambda: draw_localization(photo(), record(), top=0), r"`top` must be at least 1\. Received: top=0"),
         (lambda: figure(photo(), record(), top=0), r"`top` must be at least 1\. Received: top=0"),
-        (lambda: gallery([]), "`images` must have at least one image"),
+        (lambda: gallery([]), "`images` must be a list of at least one image"),
         (lambda: gallery([photo()], columns=0), r"`columns` must be at least 1\. Received: columns=0"),
     ],
 )

@@ -167,8 +167,8 @@ def gallery(
         >>> gallery(photos, columns=3, cell_wh=(40, 30), margin=2).shape
         (66, 128, 3)
     """
-    if not len(images):
-        raise ValueError(f"`images` must have at least one image. Received: images={images!r}")
+    if isinstance(images, str | Path) or not len(images):
+        raise ValueError(f"`images` must be a list of at least one image. Received: images={images!r}")
     if columns is None:
         columns = math.ceil(math.sqrt(len(images)))
     if columns < 1:

@@ -170,7 +170,7 @@ def _block_output(taps: Sequence[Tap]) -> Tap:
 
 def _named(taps: Sequence[Tap], names: Sequence[str]) -> list[Tap]:
     by_name = {tap.name: tap for tap in taps}
-    if not names or not by_name.keys() >= set(names):
+    if not names or isinstance(names, str) or not by_name.keys() >= set(names):
         raise ValueError(
             f"`taps` must name layers between the first convolution and the features: {list(by_name)}. "
             f"Received: taps={names!r}"

@@ -23,22 +23,22 @@ _ATTEMPTS, _FIRST_WAIT, _LONGEST_WAIT = 5, 0.2, 5.0
 
 
 class ServingError(RuntimeError):
-    """A server did not do what it was asked; the message says why, in one line."""
+    """A request to a server failed; the message is one line with the reason."""
 
 
 class ServingClient:
-    """Localizes photos on a server that serves what `save_saved_model` wrote.
+    """Localizes photos on a server that serves a model from `keras_cam.export.save_saved_model`.
 
-    What the server is busy with or not there yet for is tried again, up to five times in all.
+    A request to a server that is busy or not reachable yet is repeated up to four times.
 
     Args:
         address: host and port, such as "localhost:8500" for gRPC, or "localhost:8501" for REST.
         model: the name of the model on the server.
         protocol: "grpc", which needs `keras-cam[serving]`; or "rest".
         version: the version of the model; None takes the newest.
-        labels: the names of all classes. By default ImageNet's for 1000 classes, else their numbers: a
-            server does not tell those of its model.
-        timeout: seconds that a request may take, over gRPC with all its attempts.
+        labels: the names of all classes; None takes ImageNet's for 1000 classes, else numbers, because
+            servers do not report the names.
+        timeout: the limit of a request in seconds, with gRPC including all repetitions.
 
     Raises:
         ValueError: an unknown protocol.
@@ -65,18 +65,18 @@ class ServingClient:
         self._labels = labels
 
     def localize(
-        self, images: Iterable[str | Path | np.ndarray], batch_size: int = 8
+        self, images: str | Path | np.ndarray | Iterable[str | Path | np.ndarray], batch_size: int = 8
     ) -> Iterator[Localization | FailedImage]:
-        """Localizes photos, a batch at a time, as `keras_cam.localize_files` does here.
+        """Localize photos on the server, one batch at a time, as `keras_cam.localize_files` does locally.
 
-        JPEG files are sent as they are, others as PNG. One that cannot be read does not disturb the others.
+        JPEG files are sent unchanged, other images as PNG. A photo that cannot be read does not end the batch.
 
         Args:
-            images: files, or arrays uint8 (H, W, 3), RGB.
-            batch_size: how many photos a request has.
+            images: a file or an array uint8 (H, W, 3), RGB; or several of them.
+            batch_size: the number of photos in a request.
 
         Yields:
-            For each photo, in order, its record or what is wrong with it. Arrays are named by their numbers.
+            For each photo, in order, its record or its error. An array is named by its number.
 
         Raises:
             ServingError: the server cannot be reached, is too slow, or does not serve such a model.
@@ -86,7 +86,7 @@ class ServingClient:
             raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
         named = (
             (f"image {number}" if isinstance(image, np.ndarray) else str(image), image)
-            for number, image in enumerate(images)
+            for number, image in enumerate(_several(images))
         )
         while batch := list(islice(named, batch_size)):
             yield from self._localize(batch)
@@ -243,6 +243,12 @@ class _RestServer:
 
 
 _PROTOCOLS: dict[str, type[_GrpcServer] | type[_RestServer]] = {"grpc": _GrpcServer, "rest": _RestServer}
+
+
+def _several(images: Any) -> Iterable[Any]:
+    """A single image as a list of one; others as they are."""
+    is_single = isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 3)
+    return [images] if is_single else images
 
 
 def _message(address: str, reason: str) -> str:

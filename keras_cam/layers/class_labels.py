@@ -34,6 +34,8 @@ class ClassLabels(keras.layers.Layer):
     def __init__(self, labels: Sequence[str], **kwargs: Any) -> None:
         # Without autocast: a mixed-precision policy would cast the values.
         super().__init__(**{"autocast": False, **kwargs})
+        if isinstance(labels, str):
+            raise ValueError(f"`labels` must be a list of names, not one string. Received: labels={labels!r}")
         self.labels = tuple(labels)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
