@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from processes import run_python
+
 BAR = "from keras_cam.cli.console import progress\nwith progress(3, 'Working') as advance:\n    advance()\n"
 IMPORT = "from keras_cam.cli.quiet_libraries import quiet_c_libraries\nwith quiet_c_libraries():\n"
 TRAINING = BAR.replace("cli.console", "progress").replace("advance()", "advance(1)")
@@ -35,7 +37,7 @@ def on_terminal(*arguments):
 
 def in_a_pipe(*arguments):
     """Run Python with a pipe as its stderr; returns the exit status and what came through the pipe."""
-    done = subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, check=False)
+    done = run_python(*arguments)
     return done.returncode, done.stderr
 
 

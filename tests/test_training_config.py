@@ -2,14 +2,13 @@
 
 import dataclasses
 import re
-import subprocess
-import sys
 from importlib import import_module
 
 import pytest
 
 from keras_cam.models.registry import MODELS
 from keras_cam.training import Augmentation, ConfigError, Stage, TrainingConfig, list_configs, load_config
+from processes import run_python
 
 STAGE = Stage(epochs=1, learning_rate=0.1)
 
@@ -110,8 +109,8 @@ def test_python_checks_the_types_that_flags_check():
 def test_configurations_need_no_tensorflow():
     code = "import sys; from keras_cam.training import load_config; load_config('cub10', ['seed=1'])\n"
     code += "print({'keras', 'tensorflow'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    done = run_python("-c", code)
+    assert (done.returncode, done.stdout) == (0, "set()\n")
 
 
 def test_what_does_not_go_together_is_refused():
