@@ -3,6 +3,7 @@
 import ast
 import importlib
 import re
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -47,14 +48,17 @@ def layer_of(module):
     return levels[0]
 
 
+@cache
 def imports(module):
     """(name, line) of everything a module imports, at its top or inside of functions."""
+    found = []
     for node in ast.walk(ast.parse(SOURCES[module].read_text())):
         if isinstance(node, ast.Import):
-            yield from ((alias.name, node.lineno) for alias in node.names)
+            found += [(alias.name, node.lineno) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{module}:{node.lineno} imports relatively"
-            yield node.module, node.lineno
+            found.append((node.module, node.lineno))
+    return found
 
 
 @every_module
