@@ -86,9 +86,10 @@ PACKAGES = [module for module, path in SOURCES.items() if path.name == "__init__
 @pytest.mark.parametrize("package", PACKAGES)
 def test_no_module_is_shadowed_by_what_its_package_exports(package):
     """`import package.module as m` gives the module, and `package.name` what the package says it has."""
-    exported = set(getattr(importlib.import_module(package), "__all__", ()))
+    parent = importlib.import_module(package)
     modules = {path.stem for path in SOURCES[package].parent.glob("*.py")} - {"__init__"}
-    assert not exported & modules
+    for name in modules & set(getattr(parent, "__all__", ())):
+        assert getattr(parent, name) is importlib.import_module(f"{package}.{name}")
 
 
 PRIVATE_OF_KERAS = re.compile(
