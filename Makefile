@@ -1,6 +1,7 @@
 # Needs Python 3.11 with pip, and make: the rest comes into .venv/.
 #
 #   make demo        localize the photos that come with scikit-image
+#   make quick       the tests to run while you work: two minutes
 #   make test        all tests and doctests
 #   make sweep       thousands of broken files, random networks, kills at any moment; a quarter of an hour
 #   make lint        style: ruff
@@ -21,10 +22,13 @@ BIN := $(VENV)/bin
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export GLOG_minloglevel ?= 2
 
-.PHONY: demo test sweep lint types wheel-test docs coverage benchmarks clean
+.PHONY: demo quick test sweep lint types wheel-test docs coverage benchmarks clean
 
 demo: $(VENV)/.plain
 	$(BIN)/keras-cam demo
+
+quick: $(VENV)/.all
+	$(BIN)/pytest $(PARALLEL) -m 'not slow and not sweep'
 
 test: $(VENV)/.all
 	$(BIN)/pytest $(PARALLEL)

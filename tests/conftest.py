@@ -9,6 +9,39 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
+# What `make quick` leaves out, besides single tests that are marked as slow.
+SLOW_FILES = {
+    # Build large networks.
+    "test_applications",
+    "test_build_model",
+    "test_dilation",
+    "test_efficientnet_lite",
+    "test_paper_networks",
+    # Convert, compile, or start servers and browsers.
+    "test_export_command",
+    "test_export_cpp",
+    "test_export_litert",
+    "test_export_mediapipe",
+    "test_export_onnx",
+    "test_export_parity",
+    "test_export_saved_model",
+    "test_export_serving",
+    "test_export_web",
+    # Train, in processes that are killed or on several devices.
+    "test_training_distributed",
+    "test_training_runs",
+    # Run the examples of all pages.
+    "test_docs",
+    "test_notebooks",
+    "test_readme",
+}
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.path.stem in SLOW_FILES:
+            item.add_marker("slow")
+
 
 @pytest.fixture(autouse=True)
 def dtype_policy_as_it_was():

@@ -9,7 +9,8 @@ from PIL import Image
 from scipy.io import savemat
 
 from keras_cam.applications.features import FeatureTable, backbone_of, extract_features, run_benchmark
-from keras_cam.applications.features.benchmarks import BENCHMARKS, Attributes, read_benchmark
+from keras_cam.applications.features.benchmark_images import Attributes
+from keras_cam.applications.features.benchmarks import BENCHMARKS, read_benchmark
 from keras_cam.cli import main as cli
 from keras_cam.cli.commands.benchmark import NAMES
 from keras_cam.data import AnnotationError

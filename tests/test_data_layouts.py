@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_cam.data import AnnotationError, read_annotations
+from keras_cam.data import (
+    LAYOUTS,
+    AnnotationError,
+    ImageIndex,
+    Layout,
+    ProblemKind,
+    RawBox,
+    read_annotations,
+)
 
 CLASSES = ["001.Auk", "002.Wren", "003.Owl"]  # no image shows the owl
 # Path, class, width and height, boxes with half-open maxima. Whole numbers, for XML counts pixels.
@@ -105,7 +113,7 @@ def write_csv(root):
     return root / "photos.csv"
 
 
-LAYOUTS = {
+WRITERS = {
     "coco folder": write_coco,
     "coco file": lambda root: write_coco(root) / "annotations.json",
     "csv": write_csv,
@@ -134,9 +142,9 @@ def records(annotated):
     }
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("layout", WRITERS)
 def test_every_layout_gives_the_same_records(layout, tmp_path):
-    annotated = read_annotations(LAYOUTS[layout](tmp_path), strict=True)
+    annotated = read_annotations(WRITERS[layout](tmp_path), strict=True)
     names = {"wsol": ["0", "1"], "csv": CLASSES[:2]}.get(layout, CLASSES)
     assert annotated.class_names == tuple(names)
     assert records(annotated) == {
@@ -218,7 +226,7 @@ def test_images_elsewhere(tmp_path):
 def test_an_argument_without_effect_is_an_error(layout, arguments, tmp_path):
     [name] = arguments
     with pytest.raises(ValueError, match=f"`{name}` must be None for .* Received: {name}="):
-        read_annotations(LAYOUTS[layout](tmp_path), **arguments)
+        read_annotations(WRITERS[layout](tmp_path), **arguments)
 
 
 def test_what_is_no_data_set(tmp_path):
@@ -241,3 +249,43 @@ def test_a_data_set_is_a_sequence_with_a_summary(tmp_path):
     assert [image.name for image in annotated[1:]] == ["11", "12", "13"]
     assert annotated[-1].labels == (1,)
     assert str(annotated).endswith("annotations.json: 4 images, 3 classes, 4 boxes")
+
+
+def write_names(root):
+    """Images whose names begin with what they show."""
+    for name in ("auk_1.png", "owl_1.png", "owl_2.png"):
+        Image.new("RGB", (20, 10)).save(root / name)
+    (root / "names.lst").write_text("a file by which the layout is recognized")
+    return root
+
+
+def read_names(source, split, strict):
+    index = ImageIndex(source)
+    for path in sorted(Path(source).glob("*.png")):
+        box = RawBox("the whole image", (0, 0, 20, 10), label=2)
+        index.add(path.name, str(path), source, None, [box] if path.stem.startswith(split) else [])
+    return index.finish(CLASSES, strict)
+
+
+NAMES = Layout("names", lambda source, split: Path(source, "names.lst").is_file(), read_names)
+
+
+def test_users_add_layouts_of_their_own(tmp_path):
+    write_names(tmp_path)
+    annotated = read_annotations(tmp_path, "owl", layouts=(NAMES, *LAYOUTS))
+    assert [(image.name, image.label) for image in annotated] == [("owl_1.png", 2), ("owl_2.png", 2)]
+    assert annotated.problem_counts == {ProblemKind.NO_LABEL: 1}
+    with pytest.raises(AnnotationError, match="has 1 problem"):
+        read_annotations(tmp_path, "owl", layouts=[NAMES], strict=True)
+    with pytest.raises(ValueError, match=r"`class_names` must be None for names\. Received: class_names="):
+        read_annotations(tmp_path, "owl", layouts=[NAMES], class_names=CLASSES)
+    # The first layout that matches is used.
+    with pytest.raises(ValueError, match="`split` must be a folder or"):
+        read_annotations(tmp_path, "owl", layouts=(*LAYOUTS, NAMES))
+
+
+def test_a_layout_takes_only_arguments_that_there_are():
+    with pytest.raises(
+        ValueError, match=r"`takes` must be some of .*'data_dir'.* Received: takes=\('size',\)"
+    ):
+        Layout("names", lambda source, split: True, read_names, takes=("size",))

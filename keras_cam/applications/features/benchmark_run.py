@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_cam.applications.features.benchmarks import Attributes, BenchmarkImages, Split
+from keras_cam.applications.features.benchmark_images import Attributes, BenchmarkImages, Split
 from keras_cam.applications.features.feature_table import FeatureTable
 from keras_cam.applications.features.linear_svm import COSTS, LinearSvm, fit_linear_svm
 

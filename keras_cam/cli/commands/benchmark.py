@@ -19,7 +19,7 @@ from keras_cam.cli.usage import (
 
 if TYPE_CHECKING:
     from keras_cam.applications.features import BenchmarkResult, FeatureTable
-    from keras_cam.applications.features.benchmarks import Benchmark
+    from keras_cam.applications.features.benchmark_images import Benchmark
 
 NAMES = (
     "sun397",
