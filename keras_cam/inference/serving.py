@@ -29,7 +29,7 @@ class ServingError(RuntimeError):
 class ServingClient:
     """Localizes photos on a server that serves a model from `keras_cam.export.save_saved_model`.
 
-    A request to a server that is busy or not reachable yet is repeated up to four times.
+    A request to a server that is busy or not yet reachable is repeated up to four times.
 
     Args:
         address: host and port, such as "localhost:8500" for gRPC, or "localhost:8501" for REST.
@@ -69,7 +69,7 @@ class ServingClient:
     ) -> Iterator[Localization | FailedImage]:
         """Localize photos on the server, one batch at a time, as `keras_cam.localize_files` does locally.
 
-        JPEG files are sent unchanged, other images as PNG. A photo that cannot be read does not end the batch.
+        JPEG files are sent unchanged, others as PNG. A photo that cannot be read does not end the batch.
 
         Args:
             images: a file or an array uint8 (H, W, 3), RGB; or several of them.
