@@ -64,3 +64,10 @@ def test_the_page_of_benchmarks_has_the_commands_of_the_program_that_writes_it()
     assert texts
     for title, text in texts.items():
         assert re.findall(r"^\$ (.*)$", text, re.MULTILINE) == commands[title]
+
+
+def test_every_question_is_answered_by_the_file_that_the_page_names():
+    rows = re.findall(r"^\| (.+\?) \| `(.+)` \| `(.+)` \|$", (DOCS / "where.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 20
+    for question, file, text in rows:
+        assert text in (DOCS.parent / file).read_text(), question
