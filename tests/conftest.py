@@ -27,7 +27,9 @@ SLOW_FILES = {
     "test_export_saved_model",
     "test_export_serving",
     "test_export_web",
-    # Train, in processes that are killed or on several devices.
+    # Train, also in processes that are killed or on several devices.
+    "test_concepts",
+    "test_question_answering",
     "test_training_distributed",
     "test_training_runs",
     # Run the examples of all pages.

@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
     "cv2": "opencv-python",
     "grpc": "grpcio",
     "lazy_loader": "lazy-loader",
+    "ml_collections": "ml-collections",
     "PIL": "pillow",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
