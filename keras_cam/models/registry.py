@@ -29,6 +29,8 @@ class ModelSpec:
         no_weights: why there are no ImageNet weights.
         offline: where the ImageNet weights are when they are on this machine: an installed package
             ("package:NAME") or files in Keras' cache ("cache:PATTERN").
+        torch_classifier: the name of the linear classifier in torchvision's file of the network; "" if there
+            it is more than one layer; None if torchvision does not have the network.
     """
 
     network: str
@@ -42,6 +44,7 @@ class ModelSpec:
     full_weights: bool = True
     no_weights: str = ""
     offline: str = ""
+    torch_classifier: str | None = None
 
     @property
     def family(self) -> str:
@@ -55,8 +58,14 @@ NORMALIZATIONS: dict[str, dict[str, Any]] = {
     "tf": {"mean": 127.5, "scale": 127.5},
     "torch": {"mean": (123.675, 116.28, 103.53), "scale": (58.395, 57.12, 57.375)},
     "caffe": {"mean": (123.68, 116.779, 103.939), "channel_order": "bgr"},
+    "bvlc": {"mean": (123.0, 117.0, 104.0), "channel_order": "bgr"},
+    "places": {"mean": (116.060394287, 113.741088867, 105.487823486), "channel_order": "bgr"},
     "lite": {"mean": 127.0, "scale": 128.0},
 }
+
+# How files end that Caffe's users and torchvision published.
+CAFFE_SUFFIXES, TORCH_SUFFIXES = (".caffemodel",), (".pth", ".pth.tar")
+PUBLISHED_SUFFIXES = CAFFE_SUFFIXES + TORCH_SUFFIXES
 
 _UNPUBLISHED = "they were never published for Keras; train it, or load a file."
 _CONVOLUTIONS_ONLY = "what is published ends in fully connected layers, and only its convolutions fit."
@@ -65,6 +74,7 @@ _OTHER_HEAD = "its published classifier has a hidden layer with a nonlinearity, 
 
 def _paper(network: str, size: int, map_size: int | None, parameters: int, **extra: Any) -> ModelSpec:
     spec: dict[str, Any] = {
+        "normalization": "bvlc",
         "backbone_weights": False,
         "full_weights": False,
         "no_weights": _UNPUBLISHED,
@@ -72,7 +82,7 @@ def _paper(network: str, size: int, map_size: int | None, parameters: int, **ext
         **extra,
     }
     square = None if map_size is None else (map_size, map_size)
-    return ModelSpec(network, "caffe", (size, size), square, parameters, **spec)
+    return ModelSpec(network, input_size=(size, size), map_size=square, parameters=parameters, **spec)
 
 
 def _vgg_gap(name: str, parameters: int) -> ModelSpec:
@@ -81,6 +91,7 @@ def _vgg_gap(name: str, parameters: int) -> ModelSpec:
         224,
         14,
         parameters,
+        normalization="caffe",
         arguments={"name": name},
         backbone_weights=True,
         no_weights=_CONVOLUTIONS_ONLY,
@@ -142,6 +153,7 @@ MODELS: dict[str, ModelSpec] = {
         None,
         138_357_544,
         options=("dropout",),
+        normalization="caffe",
         arguments={"name": "vgg16"},
         backbone_weights=True,
         full_weights=True,
