@@ -21,7 +21,9 @@ def clear_session():
 
 def large_ones_marked():
     for name in list_models():
-        yield pytest.param(name, marks=[pytest.mark.slow] if MODELS[name].parameters > 12e6 else [])
+        # Each of torchvision's is built in test_torchvision_weights.py, too.
+        is_slow = MODELS[name].parameters > 12e6 or name.startswith("torchvision_")
+        yield pytest.param(name, marks=[pytest.mark.slow] if is_slow else [])
 
 
 @pytest.mark.parametrize("name", list(large_ones_marked()))
@@ -50,6 +52,7 @@ SMALL = {
     "mobilenet": 64,
     "mobilenet_v3_small": 64,
     "efficientnet_b0": 64,
+    "torchvision_resnet18": 64,
 }
 every_family = pytest.mark.parametrize("name", SMALL)
 

@@ -4,87 +4,16 @@ import collections
 import io
 import os
 import pickle
-import struct
 import zipfile
 
 import numpy as np
 import pytest
+from torch_files import Call, Global, Storage, Tensor, checkpoint, dumped, zipped
 
 from keras_cam.models.efficientnet_lite import weights_file
 from keras_cam.models.torch_checkpoint import read_torch_checkpoint
 
-MAGIC = 0x1950A86A20F9469CFC6C
 RULE = r"A checkpoint must be a whole file of `torch\.save` with nothing but tensors\."
-
-
-class Global:
-    """Stands for a name of a module that need not be installed."""
-
-    def __init__(self, module, name):
-        self.module, self.name = module, name
-
-
-class Storage:
-    def __init__(self, kind, key, values):
-        self.kind, self.key, self.values = kind, key, values
-
-
-class Tensor:
-    """A view into a storage, as `torch` pickles it."""
-
-    def __init__(self, storage, offset, shape, strides):
-        self.arguments = (storage, offset, shape, strides, False, collections.OrderedDict())
-
-
-class Call:
-    """Anything that calls a function when it is unpickled."""
-
-    def __init__(self, function, *arguments):
-        self.function, self.arguments = function, arguments
-
-    def __reduce__(self):
-        return self.function, self.arguments
-
-
-class Writer(pickle._Pickler):  # the one in Python, whose `save` can be extended
-    def save(self, obj, save_persistent_id=True):
-        if isinstance(obj, Global):
-            return self.write(b"c" + f"{obj.module}\n{obj.name}\n".encode())
-        if isinstance(obj, Tensor):
-            self.save(Global("torch._utils", "_rebuild_tensor_v2"))
-            self.save(obj.arguments)
-            return self.write(pickle.REDUCE)
-        return super().save(obj, save_persistent_id)
-
-    def persistent_id(self, obj):
-        if isinstance(obj, Storage):
-            return ("storage", Global("torch", obj.kind), obj.key, "cpu", len(obj.values), None)
-        return None
-
-
-def dumped(obj):
-    file = io.BytesIO()
-    Writer(file, protocol=2).dump(obj)
-    return file.getvalue()
-
-
-def checkpoint(tensors, storages):
-    """Five pickles, then each storage: the number of its values and the values."""
-    sizes = {"protocol_version": 1001, "little_endian": True, "type_sizes": {"short": 2, "int": 4, "long": 4}}
-    head = [MAGIC, 1001, sizes, tensors, [storage.key for storage in storages]]
-    raw = [struct.pack("<q", len(s.values)) + s.values.tobytes() for s in storages]
-    return b"".join([*map(dumped, head), *raw])
-
-
-def zipped(tensors, storages, folder="archive", compression=zipfile.ZIP_STORED, byteorder=b"little"):
-    """The format since PyTorch 1.6: a pickle and a file for each storage in a zip file."""
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        archive.writestr(f"{folder}/data.pkl", dumped(tensors))
-        archive.writestr(f"{folder}/byteorder", byteorder)
-        for storage in storages:
-            archive.writestr(f"{folder}/data/{storage.key}", storage.values.tobytes())
-    return file.getvalue()
 
 
 both_formats = pytest.mark.parametrize("saved", [checkpoint, zipped])

@@ -1,5 +1,6 @@
 """Files of weights that others published, for the networks of the package."""
 
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -15,6 +16,7 @@ from keras_cam.models.caffe_layers import CAFFE_LAYERS, CAM_CHANNELS, PLACES_CLA
 from keras_cam.models.registry import CAFFE_SUFFIXES, MODELS, PUBLISHED_SUFFIXES
 from keras_cam.models.torch_checkpoint import read_torch_checkpoint
 
+_OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])(?=\.)")
 _BATCH_STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 
@@ -88,7 +90,8 @@ class PublishedWeights:
         """
         missing = []
         for layer in all_layers(model):
-            if not layer.weights or (convolutions_only and layer.name == "head"):
+            is_kept = convolutions_only and layer.name == "head"
+            if is_kept or not layer.weights or isinstance(layer, keras.Model):
                 continue
             source = self._source(layer.name)
             if source is None:
@@ -208,7 +211,11 @@ def _takers(path: str) -> list[str]:
 def _read(path: str) -> Mapping[str, np.ndarray]:
     if not Path(path).is_file():
         raise FileNotFoundError(f"`weights` must be a file. Received: weights={path!r}")
-    return read_caffe_checkpoint(path) if path.endswith(CAFFE_SUFFIXES) else read_torch_checkpoint(path)
+    if path.endswith(CAFFE_SUFFIXES):
+        return read_caffe_checkpoint(path)
+    # DenseNet's files were saved before torchvision renamed the parts of a layer.
+    tensors = read_torch_checkpoint(path)
+    return {_OLD_DENSENET.sub(r"\1\2", name): tensor for name, tensor in tensors.items()}
 
 
 def _published_shape(layer: keras.layers.Layer, variable: Any) -> tuple[int, ...]:
