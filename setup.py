@@ -20,6 +20,7 @@ setup(
         "keras_cam.layers",
         "keras_cam.metrics",
         "keras_cam.models",
+        "keras_cam.models.torchvision",
         "keras_cam.ops",
         "keras_cam.training",
         "keras_cam.training.configs",

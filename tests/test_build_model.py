@@ -21,7 +21,9 @@ def clear_session():
 
 def large_ones_marked():
     for name in list_models():
-        yield pytest.param(name, marks=[pytest.mark.slow] if MODELS[name].parameters > 12e6 else [])
+        # Each of torchvision's is built in test_torchvision_weights.py, too.
+        is_slow = MODELS[name].parameters > 12e6 or name.startswith("torchvision_")
+        yield pytest.param(name, marks=[pytest.mark.slow] if is_slow else [])
 
 
 @pytest.mark.parametrize("name", list(large_ones_marked()))
@@ -50,6 +52,7 @@ SMALL = {
     "mobilenet": 64,
     "mobilenet_v3_small": 64,
     "efficientnet_b0": 64,
+    "torchvision_resnet18": 64,
 }
 every_family = pytest.mark.parametrize("name", SMALL)
 
@@ -169,7 +172,7 @@ def test_convnext_is_refused_with_the_reason(size):
             {"classifier_activation": "relu"},
             r'must be "softmax", "sigmoid" or None\. Received: classifier_activation=\'relu\'',
         ),
-        ("mobilenet", {"backbone_weights": "coco"}, r"a file goes to `weights`\. Received: .*'coco'"),
+        ("mobilenet", {"backbone_weights": "coco"}, r"any other file goes to `weights`\. Received: .*'coco'"),
         (
             "alexnet_gap",
             {"backbone_weights": "imagenet"},
@@ -188,7 +191,11 @@ def test_convnext_is_refused_with_the_reason(size):
         ("mobilenet", {"input_shape": (64, 64)}, r"must be \(height, width, 3\).*input_shape=\(64, 64\)"),
         ("mobilenet", {"input_shape": (64, 64, 1)}, r"must be \(height, width, 3\), RGB.*\(64, 64, 1\)"),
         ("mobilenet", {"input_shape": (0, 64, 3)}, r"must be \(height, width, 3\).*\(0, 64, 3\)"),
-        ("mobilenet", {"weights": "model.pth"}, r"path of a \.weights\.h5 or \.keras file\. .*'model\.pth'"),
+        (
+            "mobilenet",
+            {"weights": "model.pt"},
+            r"path of a .*, \.weights\.h5 or \.keras file\. .*'model\.pt'",
+        ),
     ],
 )
 def test_arguments_out_of_range_are_named_with_the_options(name, arguments, message):

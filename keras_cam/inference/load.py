@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_cam.formats import FORMATS, Format, load_object
 from keras_cam.inference.localizer import Localizer
-from keras_cam.models.registry import MODELS
+from keras_cam.models.registry import MODELS, PUBLISHED_SUFFIXES
 from keras_cam.recipes import DEFAULT_REFINE, NONE, REFINED_IMAGE_SIZE
 
 if TYPE_CHECKING:
@@ -31,10 +31,11 @@ def load_localizer(
     """Open a localizer.
 
     Args:
-        model: a name that `keras_cam.list_models()` lists, which is built with its ImageNet weights; a
-            `.keras` file with a classifier or a localizer; what `keras_cam.export` wrote: the folder of a
-            SavedModel, a `.onnx` or `.tflite` file; or a Keras model, classifier or localizer. A localizer is
-            returned as it is.
+        model: a name that `keras_cam.list_models()` lists, which is built with its ImageNet weights; a `.keras`
+            file with a classifier or a localizer; a `.caffemodel` or `.pth` file that others published, see
+            `keras_cam.models.published_weights`; what `keras_cam.export` wrote: the folder of a SavedModel, a
+            `.onnx` or `.tflite` file; or a Keras model, classifier or localizer. A localizer is returned as it
+            is.
         top_k: how many classes are localized, 5 by default.
         threshold: the part of a map's maximum that a box has to exceed, see `keras_cam.build_localizer`.
         refine: what boxes are cut out of, see there; "auto" by default. A model built by name takes images of
@@ -67,10 +68,11 @@ def load_localizer(
 
 
 def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -> "keras.Model":
-    """A Keras model from its name, built with its ImageNet weights, or from a `.keras` file.
+    """A Keras model from its name, built with its ImageNet weights, or from a file.
 
     Args:
-        model: the name or the file; a Keras model is returned as it is.
+        model: the name; a `.keras` file, or a `.caffemodel` or `.pth` file that others published; a Keras model
+            is returned as it is.
         smallest_size: a model that is built by name takes images that are at least so many pixels high and
             wide.
 
@@ -83,10 +85,16 @@ def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -
 
     import keras_cam
 
-    if str(model) in MODELS:
-        height, width = (max(size, smallest_size) for size in MODELS[str(model)].input_size)
-        return keras_cam.build_model(str(model), weights="imagenet", input_shape=(height, width, 3))
-    return keras.models.load_model(model, compile=False)
+    name, weights, classes = str(model), "imagenet", 1000
+    if name.endswith(PUBLISHED_SUFFIXES):
+        from keras_cam.models.published_weights import find_network
+
+        weights = name
+        name, classes = find_network(name)
+    if name not in MODELS:
+        return keras.models.load_model(model, compile=False)
+    height, width = (max(size, smallest_size) for size in MODELS[name].input_size)
+    return keras_cam.build_model(name, weights, classes, (height, width, 3))
 
 
 def _keras_localizer(model: Any, given: dict[str, Any]) -> Localizer:

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 
 from keras_cam.layers import ClassLabels, PixelNormalization
-from keras_cam.models.registry import MODELS, NORMALIZATIONS, REFUSED, ModelSpec
+from keras_cam.models.published_weights import PublishedWeights, is_published
+from keras_cam.models.registry import MODELS, NORMALIZATIONS, PUBLISHED_SUFFIXES, REFUSED, ModelSpec
 
 
 def build_model(
@@ -18,7 +19,7 @@ def build_model(
     classes: int = 1000,
     input_shape: Sequence[int | None] | None = None,
     *,
-    backbone_weights: str | None = None,
+    backbone_weights: str | PathLike[str] | None = None,
     pooling: str | None = None,
     dropout: float | None = None,
     head_filters: int | None = None,
@@ -37,14 +38,19 @@ def build_model(
     Args:
         name: one of `keras_cam.list_models()`.
         weights: None (random); "imagenet", the published classifier, where it is one linear layer over
-            global average pooling; or the path of a `.weights.h5` or `.keras` file saved from this model.
+            global average pooling; the path of a `.weights.h5` or `.keras` file saved from this model; or that
+            of a `.caffemodel` or torchvision's `.pth` file that was published for this network. From the file
+            of an original whose classifier is not one linear layer over global average pooling, only the
+            convolutions are loaded, and a warning names the layers that keep random weights.
         classes: int, the number of classes.
         input_shape: (height, width, 3); None for the network's own size. (None, None, 3) takes any size.
-        backbone_weights: "imagenet" loads the published weights of the convolutions only.
+        backbone_weights: "imagenet" loads the published weights of the convolutions only; the path of a
+            published file loads all but the classifier, for another number of classes.
         pooling: "avg" or "max"; maps are exact only with "avg".
         dropout: float in [0, 1), the part of the units dropped in training; None for the network's own.
-        head_filters: int, the units of the paper's networks' own convolution; 1024 by default.
-        head_groups: int, its groups; 1 by default, the released networks have 2.
+        head_filters: int, the filters of the CAM convolution that the paper adds; 1024 by default, or what a
+            published file has.
+        head_groups: int, its groups; 1 by default, or what a published file has: the released networks have 2.
         output_stride: 32, 16 or 8, pixels of the image for one position of the map; smaller is finer (and
             slower): later convolutions are dilated, weights stay valid. Networks with squeeze-and-excitation
             average over the finer map then, so their logits differ a little.
@@ -56,6 +62,9 @@ def build_model(
 
     Raises:
         ValueError: an unknown name, or an argument the network does not take; the message lists the options.
+            The same for a published file that is damaged or does not fit: then the message names the layer,
+            the shape it must have and the shape it has.
+        FileNotFoundError: the file does not exist.
         ModuleNotFoundError: the weights are in a package that is not installed; the message names it.
 
     Reference:
@@ -79,15 +88,18 @@ def build_model(
     _check_options(name, spec, options)
     _check_common(classes, classifier_activation)
     _check_weights(name, spec, weights, backbone_weights, classes)
-    if weights == "imagenet":
-        backbone_weights = "imagenet"
-    if backbone_weights is not None:
-        options["backbone_weights"] = backbone_weights
+    file = next((file for file in (weights, backbone_weights) if is_published(file)), None)
+    published = None if file is None else PublishedWeights(name, file)
+    if published is not None:
+        options = {**published.options, **options}
+    if "imagenet" in (weights, backbone_weights):
+        options["backbone_weights"] = "imagenet"
 
     module, _, function = spec.network.partition(":")
     family = import_module(f"keras_cam.models.{module}")
     images = keras.Input(_input_shape(spec, input_shape), name="images")
-    pixels = PixelNormalization(**NORMALIZATIONS[spec.normalization], name="normalization")(images)
+    normalization = published.normalization if published else spec.normalization
+    pixels = PixelNormalization(**NORMALIZATIONS[normalization], name="normalization")(images)
     outputs = getattr(family, function)(pixels, classes, **spec.arguments, **options)
     if classifier_activation is not None:
         activation = keras.layers.Activation(classifier_activation, dtype="float32", name="predictions")
@@ -97,6 +109,8 @@ def build_model(
     model = keras.Model(images, outputs, name=name)
     if weights == "imagenet":
         family.load_imagenet_classifier(model, **spec.arguments)
+    elif published is not None:
+        published.load(model, convolutions_only=file is backbone_weights)
     elif weights is not None:
         _load_file(model, Path(weights))
     return model
@@ -130,13 +144,16 @@ def _check_common(classes: int, classifier_activation: str | None) -> None:
         )
 
 
-def _check_weights(
-    name: str, spec: ModelSpec, weights: Any, backbone_weights: str | None, classes: int
-) -> None:
-    if backbone_weights not in (None, "imagenet"):
+def _check_weights(name: str, spec: ModelSpec, weights: Any, backbone_weights: Any, classes: int) -> None:
+    if backbone_weights not in (None, "imagenet") and not is_published(backbone_weights):
         raise ValueError(
-            '`backbone_weights` must be "imagenet" or None; a file goes to `weights`. '
-            f"Received: backbone_weights={backbone_weights!r}"
+            '`backbone_weights` must be "imagenet", None or the path of a '
+            f"{' or '.join(PUBLISHED_SUFFIXES)} file; any other file goes to `weights`. Received: backbone_weights={backbone_weights!r}"
+        )
+    if weights is not None and is_published(backbone_weights):
+        raise ValueError(
+            "Either `weights` or the file of `backbone_weights` can be loaded. "
+            f"Received: weights={str(weights)!r}, backbone_weights={str(backbone_weights)!r}"
         )
     if backbone_weights == "imagenet" and not spec.backbone_weights:
         raise ValueError(f"{name!r} has no published ImageNet weights: {spec.no_weights}")
@@ -166,7 +183,8 @@ def _input_shape(spec: ModelSpec, input_shape: Sequence[int | None] | None) -> t
 def _load_file(model: keras.Model, path: Path) -> None:
     if not path.name.endswith((".weights.h5", ".keras")):
         raise ValueError(
-            '`weights` must be None, "imagenet" or the path of a .weights.h5 or .keras file. '
+            '`weights` must be None, "imagenet" or the path of a '
+            f"{', '.join(PUBLISHED_SUFFIXES)}, .weights.h5 or .keras file. "
             f"Received: weights={str(path)!r}"
         )
     if not path.is_file():

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from keras_cam.graph.dilation import dilate
+from keras_cam.models.channels import round_channels
 from keras_cam.models.heads import gap_classifier
 from keras_cam.models.torch_checkpoint import read_torch_checkpoint
 
@@ -98,7 +99,7 @@ def _convolutions(images: keras.KerasTensor, width: float, depth: float) -> kera
         fixed = stage in (0, len(STAGES) - 1)
         for repeat in range(repeats if fixed else math.ceil(repeats * depth)):
             strides = stride if repeat == 0 else 1
-            x = _block(x, _round_filters(filters * width), kernel_size, expansion, strides, f"block{index}")
+            x = _block(x, round_channels(filters * width), kernel_size, expansion, strides, f"block{index}")
             index += 1
     return _convolution(x, 1280, 1, "top")
 
@@ -127,12 +128,6 @@ def _convolution(
     x = keras.layers.Conv2D(filters, kernel_size, strides, "same", use_bias=False, name=f"{name}_conv")(x)
     x = keras.layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
     return keras.layers.ReLU(6.0, name=f"{name}_relu")(x) if activate else x
-
-
-def _round_filters(filters: float) -> int:
-    """To a multiple of 8, but not down by more than 10 %."""
-    rounded = max(8, int(filters + 4) // 8 * 8)
-    return rounded + 8 if rounded < 0.9 * filters else rounded
 
 
 def _load_convolutions(backbone: keras.Model, variant: str) -> None:

@@ -34,7 +34,9 @@ _pool = functools.partial(keras.layers.MaxPooling2D, 3, padding="same")
 
 def _stem(images: keras.KerasTensor) -> keras.KerasTensor:
     """Everything before the first inception block: (batch, h, w, 3) -> (batch, h / 8, w / 8, 192)."""
-    x = _conv(64, 7, strides=2, name="conv1")(images)
+    # Caffe pads the image by 3 on all sides; "same" would pad the left and the top by 2.
+    x = keras.layers.ZeroPadding2D(3, name="conv1_pad")(images)
+    x = keras.layers.Conv2D(64, 7, strides=2, activation="relu", name="conv1")(x)
     x = _pool(strides=2, name="pool1")(x)
     x = LocalResponseNormalization(name="norm1")(x)
     x = _conv(64, 1, name="conv2_reduce")(x)

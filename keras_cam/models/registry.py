@@ -29,6 +29,8 @@ class ModelSpec:
         no_weights: why there are no ImageNet weights.
         offline: where the ImageNet weights are when they are on this machine: an installed package
             ("package:NAME") or files in Keras' cache ("cache:PATTERN").
+        torch_classifier: the name of the linear classifier in torchvision's file of the network; "" if there
+            it is more than one layer; None if torchvision does not have the network.
     """
 
     network: str
@@ -42,6 +44,7 @@ class ModelSpec:
     full_weights: bool = True
     no_weights: str = ""
     offline: str = ""
+    torch_classifier: str | None = None
 
     @property
     def family(self) -> str:
@@ -55,8 +58,14 @@ NORMALIZATIONS: dict[str, dict[str, Any]] = {
     "tf": {"mean": 127.5, "scale": 127.5},
     "torch": {"mean": (123.675, 116.28, 103.53), "scale": (58.395, 57.12, 57.375)},
     "caffe": {"mean": (123.68, 116.779, 103.939), "channel_order": "bgr"},
+    "bvlc": {"mean": (123.0, 117.0, 104.0), "channel_order": "bgr"},
+    "places": {"mean": (116.060394287, 113.741088867, 105.487823486), "channel_order": "bgr"},
     "lite": {"mean": 127.0, "scale": 128.0},
 }
+
+# How files end that Caffe's users and torchvision published.
+CAFFE_SUFFIXES, TORCH_SUFFIXES = (".caffemodel",), (".pth", ".pth.tar")
+PUBLISHED_SUFFIXES = CAFFE_SUFFIXES + TORCH_SUFFIXES
 
 _UNPUBLISHED = "they were never published for Keras; train it, or load a file."
 _CONVOLUTIONS_ONLY = "what is published ends in fully connected layers, and only its convolutions fit."
@@ -65,6 +74,7 @@ _OTHER_HEAD = "its published classifier has a hidden layer with a nonlinearity, 
 
 def _paper(network: str, size: int, map_size: int | None, parameters: int, **extra: Any) -> ModelSpec:
     spec: dict[str, Any] = {
+        "normalization": "bvlc",
         "backbone_weights": False,
         "full_weights": False,
         "no_weights": _UNPUBLISHED,
@@ -72,7 +82,7 @@ def _paper(network: str, size: int, map_size: int | None, parameters: int, **ext
         **extra,
     }
     square = None if map_size is None else (map_size, map_size)
-    return ModelSpec(network, "caffe", (size, size), square, parameters, **spec)
+    return ModelSpec(network, input_size=(size, size), map_size=square, parameters=parameters, **spec)
 
 
 def _vgg_gap(name: str, parameters: int) -> ModelSpec:
@@ -81,6 +91,7 @@ def _vgg_gap(name: str, parameters: int) -> ModelSpec:
         224,
         14,
         parameters,
+        normalization="caffe",
         arguments={"name": name},
         backbone_weights=True,
         no_weights=_CONVOLUTIONS_ONLY,
@@ -125,6 +136,34 @@ def _efficientnet_lite(variant: str, size: int, map_size: int, parameters: int) 
     )
 
 
+def _torchvision(
+    network: str, size: int, map_size: int, parameters: int, classifier: str = "fc", **extra: Any
+) -> ModelSpec:
+    spec: dict[str, Any] = {"options": _STRIDED, "normalization": "torch", **extra}
+    return ModelSpec(
+        f"torchvision.{network}",
+        input_size=(size, size),
+        map_size=(map_size, map_size),
+        parameters=parameters,
+        backbone_weights=False,
+        full_weights=False,
+        no_weights="torchvision published them; give the path of its .pth file as `weights`.",
+        torch_classifier=classifier,
+        **spec,
+    )
+
+
+def _torchvision_variant(
+    network: str, variant: str, size: int, map_size: int, parameters: int, classifier: str = "fc"
+) -> ModelSpec:
+    return _torchvision(network, size, map_size, parameters, classifier, arguments={"variant": variant})
+
+
+def _torchvision_vgg(variant: str, parameters: int, batch_norm: bool = False) -> ModelSpec:
+    arguments = {"variant": variant, "batch_norm": batch_norm}
+    return _torchvision("vgg:vgg_gap", 224, 14, parameters, "", options=_CAM, arguments=arguments)
+
+
 # Each line: where the network is built, input size, map size, parameters with 1000 classes.
 MODELS: dict[str, ModelSpec] = {
     # The networks of the paper (table 1), and NIN.
@@ -142,6 +181,7 @@ MODELS: dict[str, ModelSpec] = {
         None,
         138_357_544,
         options=("dropout",),
+        normalization="caffe",
         arguments={"name": "vgg16"},
         backbone_weights=True,
         full_weights=True,
@@ -152,6 +192,66 @@ MODELS: dict[str, ModelSpec] = {
     "efficientnet_lite0": _efficientnet_lite("lite0", 224, 7, 4_694_024),
     "efficientnet_lite1": _efficientnet_lite("lite1", 240, 8, 5_470_344),
     "efficientnet_lite2": _efficientnet_lite("lite2", 260, 9, 6_150_168),
+    # torchvision: the networks that its files fit. With "", the classifier of the file is more than one layer.
+    "torchvision_alexnet_gap": _torchvision("alexnet:alexnet_gap", 224, 13, 5_855_016, "", options=_CAM),
+    "torchvision_vgg16_gap": _torchvision_vgg("vgg16", 20_459_304),
+    "torchvision_vgg16_bn_gap": _torchvision_vgg("vgg16", 20_476_200, batch_norm=True),
+    "torchvision_vgg19_gap": _torchvision_vgg("vgg19", 25_769_000),
+    "torchvision_vgg19_bn_gap": _torchvision_vgg("vgg19", 25_791_016, batch_norm=True),
+    "torchvision_googlenet_gap": _torchvision(
+        "googlenet:googlenet_gap", 224, 14, 11_977_640, "", options=_CAM, normalization="tf"
+    ),
+    "torchvision_googlenet": _torchvision(
+        "googlenet:googlenet", 224, 7, 6_639_464, options=("dropout",), normalization="tf"
+    ),
+    "torchvision_resnet18": _torchvision_variant("resnet:resnet", "resnet18", 224, 7, 11_699_112),
+    "torchvision_resnet34": _torchvision_variant("resnet:resnet", "resnet34", 224, 7, 21_814_696),
+    "torchvision_resnet50": _torchvision_variant("resnet:resnet", "resnet50", 224, 7, 25_610_152),
+    "torchvision_resnet101": _torchvision_variant("resnet:resnet", "resnet101", 224, 7, 44_654_504),
+    "torchvision_resnet152": _torchvision_variant("resnet:resnet", "resnet152", 224, 7, 60_344_232),
+    "torchvision_densenet121": _torchvision_variant(
+        "densenet:densenet", "densenet121", 224, 7, 8_062_504, "classifier"
+    ),
+    "torchvision_densenet161": _torchvision_variant(
+        "densenet:densenet", "densenet161", 224, 7, 28_900_936, "classifier"
+    ),
+    "torchvision_densenet169": _torchvision_variant(
+        "densenet:densenet", "densenet169", 224, 7, 14_307_880, "classifier"
+    ),
+    "torchvision_densenet201": _torchvision_variant(
+        "densenet:densenet", "densenet201", 224, 7, 20_242_984, "classifier"
+    ),
+    "torchvision_mobilenet_v2": _torchvision("mobilenet:mobilenet_v2", 224, 7, 3_538_984, "classifier.1"),
+    "torchvision_mobilenet_v3_small": _torchvision_variant(
+        "mobilenet:mobilenet_v3", "small", 224, 7, 1_516_120, ""
+    ),
+    "torchvision_mobilenet_v3_large": _torchvision_variant(
+        "mobilenet:mobilenet_v3", "large", 224, 7, 3_957_352, ""
+    ),
+    "torchvision_efficientnet_b0": _torchvision_variant(
+        "efficientnet:efficientnet", "b0", 224, 7, 5_330_564, "classifier.1"
+    ),
+    "torchvision_efficientnet_b1": _torchvision_variant(
+        "efficientnet:efficientnet", "b1", 240, 8, 7_856_232, "classifier.1"
+    ),
+    "torchvision_efficientnet_b2": _torchvision_variant(
+        "efficientnet:efficientnet", "b2", 288, 9, 9_177_562, "classifier.1"
+    ),
+    "torchvision_efficientnet_b3": _torchvision_variant(
+        "efficientnet:efficientnet", "b3", 300, 10, 12_320_528, "classifier.1"
+    ),
+    "torchvision_efficientnet_b4": _torchvision_variant(
+        "efficientnet:efficientnet", "b4", 380, 12, 19_466_816, "classifier.1"
+    ),
+    "torchvision_efficientnet_b5": _torchvision_variant(
+        "efficientnet:efficientnet", "b5", 456, 15, 30_562_520, "classifier.1"
+    ),
+    "torchvision_efficientnet_b6": _torchvision_variant(
+        "efficientnet:efficientnet", "b6", 528, 17, 43_265_136, "classifier.1"
+    ),
+    "torchvision_efficientnet_b7": _torchvision_variant(
+        "efficientnet:efficientnet", "b7", 600, 19, 66_658_680, "classifier.1"
+    ),
     # keras.applications.
     "resnet50": _application("ResNet50", "caffe", 224, 7, 25_636_712, "resnet50_weights_*"),
     "resnet101": _application("ResNet101", "caffe", 224, 7, 44_707_176, "resnet101_weights_*"),
