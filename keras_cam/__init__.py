@@ -1,7 +1,6 @@
 """Class activation maps and boxes from Keras 3 image classifiers, in one forward pass.
 
-`import keras_cam` itself is light: Keras is imported when something that needs it is first used. What is in
-here is listed in `__init__.pyi`.
+`import keras_cam` is fast: Keras is imported on first use. The public names are listed in `__init__.pyi`.
 """
 
 from typing import Any

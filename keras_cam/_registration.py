@@ -1,7 +1,6 @@
-"""Layers that are registered as soon as both Keras and this package are imported, in whichever order.
+"""Registers the layers once both Keras and this package are imported, in any order.
 
-`keras.models.load_model` can only read our layers once they are registered, and `import keras_cam` does not
-import Keras.
+`keras.models.load_model` can only load registered layers, and `import keras_cam` does not import Keras.
 """
 
 import sys
@@ -13,7 +12,7 @@ from typing import Any
 
 
 def register_layers() -> None:
-    """Import our layers now if Keras is imported, else right after it will be."""
+    """Import the layers now if Keras is imported, else right after its import."""
     if "keras" in sys.modules:
         import_module("keras_cam.layers")
     else:
@@ -21,7 +20,7 @@ def register_layers() -> None:
 
 
 class _KerasFinder:
-    """Finds Keras as Python does, and has our layers imported after it."""
+    """Finds Keras in the normal way, and imports the layers after it."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name != "keras":

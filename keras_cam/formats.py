@@ -1,6 +1,6 @@
-"""The formats in which localizers are exported, as data: what writes and what reads each.
+"""The table of export formats, with the writer and reader of each.
 
-Reading it needs no Keras.
+Importing this module does not import Keras.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Format:
-    """What there is to know about a format.
+    """An export format.
 
     Attributes:
-        summary: what it is for, and what its path is.
+        summary: its purpose and the kind of its path.
         writer: "module:function"; called with the localizer, the path, the labels and, if `is_quantized`,
-            `quantization` and `representative_data`. It returns what it has written.
+            `quantization` and `representative_data`. It returns the paths that it wrote.
         reader: "module:class" of the `keras_cam.inference.Localizer` that opens the path; None if this
-            package opens none.
-        suffix: the end of the path; "" for a folder.
-        extra: the extra of this package with what writer and reader need; None, the plain installation.
-        is_quantized: whether it takes a `quantization`.
+            package cannot open it.
+        suffix: the suffix of the path; "" for a folder.
+        extra: the extra of this package that writer and reader need; None for the plain installation.
+        is_quantized: whether the format supports quantization.
         reader_needs_tensorflow: whether the reader imports TensorFlow.
     """
 
@@ -78,15 +78,15 @@ QUANTIZATIONS = {
     "float16": "weights in 16-bit floats",
     "dynamic": "weights in 8-bit integers",
     "int8": "weights and activations of the network in 8-bit integers",
-    "int8_full": "the same, and images come as bytes",
+    "int8_full": "the same, with images as uint8",
 }
-"""What becomes smaller in LiteRT models."""
+"""The quantizations of LiteRT models."""
 
 CALIBRATED = ("int8", "int8_full")
-"""The quantizations that need images, to find the range of each activation."""
+"""The quantizations that need calibration images, to measure the range of each activation."""
 
 
 def load_object(location: str) -> Any:
-    """What "module:name" names, imported now."""
+    """Import the object "module:name"."""
     module, _, name = location.partition(":")
     return getattr(import_module(module), name)

@@ -1,6 +1,6 @@
-"""How boxes are made of maps: the paper's thresholds, and recipes that refine maps first.
+"""The paper's thresholds for boxes, and the recipes of refined maps.
 
-Reading it needs no Keras.
+Importing this module does not import Keras.
 """
 
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """What is spread over the affinity of an image, see `keras_cam.layers.AffinityRefinement`.
+    """How maps are refined and boxes computed, see `keras_cam.layers.AffinityRefinement`.
 
     Attributes:
-        summary: one line for people.
-        dense: whether the map to be spread is twice as fine as the network makes it.
-        mirrored: whether the mirrored image is localized too, and the mean of both taken.
-        thresholds: the parts of a map's maximum at which boxes are cut out; of several the mean box is taken.
+        summary: a one-line description.
+        dense: whether the map has twice the resolution of the network's last feature map.
+        mirrored: whether the map is averaged with the map of the mirrored image.
+        thresholds: fractions of a map's maximum; the boxes at several thresholds are averaged.
     """
 
     summary: str
@@ -31,13 +31,13 @@ RECIPES = {
 
 NONE, AFFINITY, AUTO = "none", "affinity", "auto"
 REFINEMENTS = (AUTO, NONE, AFFINITY, *RECIPES)
-"""What `refine` may be; see `REFINE_HELP`."""
+"""The values of `refine`; see `REFINE_HELP`."""
 
 DEFAULT_REFINE = AUTO
-"""Of `build_localizer`, and so of all that localizes, evaluates and exports."""
+"""The default of `refine` in `build_localizer` and in every command."""
 
 DEFAULT_RECIPE = "B32"
-"""What "affinity" stands for."""
+"""The recipe of refine="affinity"."""
 
 REFINE_HELP = "; ".join(
     [
@@ -47,19 +47,19 @@ REFINE_HELP = "; ".join(
         *(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()),
     ]
 )
-"""What they mean, for the command line."""
+"""The meaning of each value, for the help of the command line."""
 
 THRESHOLD = 0.2
-"""The paper's: the part of a class activation map's maximum that the pixels of a box exceed."""
+"""The paper's threshold: the fraction of a class activation map's maximum that values in a box exceed."""
 
 TIGHT_THRESHOLD = 100 / 255
-"""That of the tight box of the paper's test set result.
+"""The threshold of the tight box in the paper's result on the test set.
 
-The paper names the two boxes but not the tighter threshold; its released code takes 100 of 255.
+The paper mentions the two boxes but not the tight threshold; its released code uses 100/255.
 """
 
 POSITIVE_WEIGHTS_UP_TO = 100
-"""Classes. With more, maps to be refined take the negative weights of the classifier too."""
+"""With more classes than this, refined maps also use the negative weights of the classifier."""
 
 REFINED_IMAGE_SIZE = 320
-"""Height and width of the images at which recipes were measured."""
+"""Height and width of the images on which the recipes were evaluated."""

@@ -58,7 +58,7 @@ def overlay(
             the upper left corner.
         labels: a label for each box, or an empty sequence.
         scores: a probability for each box, or an empty sequence.
-        remarks: a text behind the score of each box, or an empty sequence.
+        remarks: a text after the score of each box, or an empty sequence.
         alpha: the opacity at the maximum of the map, in [0, 1].
         colormap: one of `COLORMAPS`.
 
@@ -316,7 +316,7 @@ def _blend(photo: np.ndarray, activation_map: np.ndarray, alpha: float, colormap
 
 
 def _shown_map(detection: Detection) -> np.ndarray | None:
-    """A flat map would only dye the photo."""
+    """The map to draw; None for a flat map, which would only tint the photo."""
     return None if detection.remark == FLAT_MAP else detection.activation_map
 
 
