@@ -174,7 +174,7 @@ def test_a_folder_that_is_in_use_is_refused(localizer, tmp_path):
 
 
 def test_a_runtime_that_cannot_be_downloaded_is_said(localizer, tmp_path, monkeypatch):
-    module = sys.modules["keras_cam.export.save_web"]
+    module = sys.modules["keras_cam.export.web"]
     monkeypatch.setattr(module, "_REGISTRY", "http://127.0.0.1:9")
     monkeypatch.setattr(module, "_PACKAGES", (("no/such.tgz", "0" * 64, {}),))
     with pytest.raises(
