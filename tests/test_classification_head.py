@@ -9,6 +9,7 @@ import pytest
 from keras import layers, ops
 
 from keras_cam import build_localizer, find_classification_head
+from keras_cam.applications.features import backbone_of
 
 CLASSES = 4
 
@@ -248,7 +249,7 @@ def test_maps_and_logits_are_float32_and_agree_in_mixed_precision(
 ):
     keras.config.set_dtype_policy(policy)
     _, localizer, images = adopt(kind)
-    features = localizer.get_layer("backbone")(images)
+    features = backbone_of(localizer)(images)
     assert keras.backend.standardize_dtype(features.dtype) == policy.removeprefix("mixed_")
     rows = localizer(images)
     for key in ("class_activation_maps", "detection_scores", "detection_boxes"):
@@ -268,7 +269,7 @@ def test_an_int8_classifier_keeps_the_identity(randomize, photos, logits_of_maps
     before = logits_of_maps(localizer, images)
     localizer.quantize("int8")
     localizer.save(tmp_path / "localizer.keras")
-    features = localizer.get_layer("backbone")(images)
+    features = backbone_of(localizer)(images)
     # The classifier quantizes its input as well, to 127 steps.
     for quantized in (
         localizer,

@@ -64,10 +64,10 @@ class RefinedMaps:
         tensors = [tap.tensor for tap in found]
         bottleneck = find_bottleneck(graph) if dense else None
         if bottleneck is None:
-            self._backbone = keras.Model(graph.inputs, [*tensors, graph.outputs[0]], name=names.BACKBONE)
+            self._backbone = keras.Model(graph.inputs[0], [*tensors, graph.outputs[0]], name=names.BACKBONE)
             self._rest = None
         else:
-            self._backbone = keras.Model(graph.inputs, [*tensors, bottleneck.tensor], name=names.BACKBONE)
+            self._backbone = keras.Model(graph.inputs[0], [*tensors, bottleneck.tensor], name=names.BACKBONE)
             self._rest = keras.Model(bottleneck.tensor, graph.outputs[0], name="rest")
             phase = halving_phase(self._rest)
             self._half_steps = HalfSteps(phase, name="half_steps")

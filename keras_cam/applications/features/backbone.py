@@ -5,9 +5,9 @@ from typing import Any
 import keras
 
 from keras_cam.graph.classification_head import find_classification_head
-from keras_cam.graph.cursor import inputs_of, is_graph
-from keras_cam.graph.keras_internals import calls_in
-from keras_cam.graph.names import BACKBONE
+from keras_cam.graph.cursor import inputs_of, is_graph, sources_of
+from keras_cam.graph.keras_internals import calls_in, operation_of
+from keras_cam.graph.names import BACKBONE, HEAD, SCORES
 from keras_cam.localizer import gives_boxes
 
 
@@ -35,7 +35,7 @@ def backbone_of(model: keras.Model, layer: str | None = None) -> keras.Model:
         ((None, 2, 2, 1280), (None, 4, 4, 112))
     """
     if layer is None and gives_boxes(model):
-        return model.get_layer(BACKBONE)
+        return keras.Model(model.inputs[0], _features_of(model), name=BACKBONE)
     if layer is None:
         head = find_classification_head(model)
         return keras.Model(head.inputs, head.features, name="backbone")
@@ -48,6 +48,14 @@ def backbone_of(model: keras.Model, layer: str | None = None) -> keras.Model:
         )
     [images] = inputs_of(features, model.inputs)
     return keras.Model(images, features, name="backbone")
+
+
+def _features_of(localizer: keras.Model) -> Any:
+    """The KerasTensor on which a localizer calls its classifier."""
+    head, tensor = localizer.get_layer(HEAD), localizer.get_layer(SCORES).input
+    while operation_of(tensor) is not head:  # the layer that names the classes
+        [tensor] = sources_of(tensor)
+    return sources_of(tensor)[0]
 
 
 def _output_of(model: keras.Model, name: str) -> Any:
