@@ -32,6 +32,7 @@ SLOW_FILES = {
     "test_question_answering",
     "test_training_distributed",
     "test_training_runs",
+    "test_metrics_strategy",
     # Run the examples of all pages.
     "test_docs",
     "test_notebooks",
