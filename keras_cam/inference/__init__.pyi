@@ -8,6 +8,7 @@ from .onnx import OnnxLocalizer
 from .records import Detection, FailedImage, Localization, localizations, to_dataframe
 from .saved_model import SavedModelLocalizer
 from .serving import ServingClient, ServingError
+from .ten_crops import TenCropLocalizer
 
 __all__ = [
     "Detection",
@@ -21,6 +22,7 @@ __all__ = [
     "SavedModelLocalizer",
     "ServingClient",
     "ServingError",
+    "TenCropLocalizer",
     "load_classifier",
     "load_localizer",
     "localizations",

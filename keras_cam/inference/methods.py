@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keras_cam.inference.load import load_classifier, load_localizer
 from keras_cam.inference.localizer import Localizer
+from keras_cam.recipes import NONE
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,18 @@ def _gradients(model: str | Path, refine: str | None) -> Localizer:
     return SaliencyLocalizer(load_classifier(model))
 
 
+def _ten_crops(model: str | Path, refine: str | None) -> Localizer:
+    from keras_cam.inference.ten_crops import TenCropLocalizer
+
+    if refine not in (None, NONE):
+        raise ValueError(f"Maps of ten crops cannot be refined. Received: refine={refine!r}")
+    return TenCropLocalizer(load_localizer(model, refine=NONE))
+
+
 METHODS = {
     "cam": Method("class activation maps, exact, refined by default", _class_activation_maps),
+    "ten_crops": Method(
+        "class activation maps of ten crops of the photo at 256 x 256, merged as the paper's authors do", _ten_crops
+    ),
     "backprop": Method("gradients of the logit (Simonyan et al. 2013), for any classifier", _gradients),
 }

@@ -1,0 +1,89 @@
+"""Ten crops localized together, by maps that one can place by hand."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import keras_cam
+from keras_cam.cli import main as cli
+from keras_cam.inference import TenCropLocalizer
+
+
+@pytest.fixture
+def redness():
+    """Class 0 = how red an image of 8 x 8 pixels is, at each pixel; class 1 = how green."""
+    images = keras.Input((8, 8, 3))
+    features = keras.layers.Rescaling(1 / 255, name="scale")(images)
+    pooled = keras.layers.GlobalAveragePooling2D()(features)
+    model = keras.Model(images, keras.layers.Dense(2, activation="softmax")(pooled))
+    model.layers[-1].set_weights([np.eye(3, 2, dtype="float32"), np.zeros(2, "float32")])
+    return keras_cam.load_localizer(model, refine="none")
+
+
+@pytest.fixture
+def images():
+    """One image, 12 x 12: the upper left cell of 4 x 4 pixels is red, and the middle one half red."""
+    image = np.zeros((1, 12, 12, 3), "float32")
+    image[0, :4, :4, 0] = 255
+    image[0, 4:8, 4:8, 0] = 127.5
+    return image
+
+
+def test_each_place_counts_as_often_as_crops_show_it(redness, images):
+    localizer = TenCropLocalizer(redness, image_size=12)
+    maps = localizer.cam(images, [[0, 1]])["class_activation_maps"]
+    # The corner is in one of four corner crops and, from its third pixel on, in the centre crop: 2 x 2 of the
+    # 16 pixels. The middle is in all four and in the centre crop. Each crop counts twice, mirrored and not.
+    expected = np.zeros((3, 3))
+    expected[0, 0] = 2 * (1 + 4 / 16)
+    expected[1, 1] = 2 * 5 / 2
+    np.testing.assert_allclose(maps[0, 0], expected, atol=1e-5)
+    assert not maps[0, 1].any()
+
+
+def test_probabilities_are_means_over_the_crops(redness, images):
+    localizer = TenCropLocalizer(redness, image_size=12)
+    middle, corner = 16 / 2 / 64, 16 / 64
+    logits = np.array([middle + corner, *[middle] * 3, middle + 4 / 64])  # redness of the five crops
+    mean = np.mean(1 / (1 + np.exp(-logits)))
+    np.testing.assert_allclose(np.exp(localizer.classify(images))[0], [mean, 1 - mean], rtol=1e-5)
+    found = localizer.localize(images)
+    assert found["detection_classes"].tolist() == [[0, 1]]
+    np.testing.assert_allclose(found["detection_scores"][0], [mean, 1 - mean], rtol=1e-5)
+
+
+def test_a_mirrored_photo_has_a_mirrored_map(redness, photos):
+    localizer = TenCropLocalizer(redness, image_size=12)
+    image = photos(1, 12, 12)
+    maps, mirrored = (
+        localizer.cam(each, [[0]])["class_activation_maps"][0, 0] for each in (image, image[:, :, ::-1])
+    )
+    assert np.ptp(maps) > 0.1
+    np.testing.assert_allclose(mirrored, maps[:, ::-1], atol=1e-4)
+
+
+def test_larger_images_than_the_whole_are_refused(redness):
+    with pytest.raises(ValueError, match=r"at most 7 x 7 pixels.*size_hw=\(8, 8\)"):
+        TenCropLocalizer(redness, image_size=7)
+
+
+@pytest.mark.parametrize("protocol", ["zhou2016", "zhou2016_test", "zhou2016_released"])
+def test_the_command_evaluates_ten_crops_by_every_protocol_of_the_paper(protocol, tmp_path, capsys):
+    cv2 = pytest.importorskip("cv2")
+    model = keras_cam.build_model("mobilenet", classes=2, input_shape=(224, 224, 3))
+    model.save(tmp_path / "model.keras")
+    cv2.imwrite(str(tmp_path / "photo.png"), np.random.default_rng(0).integers(0, 255, (60, 80, 3)))
+    annotations = {
+        "images": [{"id": 1, "file_name": "photo.png", "width": 80, "height": 60}],
+        "annotations": [{"image_id": 1, "category_id": 1, "bbox": [8, 6, 60, 50]}],
+        "categories": [{"id": 0, "name": "cat"}, {"id": 1, "name": "dog"}],
+    }
+    (tmp_path / "annotations.json").write_text(json.dumps(annotations))
+    command = ["evaluate", "--model", tmp_path / "model.keras", "--data", tmp_path / "annotations.json"]
+    status = cli.main([*map(str, command), "--method", "ten_crops", "--protocol", protocol, "--json"])
+    figures = json.loads(capsys.readouterr().out)
+    assert status == 0
+    assert figures["images"] == 1
+    assert figures["localization_top5_error"] in (0, 1)
