@@ -42,8 +42,8 @@ def localize(
         model: what `keras_cam.load_localizer` takes. The model of a name is kept in memory for the next call.
         labels: the names of all classes; None takes those that the model carries, or else the usual ones.
         top_k: how many classes are localized, 5 by default; see `keras_cam.load_localizer`.
-        threshold: the part of a map's maximum that a box has to exceed, see there.
-        refine: what boxes are cut out of, see there.
+        threshold: boxes enclose the cells above this fraction of the map's maximum, see there.
+        refine: the maps from which boxes are made, see there.
         batch_size: how many photos go through the model at once.
 
     Returns:

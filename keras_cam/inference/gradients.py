@@ -21,23 +21,21 @@ from keras_cam.recipes import THRESHOLD
 class SaliencyLocalizer(Localizer):
     """Localizes by backpropagation instead of class activation maps.
 
-    The map of a class is the largest absolute derivative of its logit among the three colours of each pixel,
-    averaged over square cells, for single pixels form no regions. Boxes come from it by the same rules as
-    from class activation maps, so `keras_cam.localize_files` and `keras_cam.evaluate`
-    take this in place of a localizer and compare the two. Any classifier will do, also one whose head is not
-    linear.
+    The map of a class is the absolute derivative of its logit with respect to each pixel, the maximum over the
+    three colours, averaged over square cells: single pixels do not form regions. Boxes are made by the same
+    rule as those of class activation maps. The head of the classifier need not be linear.
 
     Args:
         model: a classifier with images (B, H, W, 3) as its only input. A softmax or sigmoid at its end is
-            left out, for derivatives of probabilities tell of the other classes as well.
-        top_k: int, how many classes `localize` finds.
-        threshold: float in [0, 1), the part of a map's maximum that a box's pixels exceed.
-        cell_size: int, pixels of the image for one position of the map, in each direction, about.
+            left out, because the derivative of a probability depends on the other classes.
+        top_k: int, the number of best classes that `localize` returns.
+        threshold: float in [0, 1): boxes enclose the pixels above this fraction of the map's maximum.
+        cell_size: int, the approximate height and width of a cell of the map in pixels.
 
     Attributes:
-        size_hw: the height and width of the images it takes.
-        classes: how many classes it tells apart.
-        labels: their names; None if the model carries none.
+        size_hw: the height and width of the input images.
+        classes: the number of classes.
+        labels: the names of the classes; None if the model has no names.
 
     Raises:
         ValueError: the model has other inputs or outputs, or `cell_size` is larger than its images.

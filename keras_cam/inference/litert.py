@@ -1,7 +1,7 @@
 """Localizers in LiteRT (TFLite) files, run without TensorFlow and Keras.
 
-It takes NumPy, Pillow and `ai-edge-litert`: `pip install keras-cam[runtime]`, or on a device too small for
-TensorFlow `pip install --no-deps keras-cam` and these three by name.
+This needs NumPy, Pillow and `ai-edge-litert`: `pip install keras-cam[runtime]`; or, on a device too small for
+TensorFlow, `pip install --no-deps keras-cam` and these three packages.
 """
 
 import zipfile
@@ -13,27 +13,27 @@ import numpy as np
 from keras_cam.inference.localizer import Localizer
 
 LABELS_FILE = "labels.txt"
-"""The file inside a model file that names the classes, one a line."""
+"""The file inside a model file with the names of the classes, one per line."""
 
 _SIGNATURES = ("localize", "classify", "cam")
 
 
 class LiteRTLocalizer(Localizer):
-    """A localizer in a file that `keras_cam.export.save_litert` wrote.
+    """A localizer in a file from `keras_cam.export.save_litert`.
 
-    It can be called from one thread at a time.
+    Calls from several threads at the same time are not supported.
 
     Args:
         path: the `.tflite` file.
-        threads: how many threads compute; None leaves it to LiteRT.
+        threads: the number of threads of an inference; None uses LiteRT's default.
 
     Attributes:
-        size_hw: the height and width of the images it takes.
-        classes: how many classes it tells apart.
-        labels: their names; None if the file has none.
+        size_hw: the height and width of the input images.
+        classes: the number of classes.
+        labels: the names of the classes; None if the file has no names.
 
     Raises:
-        ValueError: the file is none that `save_litert` wrote, or LiteRT cannot load it.
+        ValueError: the file is not from `save_litert`, or LiteRT cannot load it.
         ModuleNotFoundError: `ai-edge-litert` is not installed.
     """
 
@@ -57,7 +57,7 @@ class LiteRTLocalizer(Localizer):
         return self._run("cam", images, class_ids=np.asarray(class_ids, np.int32))
 
     def _run(self, signature: str, images: Any, **others: np.ndarray) -> dict[str, np.ndarray]:
-        """Run a signature on as many images at a time as the file was made for."""
+        """Run a signature, in batches of the size for which the file was exported."""
         runner = self._runners[signature]
         pixels = np.asarray(images)
         if pixels.ndim != 4 or pixels.shape[1:] != (*self.size_hw, 3):
@@ -88,7 +88,7 @@ def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
     try:
         interpreter = Interpreter(str(path), num_threads=threads)
         signatures = list(interpreter.get_signature_list())
-        interpreter.allocate_tensors()  # here, and not at the first image, LiteRT has its say
+        interpreter.allocate_tensors()  # so that errors of LiteRT are raised here, not at the first image
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
     if not set(_SIGNATURES) <= set(signatures):

@@ -31,14 +31,17 @@ def load_localizer(
     """Open a localizer.
 
     Args:
-        model: a name that `keras_cam.list_models()` lists, which is built with its ImageNet weights; a `.keras`
-            file with a classifier or a localizer; a `.caffemodel` or `.pth` file that others published, see
-            `keras_cam.models.published_weights`; what `keras_cam.export` wrote: the folder of a SavedModel, a
-            `.onnx` or `.tflite` file; or a Keras model, classifier or localizer. A localizer is returned as it
-            is.
+        model: one of
+
+            - a name in `keras_cam.list_models()`, which is built with its ImageNet weights;
+            - a `.keras` file with a classifier or a localizer;
+            - a published `.caffemodel` or `.pth` file, see `keras_cam.models.published_weights`;
+            - an exported localizer: the folder of a SavedModel, a `.onnx` or a `.tflite` file;
+            - a Keras model, classifier or localizer; or a localizer, which is returned unchanged.
         top_k: how many classes are localized, 5 by default.
-        threshold: the part of a map's maximum that a box has to exceed, see `keras_cam.build_localizer`.
-        refine: what boxes are cut out of, see there; "auto" by default. A model built by name takes images of
+        threshold: boxes enclose the cells above this fraction of the map's maximum, see
+            `keras_cam.build_localizer`.
+        refine: the maps from which boxes are made, see there; "auto" by default. A model built by name takes images of
             at least 320 x 320 if its maps may be refined: refinement was measured at that size.
 
     Returns:
@@ -71,8 +74,8 @@ def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -
     """A Keras model from its name, built with its ImageNet weights, or from a file.
 
     Args:
-        model: the name; a `.keras` file, or a `.caffemodel` or `.pth` file that others published; a Keras model
-            is returned as it is.
+        model: the name; a `.keras` file, or a published `.caffemodel` or `.pth` file; or a Keras model, which
+            is returned unchanged.
         smallest_size: a model that is built by name takes images that are at least so many pixels high and
             wide.
 

@@ -45,7 +45,8 @@ def _ten_crops(model: str | Path, refine: str | None) -> Localizer:
 METHODS = {
     "cam": Method("class activation maps, exact, refined by default", _class_activation_maps),
     "ten_crops": Method(
-        "class activation maps of ten crops of the photo at 256 x 256, merged as the paper's authors do", _ten_crops
+        "class activation maps of ten crops of the photo at 256 x 256, merged as the paper's authors do",
+        _ten_crops,
     ),
     "backprop": Method("gradients of the logit (Simonyan et al. 2013), for any classifier", _gradients),
 }

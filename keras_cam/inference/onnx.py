@@ -19,13 +19,13 @@ _ASKED = {
 
 
 class OnnxLocalizer(Localizer):
-    """A localizer in an ONNX file, as `keras_cam.inference.localizer.ExportedLocalizer` describes it.
+    """A localizer in an ONNX file, see `keras_cam.inference.Localizer`.
 
     Args:
-        path: a file that `keras_cam.export.save_onnx` wrote.
+        path: a file from `keras_cam.export.save_onnx`.
 
     Raises:
-        ValueError: if it is none.
+        ValueError: the file is not from `save_onnx`, or ONNX Runtime cannot load it.
         ModuleNotFoundError: the package onnxruntime is not installed.
     """
 

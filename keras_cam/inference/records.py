@@ -150,7 +150,7 @@ class Localization:
         Raises:
             ModuleNotFoundError: the package supervision is not installed.
         """
-        import supervision
+        import supervision  # the extra `supervision`
 
         found = [detection for detection in self.detections if detection.box_xyxy is not None]
         return supervision.Detections(

@@ -15,7 +15,7 @@ from keras_cam.recipes import REFINED_IMAGE_SIZE
 
 
 class SavedModelLocalizer(Localizer):
-    """A localizer in a SavedModel, as `keras_cam.inference.Localizer` describes it.
+    """A localizer in a SavedModel, see `keras_cam.inference.Localizer`.
 
     Args:
         path: a folder that `keras_cam.export.save_saved_model` wrote, such as `models/cam/1`; or the folder
