@@ -111,6 +111,12 @@ def test_a_saved_localizer_is_used_as_it_is(capsys, tmp_path, photos, colour_cla
     )
 
 
+def test_more_classes_than_there_are_is_said(capsys, photos, model_file):
+    status, [record], err = run_json(capsys, photos, "--model", model_file, "--top-k", 5)
+    assert (status, len(record["detections"])) == (0, 3)
+    assert err == "keras-cam: --top-k 5: the model has 3 classes, which are all localized\n"
+
+
 def test_labels_come_from_a_file(capsys, tmp_path, photos, model_file):
     labels = tmp_path / "labels.txt"
     labels.write_text("red\ngreen\nblue\n")

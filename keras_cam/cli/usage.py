@@ -130,7 +130,10 @@ def load_model(
     from keras_cam.inference.load import load_localizer
 
     with usage_errors_of(model):
-        return load_localizer(model, top_k, threshold, refine)
+        localizer = load_localizer(model, top_k, threshold, refine)
+    if top_k is not None and top_k > localizer.classes:
+        complain(f"--top-k {top_k}: the model has {localizer.classes} classes, which are all localized")
+    return localizer
 
 
 def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":

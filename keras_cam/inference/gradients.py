@@ -21,9 +21,9 @@ from keras_cam.recipes import THRESHOLD
 class SaliencyLocalizer(Localizer):
     """Localizes by backpropagation instead of class activation maps.
 
-    The map of a class is the absolute derivative of its logit with respect to each pixel, the maximum over the
-    three colours, averaged over square cells: single pixels do not form regions. Boxes are made by the same
-    rule as those of class activation maps. The head of the classifier need not be linear.
+    The map of a class is the absolute derivative of its logit with respect to each pixel, the maximum over
+    the three colours, averaged over square cells: single pixels do not form regions. Boxes are made by the
+    same rule as those of class activation maps. The head of the classifier need not be linear.
 
     Args:
         model: a classifier with images (B, H, W, 3) as its only input. A softmax or sigmoid at its end is

@@ -41,8 +41,8 @@ def load_localizer(
         top_k: how many classes are localized, 5 by default.
         threshold: boxes enclose the cells above this fraction of the map's maximum, see
             `keras_cam.build_localizer`.
-        refine: the maps from which boxes are made, see there; "auto" by default. A model built by name takes images of
-            at least 320 x 320 if its maps may be refined: refinement was measured at that size.
+        refine: the maps from which boxes are made, see there; "auto" by default. A model built by name takes
+            images of at least 320 x 320 if its maps may be refined: refinement was measured at that size.
 
     Returns:
         The localizer. `KerasLocalizer.model` is the Keras model in it.
