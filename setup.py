@@ -32,7 +32,7 @@ setup(
         "keras_cam.export": ["__init__.pyi", "web_page/*"],
         "keras_cam.inference": ["__init__.pyi"],
         "keras_cam.metrics": ["__init__.pyi"],
-        "keras_cam.models": ["imagenet_labels.txt"],
+        "keras_cam.models": ["*_labels.txt"],
         "keras_cam.training": ["__init__.pyi"],
     },
 )

@@ -1,10 +1,19 @@
 """The names of the classes, built in and from files."""
 
+import hashlib
+
 import keras
 import pytest
 
 import keras_cam
-from keras_cam.models.labels import class_names, imagenet_labels, labels_of, read_labels
+from keras_cam.models.labels import (
+    LABEL_LISTS,
+    class_names,
+    imagenet_labels,
+    label_list,
+    labels_of,
+    read_labels,
+)
 
 
 def test_imagenet_names_are_a_thousand_different_ones():
@@ -23,6 +32,36 @@ def test_imagenet_names_are_in_the_usual_order():
         639: "tank suit",
         999: "toilet tissue",
     }
+
+
+def test_the_names_of_places365_are_those_of_the_published_category_file():
+    names = label_list("places365")
+    # The file has a line for each class: the folder of its images and its number.
+    published = "\n".join(f"/{name[0]}/{name} {index}" for index, name in enumerate(names))
+    assert hashlib.md5(published.encode()).hexdigest() == "06c963b85866bd0649f97cb43dd16673"
+
+
+def test_the_names_of_places205_are_in_the_order_of_their_folders():
+    names = label_list("places205")
+    assert len(names) == len(set(names)) == 205
+    # In each letter's folder, scenes come first, and then the folders of scenes with several kinds.
+    assert list(names) == sorted(names, key=lambda name: (name[0], "/" in name, name))
+    assert {index: names[index] for index in (0, 13, 29, 204)} == {
+        0: "abbey",
+        13: "apartment_building/outdoor",
+        29: "bowling_alley",
+        204: "yard",
+    }
+
+
+@pytest.mark.parametrize("name", LABEL_LISTS)
+def test_a_list_that_comes_with_the_package_is_read_by_its_name(name):
+    assert read_labels(name) == label_list(name)
+
+
+def test_an_unknown_list_is_named_with_the_known_ones():
+    with pytest.raises(ValueError, match=r"one of \('imagenet', 'places205', 'places365'\)\..*name='places'"):
+        label_list("places")
 
 
 def test_other_numbers_of_classes_get_numbered_names():

@@ -20,7 +20,7 @@ def test_every_ready_configuration_names_its_command_and_a_model_that_exists(nam
     assert re.search(f"keras-cam train \\S+ --config {name}\n", module.__doc__)
     if ":" in config.model:
         return
-    options = ("pooling", "dropout", "head_filters", "output_stride")
+    options = ("pooling", "dropout", "head_filters", "head_groups", "output_stride")
     given = {option for option in options if getattr(config, option) is not None}
     assert given <= set(MODELS[config.model].options)
 

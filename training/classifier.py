@@ -33,6 +33,7 @@ def build_classifier(
         pooling=config.pooling,
         dropout=config.dropout,
         head_filters=config.head_filters,
+        head_groups=config.head_groups,
         output_stride=config.output_stride,
         classifier_activation=activation,
         labels=labels,

@@ -182,19 +182,22 @@ class TrainingConfig:
         stages: the stages of training, one after the other.
         model: a name from `keras_cam.list_models()`; or "module:function" for a network of your own. The
             function is called with `classes` and `input_shape`, and with those of `pooling`, `dropout`,
-            `head_filters` and `output_stride` that are not None. It returns a `keras.Model` from pixels in
-            0..255 to logits, with layers named `features`, `pooler` and `head` as in `keras_cam.build_model`.
+            `head_filters`, `head_groups` and `output_stride` that are not None. It returns a `keras.Model`
+            from pixels in 0..255 to logits, with layers named `features`, `pooler` and `head` as in
+            `keras_cam.build_model`.
         data: the images, if the command does not name them: see `keras_cam.data.read_annotations`.
         train_split: the split to train on; None if the data are a single split.
         validation_split: the split to validate on; None for no validation.
         classes: the number of classes that the data must have; None for any number.
         multi_label: whether an image may have several classes: the model then ends in a sigmoid for each
             class instead of a softmax over all classes.
-        weights: see `keras_cam.build_model`.
+        weights: what the network starts from, such as a `.caffemodel` or `.pth` file that others published:
+            see `keras_cam.build_model`.
         backbone_weights: see `keras_cam.build_model`.
         pooling: see `keras_cam.build_model`.
         dropout: see `keras_cam.build_model`.
         head_filters: see `keras_cam.build_model`.
+        head_groups: see `keras_cam.build_model`.
         output_stride: see `keras_cam.build_model`.
         image_size: the height and width of the images in pixels; None for the network's default.
         non_negative_head: whether the weights of the classifier are constrained to be non-negative, so that a
@@ -230,6 +233,7 @@ class TrainingConfig:
     pooling: str | None = None
     dropout: float | None = None
     head_filters: int | None = None
+    head_groups: int | None = None
     output_stride: int | None = None
     image_size: tuple[int, int] | None = None
     non_negative_head: bool = False

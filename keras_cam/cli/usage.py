@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from keras_cam.cli.console import complain
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
+from keras_cam.models.labels import LABEL_LISTS
 from keras_cam.recipes import DEFAULT_REFINE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
 
 if TYPE_CHECKING:
@@ -73,6 +74,16 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_labels(parser: argparse.ArgumentParser) -> None:
+    """Add `--labels`."""
+    parser.add_argument(
+        "--labels",
+        type=Path,
+        metavar="NAME|FILE",
+        help=f"the names of the classes: {', '.join(LABEL_LISTS)}, or a file with one a line",
+    )
+
+
 def add_refine(parser: argparse.ArgumentParser) -> None:
     """Add `--refine`. It is None unless given, because a saved localizer refuses the option."""
     parser.add_argument(
@@ -108,8 +119,8 @@ def check_model(model: str) -> None:
         raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
     if model not in MODELS and not Path(model).exists():
         raise UsageError(
-            f"--model must be a .keras file, an exported model or one of {', '.join(MODELS)}. "
-            f"Received: {model}"
+            "--model must be a .keras, .caffemodel or .pth file, an exported model or one of "
+            f"{', '.join(MODELS)}. Received: {model}"
         )
 
 

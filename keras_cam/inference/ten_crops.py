@@ -58,8 +58,8 @@ class TenCropLocalizer(Localizer):
     ) -> None:
         if max(localizer.size_hw) > image_size:
             raise ValueError(
-                f"The localizer of a crop must take images of at most {image_size} x {image_size} pixels, the "
-                f"size of the whole. Received: size_hw={localizer.size_hw}"
+                f"The localizer of a crop must take images of at most {image_size} x {image_size} pixels, "
+                f"the size of the whole. Received: size_hw={localizer.size_hw}"
             )
         self.size_hw = image_size, image_size
         self.classes, self.labels = localizer.classes, localizer.labels

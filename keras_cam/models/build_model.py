@@ -38,9 +38,9 @@ def build_model(
     Args:
         name: one of `keras_cam.list_models()`.
         weights: None (random); "imagenet", the published classifier, where it is one linear layer over
-            global average pooling; the path of a `.weights.h5` or `.keras` file saved from this model; or that
-            of a `.caffemodel` or torchvision's `.pth` file that was published for this network. From the file
-            of an original whose classifier is not one linear layer over global average pooling, only the
+            global average pooling; the path of a `.weights.h5` or `.keras` file saved from this model; or the
+            path of a `.caffemodel` or torchvision's `.pth` file that was published for this network. If it is
+            the file of an original whose classifier is not one linear layer over global average pooling, its
             convolutions are loaded, and a warning names the layers that keep random weights.
         classes: int, the number of classes.
         input_shape: (height, width, 3); None for the network's own size. (None, None, 3) takes any size.
@@ -50,7 +50,7 @@ def build_model(
         dropout: float in [0, 1), the part of the units dropped in training; None for the network's own.
         head_filters: int, the filters of the CAM convolution that the paper adds; 1024 by default, or what a
             published file has.
-        head_groups: int, its groups; 1 by default, or what a published file has: the released networks have 2.
+        head_groups: int, its groups; 1 by default, or what a published file has. The released networks have 2.
         output_stride: 32, 16 or 8, pixels of the image for one position of the map; smaller is finer (and
             slower): later convolutions are dilated, weights stay valid. Networks with squeeze-and-excitation
             average over the finer map then, so their logits differ a little.
@@ -148,7 +148,8 @@ def _check_weights(name: str, spec: ModelSpec, weights: Any, backbone_weights: A
     if backbone_weights not in (None, "imagenet") and not is_published(backbone_weights):
         raise ValueError(
             '`backbone_weights` must be "imagenet", None or the path of a '
-            f"{' or '.join(PUBLISHED_SUFFIXES)} file; any other file goes to `weights`. Received: backbone_weights={backbone_weights!r}"
+            f"{' or '.join(PUBLISHED_SUFFIXES)} file; any other file goes to `weights`. "
+            f"Received: backbone_weights={backbone_weights!r}"
         )
     if weights is not None and is_published(backbone_weights):
         raise ValueError(

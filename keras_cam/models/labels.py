@@ -10,7 +10,38 @@ if TYPE_CHECKING:
     import keras
 
 
+LABEL_LISTS = ("imagenet", "places205", "places365")
+"""The lists of class names that come with the package, see `label_list`."""
+
+
 @cache
+def label_list(name: str) -> tuple[str, ...]:
+    """The class names of a data set, all different, in the order of its published networks.
+
+    Args:
+        name: "imagenet", "places205" or "places365".
+
+    Returns:
+        One name a class. Those of Places are as in its category files: `church/outdoor` is a church seen from
+        outside.
+
+    Raises:
+        ValueError: there is no such list.
+
+    References:
+        Zhou et al.: Learning Deep Features for Scene Recognition using Places Database, NIPS 2014, and
+        Places: A 10 Million Image Database for Scene Recognition, TPAMI 2017.
+
+    Examples:
+        >>> label_list("places365")[:3], len(label_list("places205"))
+        (('airfield', 'airplane_cabin', 'airport_terminal'), 205)
+    """
+    if name not in LABEL_LISTS:
+        raise ValueError(f"`name` must be one of {LABEL_LISTS}. Received: name={name!r}")
+    text = (files("keras_cam") / "models" / f"{name}_labels.txt").read_text(encoding="utf-8")
+    return tuple(text.splitlines())
+
+
 def imagenet_labels() -> tuple[str, ...]:
     """The names of the 1000 ImageNet classes, all different, in the usual ILSVRC order.
 
@@ -19,18 +50,17 @@ def imagenet_labels() -> tuple[str, ...]:
         >>> len(labels), labels[0], labels[285]
         (1000, 'tench', 'Egyptian cat')
     """
-    text = (files("keras_cam") / "models" / "imagenet_labels.txt").read_text(encoding="utf-8")
-    return tuple(text.splitlines())
+    return label_list("imagenet")
 
 
 def read_labels(path: str | Path) -> tuple[str, ...]:
     """Class names from a UTF-8 text file: one a line, the first line is class 0.
 
-    Blank lines at the end are ignored; between the names they would shift every class after them, so there
-    they are an error.
+    Blank lines at the end are ignored. Between the names they are an error, because they would shift every
+    class after them.
 
     Args:
-        path: the text file.
+        path: the text file, or one of `LABEL_LISTS`.
 
     Returns:
         One name a class.
@@ -45,8 +75,12 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         ...     file.flush()
         ...     read_labels(file.name)
         ('cat', 'dog')
+        >>> read_labels("places365")[48]
+        'beach'
     """
-    rule = "`path` must be a UTF-8 text file with one class name a line."
+    if str(path) in LABEL_LISTS:
+        return label_list(str(path))
+    rule = f"`path` must be one of {LABEL_LISTS} or a UTF-8 text file with one class name a line."
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

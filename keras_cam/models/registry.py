@@ -192,7 +192,7 @@ MODELS: dict[str, ModelSpec] = {
     "efficientnet_lite0": _efficientnet_lite("lite0", 224, 7, 4_694_024),
     "efficientnet_lite1": _efficientnet_lite("lite1", 240, 8, 5_470_344),
     "efficientnet_lite2": _efficientnet_lite("lite2", 260, 9, 6_150_168),
-    # torchvision: the networks that its files fit. With "", the classifier of the file is more than one layer.
+    # torchvision's networks, for its files. "": the classifier in the file is more than one layer.
     "torchvision_alexnet_gap": _torchvision("alexnet:alexnet_gap", 224, 13, 5_855_016, "", options=_CAM),
     "torchvision_vgg16_gap": _torchvision_vgg("vgg16", 20_459_304),
     "torchvision_vgg16_bn_gap": _torchvision_vgg("vgg16", 20_476_200, batch_norm=True),

@@ -4,6 +4,8 @@
 
 The paper reports a top-1/top-5 error of 51.1/26.3 % and a localization error of 67.19/52.16 %.
 Not run yet: 8 epochs of 1.28 million images take days on a GPU.
+
+`--config.backbone_weights=bvlc_alexnet.caffemodel` starts from a trained AlexNet.
 """
 
 from keras_cam.training import TrainingConfig

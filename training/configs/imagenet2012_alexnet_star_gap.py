@@ -4,6 +4,8 @@
 
 The paper reports a top-1/top-5 error of 44.9/20.9 % and a localization error of 63.75/49.53 %.
 Not run yet: 8 epochs of 1.28 million images take days on a GPU.
+
+`--config.weights=alexnetplusCAM_imagenet.caffemodel` continues to train the released network.
 """
 
 from keras_cam.training import TrainingConfig

@@ -4,6 +4,8 @@
 
 The paper reports a top-1/top-5 error of 35.6/13.9 % and a localization error of 57.78/45.26 %.
 Not run yet: 8 epochs of 1.28 million images take days on a GPU.
+
+`--config.backbone_weights=bvlc_googlenet.caffemodel` starts from a trained GoogLeNet.
 """
 
 from dataclasses import replace

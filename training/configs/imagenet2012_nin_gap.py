@@ -4,6 +4,8 @@
 
 The paper reports a top-1/top-5 error of 41.9/19.6 % and a localization error of 65.47/54.19 %.
 Not run yet: 8 epochs of 1.28 million images take days on a GPU.
+
+`--config.weights=nin_imagenet.caffemodel` continues to train the published network.
 """
 
 from keras_cam.training import TrainingConfig

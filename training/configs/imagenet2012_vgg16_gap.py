@@ -4,6 +4,10 @@
 
 The paper reports a top-1/top-5 error of 33.4/12.2 % and a localization error of 57.20/45.14 %.
 Not run yet: 8 epochs of 1.28 million images take days on a GPU.
+
+It starts from the convolutions of VGG16 that Keras publishes. With a file instead:
+`--config.backbone_weights=VGG_ILSVRC_16_layers.caffemodel`. To continue to train the released VGGnet-GAP:
+`--config.backbone_weights=None --config.weights=vgg16CAM_train_iter_90000.caffemodel`.
 """
 
 from keras_cam.training import TrainingConfig

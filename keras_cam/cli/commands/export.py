@@ -13,6 +13,7 @@ from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
     UsageError,
+    add_labels,
     add_model,
     add_refine,
     add_threshold,
@@ -40,7 +41,7 @@ def add_parser(commands: Any) -> None:
     add_top_k(parser)
     add_refine(parser)
     add_threshold(parser)
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    add_labels(parser)
     parser.add_argument(
         "--quantization",
         choices=QUANTIZATIONS,

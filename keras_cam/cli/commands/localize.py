@@ -16,6 +16,7 @@ from keras_cam.cli.usage import (
     SOME_FAILED,
     UsageError,
     add_batch_size,
+    add_labels,
     add_photos,
     add_refine,
     add_threshold,
@@ -42,7 +43,7 @@ def add_parser(commands: Any) -> None:
     add_top_k(parser)
     add_refine(parser)
     add_threshold(parser)
-    parser.add_argument("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    add_labels(parser)
     add_batch_size(parser, default=8)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/)"
