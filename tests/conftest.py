@@ -37,6 +37,7 @@ SLOW_FILES = {
     "test_docs",
     "test_notebooks",
     "test_readme",
+    "test_walks",
 }
 
 

@@ -5,10 +5,13 @@ They answer with the messages of TensorFlow Serving's own package, and in the JS
 
 import base64
 import json
+import runpy
+import shutil
 import threading
 import time
 from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -33,6 +36,7 @@ from keras_cam.inference import ServingClient, ServingError
 from keras_cam.inference.records import FailedImage, Localization
 from keras_cam.models.labels import imagenet_labels
 
+EXAMPLES = Path(__file__).parent.parent / "examples"
 CAT, COFFEE = (f"{skimage.data_dir}/{name}.png" for name in ("chelsea", "coffee"))
 
 
@@ -254,3 +258,18 @@ def test_the_warm_up_requests_are_real_and_answered(saved, service, grpc_address
         asked.append(request.model_spec.signature_name)
         assert stub.Predict(request).outputs
     assert asked == ["localize", "localize_bytes", "classify", "cam"]
+
+
+def test_the_nightly_batch_through_a_server_writes_what_this_machine_finds(saved, rest_address, tmp_path):
+    main = runpy.run_path(str(EXAMPLES / "nightly_batch.py"))["main"]
+    (tmp_path / "photos").mkdir()
+    shutil.copy(CAT, tmp_path / "photos")
+    (tmp_path / "photos" / "broken.png").write_bytes(b"")
+    main(tmp_path / "photos", tmp_path / "records.jsonl", "cam", rest_address, "rest")
+    broken, cat = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text().splitlines()]
+    assert "broken.png" in broken["error"]
+    [expected] = keras_cam.localize(CAT, saved)
+    assert cat["model"] == "cam"
+    assert [row["label"] for row in cat["detections"]] == [row.label for row in expected.detections]
+    for ours, theirs in zip(cat["detections"], expected.detections, strict=True):
+        np.testing.assert_allclose(ours["box_xyxy"], theirs.box_xyxy, atol=0.5)

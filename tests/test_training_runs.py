@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import errno
 import os
+import shutil
 import time
 
 import keras
@@ -29,6 +30,7 @@ from keras_cam.training import (
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.classifier import build_classifier, compile_classifier
 from keras_cam.training.dataset import one_hot_labels
+from keras_cam.training.validation import Validator
 from processes import KERAS_CAM, run_python, start_python
 
 TINY = TrainingConfig(
@@ -153,8 +155,48 @@ def test_it_learns_and_validates_classes_boxes_and_pictures(tmp_path):
     assert "| green | 4 | 100.0 % |" in card
     assert "|  | blue | green | red |\n| --- | --- | --- | --- |\n| blue | 4 | 0 | 0 |" in card
     assert read_image(tmp_path / "run" / "pictures.png").shape[1] > 600
+    assert not (tmp_path / "run" / "mistakes.png").exists()
+    assert "mistakes.png" not in card
     pytest.importorskip("tensorboard")
     assert list((tmp_path / "run" / "tensorboard").glob("events*"))
+
+
+def test_the_model_card_shows_what_is_classified_wrong(tmp_path):
+    draw(tmp_path / "train", {"blue": 6, "red": 6})
+    draw(tmp_path / "test", {"blue": 4, "red": 4})
+    config = changed(stages=(Stage(1, 1e-9),), train_split="train", validation_split="test")
+    trained = silent(config, tmp_path, tmp_path / "run")
+    annotated = read_annotations(tmp_path, "test")
+    logits = trained.model.predict_on_batch(next(annotated.batches((67, 67), 8)).images)
+    wrong = int((logits.argmax(axis=-1) != annotated.labels).sum())
+    assert 0 < wrong <= 6, "an untrained network takes all photos for one class"
+    card = (tmp_path / "run" / "README.md").read_text()
+    assert f"{wrong} of 8 validation images are classified wrong. Examples:" in card
+    assert "(mistakes.png)" in card
+    columns = int(np.ceil(np.sqrt(wrong)))  # cells of 320 x 240 on a grid that is about square
+    rows = int(np.ceil(wrong / columns))
+    shape = (12 + rows * 252, 12 + columns * 332, 3)
+    assert read_image(tmp_path / "run" / "mistakes.png").shape == shape
+
+
+def test_only_images_that_are_read_and_classified_wrong_are_mistakes(tmp_path, colour_classifier):
+    draw(tmp_path / "test", {"red": 2, "green": 2, "blue": 2})
+    annotated = read_annotations(tmp_path, "test", class_names=("red", "green", "blue"))
+    localizer = keras_cam.inference.KerasLocalizer(
+        keras_cam.build_localizer(colour_classifier, labels=annotated.class_names)
+    )
+    validator = Validator(colour_classifier, localizer, annotated, TINY)
+    predicted = validator.predictions()
+    assert predicted.tolist() == annotated.labels.tolist() == [2, 2, 1, 1, 0, 0]
+    assert validator.mistakes(predicted) is None
+    (tmp_path / "test" / "blue" / "0.jpg").write_bytes(b"no photo")
+    predicted = validator.predictions()
+    assert predicted.tolist() == [-1, 2, 1, 1, 0, 0]
+    assert validator.mistakes(predicted) is None
+    shutil.copy(tmp_path / "test" / "red" / "1.jpg", tmp_path / "test" / "green" / "0.jpg")
+    predicted = validator.predictions()
+    assert predicted.tolist() == [-1, 2, 0, 1, 0, 0]
+    assert validator.mistakes(predicted).shape == (240 + 24, 320 + 24, 3)
 
 
 def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(photos, tmp_path):

@@ -8,6 +8,27 @@ _WHOLE_UP_TO = 20
 _ROWS = 10
 
 
+def confusion_matrix(labels: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """How often images of each class are classified as each class.
+
+    Args:
+        labels: int (images,), the true classes.
+        predicted: int (images,), the predicted classes; images with a negative one are left out.
+        classes: the number of classes.
+
+    Returns:
+        int64 (classes, classes): the rows are the true classes, the columns the predicted ones.
+
+    Examples:
+        >>> confusion_matrix(np.array([0, 0, 1, 1]), np.array([0, 1, 1, -1]), 2).tolist()
+        [[1, 1], [0, 1]]
+    """
+    counts = np.zeros((classes, classes), np.int64)
+    judged = predicted >= 0
+    np.add.at(counts, (labels[judged], predicted[judged]), 1)
+    return counts
+
+
 def class_report(confusion: np.ndarray, labels: Sequence[str]) -> str:
     """Tables of a confusion matrix.
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import keras_cam
@@ -19,13 +20,21 @@ from keras_cam.training.training_data import TrainingData
 _MOST_NAMES = 20
 
 
-def model_card(session: Session, data: TrainingData, figures: Mapping[str, Any], command: str) -> str:
+def model_card(
+    session: Session,
+    data: TrainingData,
+    figures: Mapping[str, Any],
+    confusion: np.ndarray | None,
+    command: str,
+) -> str:
     """The model card of a finished run, in Markdown.
 
     Args:
         session: the run.
         data: its data.
         figures: the figures of the epoch whose weights are kept.
+        confusion: the confusion matrix of the validation images, see `confusion_matrix`; None without
+            validation, or if images have several labels.
         command: the command that starts the run.
     """
     config, picture = session.config, session.folder.pictures_path
@@ -38,7 +47,7 @@ def model_card(session: Session, data: TrainingData, figures: Mapping[str, Any],
         "## Data\n\n" + _data(data, session.images.failures),
         "## Figures\n\n" + _figures(session, figures),
         f"![Validation images, their maps and boxes]({picture.name})" if picture.exists() else "",
-        _classes(session, data.labels),
+        "" if confusion is None else _classes(session, confusion, data.labels),
         "## How it was made\n\n" + _origin(session, command),
         f"<details><summary>Configuration</summary>\n\n```python\n{_configuration(config)}\n```\n\n</details>",
     ]
@@ -80,10 +89,14 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.4g}"
 
 
-def _classes(session: Session, labels: Sequence[str]) -> str:
-    if session.validator is None or session.config.multi_label:
-        return ""
-    return "## Classes\n\n" + class_report(session.validator.confusion_matrix(), labels)
+def _classes(session: Session, confusion: np.ndarray, labels: Sequence[str]) -> str:
+    parts = ["## Classes", class_report(confusion, labels)]
+    picture, images = session.folder.mistakes_path, int(confusion.sum())
+    if picture.exists():
+        wrong = images - int(np.trace(confusion))
+        parts.append(f"{wrong} of {images} validation images are classified wrong. Examples:")
+        parts.append(f"![Images classified wrong, the map of the class each is taken for]({picture.name})")
+    return "\n\n".join(parts)
 
 
 def _origin(session: Session, command: str) -> str:

@@ -10,13 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_cam.images.files import write_png
 from keras_cam.images.resize import input_size_hw
 from keras_cam.images.whole_file import whole_file
 from keras_cam.inference.keras import KerasLocalizer
 from keras_cam.localizer import build_localizer
 from keras_cam.training.checkpoints import Checkpoint
+from keras_cam.training.class_report import confusion_matrix
 from keras_cam.training.classifier import build_classifier, compile_classifier, has_maps
 from keras_cam.training.config import ConfigError, TrainingConfig
 from keras_cam.training.config_files import load_config
@@ -216,12 +219,26 @@ def _finish(session: Session, data: TrainingData, command: str) -> TrainedModel:
         save_whole(session.published, folder.model_path)
         if session.localizer is not None:
             save_whole(session.localizer.model, folder.localizer_path)
-        folder.write_text("README.md", model_card(session, data, figures, command))
+        confusion = _judge_classes(session, data)
+        folder.write_text("README.md", model_card(session, data, figures, confusion, command))
         session.report(f"Classifier: {folder.model_path}")
         if session.localizer is not None:
             session.report(f"Localizer: {folder.localizer_path}")
     localizer = None if session.localizer is None else session.localizer.model
     return TrainedModel(session.published, localizer, progress.history, folder.path)
+
+
+def _judge_classes(session: Session, data: TrainingData) -> np.ndarray | None:
+    """The confusion matrix of the validation images; also writes pictures of what is classified wrong."""
+    if data.validation is None or session.validator is None or session.config.multi_label:
+        return None
+    predicted = session.validator.predictions()
+    mistakes = session.validator.mistakes(predicted)
+    if mistakes is None:
+        session.folder.mistakes_path.unlink(missing_ok=True)
+    else:
+        write_png(session.folder.mistakes_path, mistakes)
+    return confusion_matrix(data.validation.labels, predicted, len(data.labels))
 
 
 def save_whole(model: keras.Model, path: Path) -> None:

@@ -43,6 +43,11 @@ class RunFolder:
         """Validation images with their maps and boxes."""
         return self.path / "pictures.png"
 
+    @property
+    def mistakes_path(self) -> Path:
+        """Validation images that are classified wrong, with the map of the class that each is taken for."""
+        return self.path / "mistakes.png"
+
     def claim(self, run: Mapping[str, Any]) -> None:
         """Write what identifies the run, or check that it is the run that was started in this folder.
 

@@ -4,6 +4,8 @@ The localizer that is judged and drawn is the one that the run writes, with imag
 localizes photos; `keras_cam.training.image_crop` is for training images only.
 """
 
+from dataclasses import replace
+
 import keras
 import numpy as np
 
@@ -14,8 +16,11 @@ from keras_cam.images.files import ImageError
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.files import localize
 from keras_cam.inference.keras import KerasLocalizer
+from keras_cam.inference.records import Localization
 from keras_cam.training.config import TrainingConfig
 from keras_cam.training.dataset import validation_dataset
+
+_MOST_MISTAKES = 6
 
 
 class Validator:
@@ -57,40 +62,54 @@ class Validator:
             figures |= localization_logs(self._localizer, self._annotated)
         return figures
 
-    def confusion_matrix(self) -> np.ndarray:
-        """How often images of each class are classified as each class.
-
-        Returns:
-            int64 (classes, classes): the rows are the true main classes, the columns the predicted ones.
-            Images that cannot be read are left out.
-        """
-        classes = len(self._annotated.class_names)
-        counts = np.zeros((classes, classes), np.int64)
-        labels = self._annotated.labels
+    def predictions(self) -> np.ndarray:
+        """The predicted class of each image, int64 (images,); -1 for an image that cannot be read."""
+        predicted = np.full(len(self._annotated), -1)
         for batch in self._annotated.batches(self._size_hw, min(32, self._config.batch_size)):
             logits = self._model.predict_on_batch(batch.images)[batch.readable]
-            np.add.at(counts, (labels[np.array(batch.index)[batch.readable]], logits.argmax(axis=-1)), 1)
-        return counts
+            predicted[np.array(batch.index)[batch.readable]] = logits.argmax(axis=-1)
+        return predicted
+
+    def mistakes(self, predicted: np.ndarray) -> np.ndarray | None:
+        """Up to 6 images that are classified wrong, each with the map and box of the class it is taken for.
+
+        Args:
+            predicted: what `predictions` returns.
+
+        Returns:
+            A picture, uint8 (H, W, 3); None if no image is classified wrong, or without maps.
+        """
+        wrong = np.flatnonzero((predicted >= 0) & (predicted != self._annotated.labels))
+        if self._localizer is None or not len(wrong):
+            return None
+        pictures = []
+        for image, record in self._localized(wrong[_spread(len(wrong), _MOST_MISTAKES)]):
+            best = record.detections[0]
+            text = f"taken for {best.label}, is {self._annotated.class_names[image.label]}"
+            pictures.append(replace(record, detections=(replace(best, label=text),)).picture())
+        return gallery(pictures, cell_wh=(320, 240)) if pictures else None
 
     def pictures(self) -> np.ndarray | None:
         """The same few images each time, with the map and the box of the best class; None without maps."""
         if self._localizer is None:
             return None
-        records = localize(self._photos(), self._localizer)
-        pictures = [record.picture() for record in records]
+        places = _spread(len(self._annotated), self._config.pictures)
+        pictures = [record.picture() for _, record in self._localized(places)]
         return gallery(pictures, cell_wh=(320, 240)) if pictures else None
 
-    def _photos(self) -> list[np.ndarray]:
-        photos = []
-        for image in self._chosen():
+    def _localized(self, places: np.ndarray) -> list[tuple[AnnotatedImage, Localization]]:
+        """The images at these places that can be read, and their records."""
+        images, photos = [], []
+        for place in places:
+            image = self._annotated[int(place)]
             try:
                 photos.append(image.read())
             except ImageError:  # the figures count it
                 continue
-        return photos
+            images.append(image)
+        return list(zip(images, localize(photos, self._localizer), strict=True))
 
-    def _chosen(self) -> list[AnnotatedImage]:
-        """Images spread over the whole data set, which may be sorted by class."""
-        count = min(self._config.pictures, len(self._annotated))
-        places = np.linspace(0, len(self._annotated) - 1, count).round().astype(int)
-        return [self._annotated[int(place)] for place in places]
+
+def _spread(images: int, most: int) -> np.ndarray:
+    """At most `most` places spread over all images, which may be sorted by class."""
+    return np.linspace(0, images - 1, min(most, images)).round().astype(int)
