@@ -50,7 +50,7 @@ def build_model(
         dropout: float in [0, 1), the part of the units dropped in training; None for the network's own.
         head_filters: int, the filters of the CAM convolution that the paper adds; 1024 by default, or what a
             published file has.
-        head_groups: int, its groups; 1 by default, or what a published file has. The released networks have 2.
+        head_groups: int, its groups; 1 by default, or what a published file has: 2 in the released ones.
         output_stride: 32, 16 or 8, pixels of the image for one position of the map; smaller is finer (and
             slower): later convolutions are dilated, weights stay valid. Networks with squeeze-and-excitation
             average over the finer map then, so their logits differ a little.

@@ -24,7 +24,7 @@ from keras_cam.cli.usage import (
 )
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
 from keras_cam.inference.methods import METHODS
-from keras_cam.models.registry import MODELS
+from keras_cam.models.registry import MODELS, PUBLISHED_SUFFIXES
 from keras_cam.recipes import NONE
 
 if TYPE_CHECKING:
@@ -126,8 +126,9 @@ def _check_refine(refine: str | None, protocol: type[Protocol]) -> None:
 
 
 def _load(model: str, method: str, refine: str | None, protocol: type[Protocol]) -> "Localizer":
-    if refine is None and not protocol.judges_refined_maps and method == "cam" and model in MODELS:
-        refine = NONE  # so that a model built by name takes images of its own size
+    is_built = model in MODELS or model.endswith(PUBLISHED_SUFFIXES)
+    if refine is None and not protocol.judges_refined_maps and method == "cam" and is_built:
+        refine = NONE  # so that a model that is built here takes images of its own size
     with usage_errors_of(model):
         return METHODS[method].load(model, refine)
 
