@@ -176,12 +176,12 @@ def test_convnext_is_refused_with_the_reason(size):
         (
             "alexnet_gap",
             {"backbone_weights": "imagenet"},
-            r"has no published ImageNet weights: .*never published",
+            r"has no published ImageNet weights: .*not published for Keras",
         ),
         (
             "alexnet_gap",
             {"weights": "imagenet"},
-            r"'alexnet_gap' has no weights=\"imagenet\": .*never published",
+            r"'alexnet_gap' has no weights=\"imagenet\": .*not published for Keras",
         ),
         (
             "vgg16_gap",

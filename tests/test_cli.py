@@ -282,7 +282,9 @@ def test_the_table_of_models(capsys):
         "map_size": [7, 7],
         "weights": "classifier",
         "offline": True,
+        "files": None,
     }
+    assert {model["files"] for model in models if model["name"].startswith("torchvision_")} == {".pth"}
 
 
 def test_the_demo_finds_the_right_classes_without_a_network(capsys, tmp_path):

@@ -1,6 +1,8 @@
 """Ten crops localized together, by maps that one can place by hand."""
 
 import json
+import os
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 
 import keras_cam
 from keras_cam.cli import main as cli
-from keras_cam.inference import TenCropLocalizer
+from keras_cam.inference import Localizer, TenCropLocalizer
+
+GOLDENS = os.environ.get("KERAS_CAM_GOLDENS")
 
 
 @pytest.fixture
@@ -87,3 +91,48 @@ def test_the_command_evaluates_ten_crops_by_every_protocol_of_the_paper(protocol
     assert status == 0
     assert figures["images"] == 1
     assert figures["localization_top5_error"] in (0, 1)
+
+
+class ReleasedCrops(Localizer):
+    """Gives for each crop what the authors released: four corners, the centre, and the same mirrored."""
+
+    size_hw, classes, labels = (224, 224), 1000, None
+
+    def __init__(self, released):
+        self.released = released
+        self.order = iter([crop + mirrored for crop in range(5) for mirrored in (0, 5)] * 2)
+
+    def classify(self, images):
+        return np.log(self.released["scores"][[next(self.order)]])
+
+    def cam(self, images, class_ids):
+        crop = next(self.order)
+        maps = np.einsum(
+            "yxc,ck->kyx", self.released["features"][crop], self.released["kernel"][:, class_ids[0]]
+        )
+        return {"class_activation_maps": maps[None]}
+
+
+@pytest.mark.skipif(not GOLDENS, reason="KERAS_CAM_GOLDENS names the folder of released results")
+def test_the_released_crops_merge_into_a_map_of_the_whole_photo():
+    folder = Path(GOLDENS) / "cam_authors"
+    released = np.load(folder / "googlenet_cam_img1.npz")
+    crops = ReleasedCrops(released)
+    localizer = TenCropLocalizer(crops)
+    photo = np.zeros((1, 256, 256, 3), "float32")  # the crops do not look at it
+    scores = released["scores"].mean(axis=0)
+    np.testing.assert_allclose(np.exp(localizer.classify(photo))[0], scores, rtol=1e-4, atol=1e-9)
+    best = int(scores.argmax())
+    found = localizer.cam(photo, [[best]])
+    merged = found["class_activation_maps"][0, 0]
+    # Each crop alone, laid over the photo: the merged map follows all of them, mirrored ones as well.
+    for crop in range(10):
+        features = released["features"][crop, :, :: -1 if crop >= 5 else 1]
+        alone = np.maximum(features @ released["kernel"][:, best], 0)
+        top, left = [(0, 0), (0, 8), (8, 0), (8, 8), (4, 4)][crop % 5]  # cells of 4 pixels
+        part = merged[top : top + 56, left : left + 56].reshape(14, 4, 14, 4).mean(axis=(1, 3))
+        assert np.corrcoef(part.ravel(), alone.ravel())[0, 1] > 0.8, crop
+    ymin, xmin, ymax, xmax = found["detection_boxes"][0, 0]
+    y, x = (np.unravel_index(merged.argmax(), merged.shape) + np.array(0.5)) / 64
+    assert ymin < y < ymax
+    assert xmin < x < xmax

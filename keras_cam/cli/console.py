@@ -67,10 +67,11 @@ def print_models(models: Sequence[Mapping[str, Any]]) -> None:
             _size_text(model["map_size"]),
             model["weights"] or "none",
             "yes" if model["offline"] else "",
+            model["files"] or "",
         )
         for model in models
     ]
-    header = ("model", "family", "parameters", "input", "map", "ImageNet weights", "on this machine")
+    header = ("model", "family", "parameters", "input", "map", "ImageNet weights", "on this machine", "files")
     print_table(header, rows, right=("parameters", "input", "map"))
 
 

@@ -32,8 +32,8 @@ def alexnet_convolutions(
 ) -> keras.KerasTensor:
     """The five convolutions of AlexNet, up to the ReLU of `conv5`.
 
-    conv2, conv4 and conv5 have two groups of channels: in 2012 each half lived on its own GPU, and the
-    published weights have that shape.
+    conv2, conv4 and conv5 have two groups of channels, as in the published weights: in 2012 each half was
+    computed on a GPU of its own.
 
     Args:
         images: Normalized images, (batch, height, width, 3); the original size is 227x227.
@@ -59,7 +59,7 @@ def alexnet(images: keras.KerasTensor, classes: int, dropout: float = 0.5) -> ke
     Args:
         images: Normalized images of a fixed size, (batch, height, width, 3).
         classes: Number of classes.
-        dropout: Share of the units of `fc6` and `fc7` that is dropped while training.
+        dropout: Dropout rate of the units of `fc6` and `fc7`.
 
     Returns:
         Logits, (batch, classes), float32.
@@ -84,7 +84,7 @@ def alexnet_gap(
         pooling: "avg" or "max".
         head_filters: Number of maps of the CAM convolution.
         head_groups: Its channel groups.
-        dropout: Share of the pooled features that is dropped while training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 13x13 for images of 227x227.
@@ -96,7 +96,7 @@ def alexnet_gap(
 def alexnet_star_gap(
     images: keras.KerasTensor, classes: int, pooling: str = "avg", dropout: float = 0.5
 ) -> keras.KerasTensor:
-    """AlexNet*-GAP: two more convolutions make up for what AlexNet loses without its dense layers.
+    """AlexNet*-GAP: AlexNet-GAP with two more convolutions, which replace the fully connected layers.
 
     As released: pooling before each normalization, 384 maps in `conv5`, two groups in each new
     convolution. The second of them (`conv7` in the release) is the layer `features`.
@@ -105,7 +105,7 @@ def alexnet_star_gap(
         images: Normalized images of any size, (batch, height, width, 3).
         classes: Number of classes.
         pooling: "avg" or "max".
-        dropout: Share of the pooled features that is dropped while training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 11x11 for images of 227x227.

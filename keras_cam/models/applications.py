@@ -31,7 +31,7 @@ def application(
         classes: int.
         name: the constructor's name in `keras.applications`.
         pooling: "avg" or "max".
-        dropout: part of the pooled features dropped in training.
+        dropout: Dropout rate of the pooled features.
         output_stride: 32, 16 or 8, see `dilate`.
         backbone_weights: None or "imagenet", the weights of the convolutions as Keras publishes them.
 
@@ -66,7 +66,7 @@ def load_imagenet_classifier(model: keras.Model, name: str) -> None:
 def _with_published_rescaling(backbone: keras.Model) -> keras.Model:
     """Divide by the root of the channels' deviations, as Keras does only if it loads its own weights.
 
-    Otherwise a file saved from the pretrained network would mean something else to a network built without.
+    Otherwise the weights of a pretrained network would give other results in a network built without them.
     """
     rescaling = keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in (0.229, 0.224, 0.225)])
 

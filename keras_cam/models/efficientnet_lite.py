@@ -52,7 +52,7 @@ def efficientnet_lite(
         classes: int.
         variant: a key of `VARIANTS`.
         pooling: "avg" or "max".
-        dropout: part of the pooled features dropped in training.
+        dropout: Dropout rate of the pooled features.
         output_stride: 32, 16 or 8, see `dilate`.
         backbone_weights: None or "imagenet", the weights that install with pip.
 

@@ -90,7 +90,7 @@ def googlenet(images: keras.KerasTensor, classes: int, dropout: float = 0.4) -> 
     Args:
         images: Normalized images of any size, (batch, height, width, 3).
         classes: Number of classes.
-        dropout: Share of the pooled features that is dropped while training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 7x7 for images of 224x224.
@@ -114,7 +114,7 @@ def googlenet_gap(
         pooling: "avg", or "max" for the paper's GoogLeNet-GMP.
         head_filters: Number of maps of the CAM convolution.
         head_groups: Its channel groups.
-        dropout: Share of the pooled features that is dropped while training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 14x14 for images of 224x224.

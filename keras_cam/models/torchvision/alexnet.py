@@ -27,7 +27,7 @@ def alexnet_gap(
         pooling: "avg" or "max".
         head_filters: Number of maps of the CAM convolution.
         head_groups: Its channel groups.
-        dropout: Part of the pooled features that is dropped in training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 13x13 for images of 224x224.

@@ -37,7 +37,7 @@ def densenet(
         classes: Number of classes.
         variant: A key of `VARIANTS`.
         pooling: "avg" or "max".
-        dropout: Part of the pooled features that is dropped in training.
+        dropout: Dropout rate of the pooled features.
         output_stride: 32, 16 or 8, see `keras_cam.graph.dilation.dilate`.
 
     Returns:

@@ -18,7 +18,7 @@ def googlenet(images: keras.KerasTensor, classes: int, dropout: float = 0.2) -> 
     Args:
         images: Normalized images, (batch, height, width, 3).
         classes: Number of classes.
-        dropout: Part of the pooled features that is dropped in training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 7x7 for images of 224x224.
@@ -42,7 +42,7 @@ def googlenet_gap(
         pooling: "avg" or "max".
         head_filters: Number of maps of the CAM convolution.
         head_groups: Its channel groups.
-        dropout: Part of the pooled features that is dropped in training.
+        dropout: Dropout rate of the pooled features.
 
     Returns:
         Logits, (batch, classes), float32; the maps behind them are 14x14 for images of 224x224.

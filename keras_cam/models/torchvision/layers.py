@@ -97,7 +97,7 @@ def backbone_classifier(
         features: The last maps.
         classes: Number of classes.
         pooling: "avg" or "max".
-        dropout: Part of the pooled features that is dropped in training.
+        dropout: Dropout rate of the pooled features.
         output_stride: 32, 16 or 8, see `keras_cam.graph.dilation.dilate`; None for the network's own.
 
     Returns:

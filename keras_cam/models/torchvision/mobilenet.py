@@ -70,7 +70,7 @@ def mobilenet_v2(
         images: Normalized images, (batch, height, width, 3).
         classes: Number of classes.
         pooling: "avg" or "max".
-        dropout: Part of the pooled features that is dropped in training.
+        dropout: Dropout rate of the pooled features.
         output_stride: 32, 16 or 8, see `keras_cam.graph.dilation.dilate`.
 
     Returns:
@@ -123,7 +123,7 @@ def mobilenet_v3(
         classes: Number of classes.
         variant: A key of `V3_BLOCKS`.
         pooling: "avg" or "max".
-        dropout: Part of the pooled features that is dropped in training.
+        dropout: Dropout rate of the pooled features.
         output_stride: 32, 16 or 8, see `keras_cam.graph.dilation.dilate`.
 
     Returns:
