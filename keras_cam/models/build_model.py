@@ -92,7 +92,7 @@ def build_model(
     published = None if file is None else PublishedWeights(name, file)
     if published is not None:
         options = {**published.options, **options}
-    if "imagenet" in (weights, backbone_weights):
+    elif "imagenet" in (weights, backbone_weights):
         options["backbone_weights"] = "imagenet"
 
     module, _, function = spec.network.partition(":")

@@ -7,7 +7,7 @@ Not run yet: 8 epochs of 1.28 million images take days on a GPU.
 
 It starts from the convolutions of VGG16 that Keras publishes. With a file instead:
 `--config.backbone_weights=VGG_ILSVRC_16_layers.caffemodel`. To continue to train the released VGGnet-GAP:
-`--config.backbone_weights=None --config.weights=vgg16CAM_train_iter_90000.caffemodel`.
+`--config.weights=vgg16CAM_train_iter_90000.caffemodel`.
 """
 
 from keras_cam.training import TrainingConfig
