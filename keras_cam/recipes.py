@@ -24,9 +24,9 @@ class Recipe:
 
 
 RECIPES = {
-    "B32": Recipe("the network's own map", thresholds=(0.4,)),
-    "B": Recipe("a map twice as fine; about 1.6 times the time", dense=True),
-    "C": Recipe("the same, with the mirrored image; about 3 times", dense=True, mirrored=True),
+    "B32": Recipe("spreads the network's own map", thresholds=(0.4,)),
+    "B": Recipe("spreads a map twice as fine, about 1.6 times the time", dense=True),
+    "C": Recipe("as B, also for the mirrored image, about 3 times the time", dense=True, mirrored=True),
 }
 
 NONE, AFFINITY, AUTO = "none", "affinity", "auto"
@@ -43,7 +43,7 @@ REFINE_HELP = "; ".join(
     [
         "auto: affinity if the network has mid-level features, else none",
         "none: the paper's rule, boxes of the class activation maps",
-        f"affinity: recipe {DEFAULT_RECIPE}",
+        f"affinity: maps spread over similar parts of the image, by the recipe {DEFAULT_RECIPE}",
         *(f"{name}: {recipe.summary}" for name, recipe in RECIPES.items()),
     ]
 )

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import skimage
 
+from coco_files import write_coco
+
 DOCS = Path(__file__).parent.parent / "docs"
 NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
 PRINTED = {
@@ -17,7 +19,7 @@ PRINTED = {
     "evaluation": r"1\.0 \(0\.2.*\)\nhalf\n1\.0\n",
     "localization": r"\(None, 5, 20, 20\)\n",
     "own_model": r"\(None, 3, 3, 1280\)\nTrue\n",
-    "training": r"64\n",
+    "training": r"64\n2\n",
 }
 
 
@@ -30,7 +32,7 @@ PAGES = {page.stem: page for page in sorted(DOCS.glob("*.md")) if examples(page)
 
 @pytest.fixture
 def place(shapes, tmp_path, monkeypatch):
-    """A folder with `photos`, `birds` of two classes, `yolo` with a box, and `shapes` with questions."""
+    """A folder with `photos`, `birds` of two classes with or without boxes, `yolo`, and `shapes`."""
     photos = {
         "photos": ("chelsea", "coffee"),
         "birds/train/one": ("chelsea",),
@@ -45,6 +47,10 @@ def place(shapes, tmp_path, monkeypatch):
         (tmp_path / "yolo" / name / "train").mkdir(parents=True)
     shutil.copy(f"{skimage.data_dir}/chelsea.png", tmp_path / "yolo/images/train")
     (tmp_path / "yolo/labels/train/chelsea.txt").write_text("0 0.5 0.5 0.5 0.5\n")
+    (tmp_path / "birds_with_boxes").mkdir()
+    shutil.copy(f"{skimage.data_dir}/chelsea.png", tmp_path / "birds_with_boxes")
+    annotated = {"chelsea.png": ((451, 300), [("one", [112, 75, 226, 150])])}
+    write_coco(tmp_path / "birds_with_boxes" / "test.json", annotated, ["one", "two"])
     (tmp_path / "shapes").symlink_to(shapes)
     monkeypatch.chdir(tmp_path)
 

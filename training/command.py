@@ -49,7 +49,11 @@ def define_flags(flag_values: flags.FlagValues, argv: Sequence[str] | None = Non
         "output", "keras-cam-run", "RUN: the folder of the run; an interrupted run goes on", flag_values
     )
     flags.DEFINE_string(
-        "strategy", "auto", "one_device|mirrored|multi_worker|tpu|auto: the devices", flag_values
+        "strategy",
+        "auto",
+        "auto|one_device|mirrored|multi_worker|tpu: the devices. one_device: a GPU or the CPU; mirrored: all "
+        "GPUs of this machine; multi_worker: several machines; auto: chosen by what is there",
+        flag_values,
     )
     flag_values.set_gnu_getopt(True)  # DATA may come before the flags
 

@@ -211,11 +211,11 @@ class TrainingConfig:
             CPUs, where compiling takes longer than it saves.
         cache: "memory" keeps decoded images in memory.
         seed: the seed of all random numbers.
-        select: the weights that are kept at the end: those of the "last" epoch, or of the epoch with the best
-            validation "accuracy" (computed from labels) or "gt_known" (from boxes; the run then depends on
-            boxes).
-        validate_every: the number of epochs between validations; the last epoch of each stage is always
-            validated. 0 for no other validation.
+        select: the epoch whose weights the saved model has: the "last" one, or the one with the best
+            validation "accuracy", which needs labels only, or with the best boxes, "gt_known": the fraction
+            of images whose box of the true class is right. With "gt_known" the run depends on boxes.
+        validate_every: the number of epochs between validations; 1 validates after every epoch, and 0 only
+            after the last epoch of each stage, which is always validated.
         checkpoint_every: the number of steps between checkpoints; there is always one after each epoch. None
             for no other checkpoint.
         pictures: the number of validation images that are drawn with maps and boxes.

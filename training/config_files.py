@@ -64,7 +64,7 @@ def define_config_flag(flag_values: flags.FlagValues, argv: Sequence[str] | None
     config_flags.DEFINE_config_file(
         "config",
         None,
-        "NAME|FILE.py: a configuration of the package, or a Python file with get_config(); "
+        "NAME|FILE.py: how to train: a configuration of the package, or a Python file with get_config(); "
         "--config.FIELD=VALUE changes a value, such as --config.stages[0].epochs=5",
         flag_values,
         sys_argv=argv,

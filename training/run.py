@@ -36,9 +36,9 @@ from keras_cam.training.validation import Validator
 
 # What `TrainingConfig.select` means for the validation images.
 _CHOICE = {
-    "last": "The weights after the last epoch are kept.",
-    "accuracy": "The weights of the epoch with the best validation accuracy are kept.",
-    "gt_known": "The weights of the epoch with the best boxes are kept: this run depends on boxes.",
+    "last": "The saved model has the weights of the last epoch.",
+    "accuracy": "The saved model has the weights of the epoch with the best validation accuracy.",
+    "gt_known": "The saved model has the weights of the epoch with the best boxes, so boxes matter.",
 }
 
 

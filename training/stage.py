@@ -57,7 +57,8 @@ def train_stage(
     if checkpoint is not None:
         session.restore_network(checkpoint, network)
     step = step_function(session.strategy, network)
-    title = f"Stage {progress.stage + 1} of {len(session.config.stages)}"
+    layers = "classifier" if stage.trains == "head" else "all layers"
+    title = f"Training {layers}, stage {progress.stage + 1} of {len(session.config.stages)}"
     with progress_bar(last, title) as advance:
         advance(progress.step)
         while progress.step < last:
@@ -149,7 +150,7 @@ def _network_and_batches(session: Session) -> tuple[keras.Model, Batches]:
     # The published copy has the same weights, and running it needs no agreement between devices.
     trunk, _ = split_at_pooling(session.published)
     pooled = tf.function(lambda images: trunk(images, training=False), reduce_retracing=True, autograph=False)
-    with progress_bar(len(session.images.annotated), "Computing features") as advance:
+    with progress_bar(len(session.images.annotated), "Computing the features of each image once") as advance:
         features = PooledFeatures(session.images, pooled, advance)
     _, head = split_at_pooling(session.model)
     return head, features.batches

@@ -18,6 +18,10 @@ def transfer_recipe(
     maps shrink to the most telling part of the object, such as the head of a bird. Maps twice as fine, a
     larger image and a head without negative weights make the boxes better.
 
+    Validation is after the last epoch of each stage only: an epoch of the head takes a fraction of a second
+    for some hundred images, and their validation takes longer than all epochs of the head together.
+    `dataclasses.replace(recipe, validate_every=1)` validates after every epoch.
+
     Args:
         image_size: the height and width of the images.
         head_epochs: the epochs of the first stage.

@@ -2,7 +2,8 @@
 
     keras-cam train tiny_imagenet20/ --config tiny_imagenet20
 
-About 3 minutes on two CPU cores; accuracy 61 %, GT-known localization 51 % (a box in the middle: 52 %).
+About 3 minutes on two CPU cores, in proportion to the number of photos: 2 s for each 100 photos to train on.
+Accuracy 61 %, GT-known localization 51 % (a box in the middle: 52 %).
 """
 
 from keras_cam.training import Augmentation, Stage, TrainingConfig
