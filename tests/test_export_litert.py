@@ -129,7 +129,8 @@ def test_the_signatures_have_the_names_of_the_contract(file):
     details = interpreter.get_output_details()
     shapes = [(1, 3, 4), (1, 3), (1, 3), (1,), (1, 3, 12, 16), (1, 3, 12, 16)]
     assert [tuple(detail["shape"]) for detail in details] == shapes
-    assert [detail["dtype"] for detail in details] == [np.float32, np.int32, np.float32, np.int32, np.float32]
+    kinds = [np.float32, np.int32, np.float32, np.int32, np.float32, np.float32]
+    assert [detail["dtype"] for detail in details] == kinds
 
 
 def test_the_labels_are_in_the_file(file):

@@ -63,9 +63,9 @@ def test_every_family_is_saved_as_it_is(name, randomize, photos, tmp_path):
         model = keras_cam.build_model(name, weights="imagenet")
     else:
         model = randomize(keras_cam.build_model(name, classes=4, input_shape=(size, size, 3)))
-    check(model, photos(3, size, size), tmp_path)
+    check(model, photos(3, size, size), tmp_path, refine="none")
 
 
-def test_the_default_model_is_saved_by_the_rule_of_the_paper(photos, tmp_path):
+def test_the_default_model_is_saved_with_refined_maps(photos, tmp_path):
     model = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
-    check(model, photos(2, 224, 224), tmp_path, refine="none")
+    check(model, photos(2, 224, 224), tmp_path)
