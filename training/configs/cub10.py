@@ -2,10 +2,10 @@
 
     keras-cam train cub10/ --config cub10
 
-About 2 minutes on two CPU cores that do nothing else, and twice as long for twice as many photos: 40 s for
-each 100 photos to train on, with as many to validate. With three seeds: accuracy 89 to 93 %, GT-known
-localization by the paper's rule, which is `refine="none"`, 72 to 76 % (a box in the middle: 60 %). By default
-boxes are refined: 88.5 % with seed 0.
+About 2 minutes on two CPU cores, and longer if they also do other work. The time is proportional to the
+number of photos: about 40 s for each 100 photos to train on with as many to validate. With three seeds:
+accuracy 89 to 93 %, GT-known localization by the paper's rule, which is `refine="none"`, 72 to 76 % (a box in
+the middle: 60 %). By default boxes are refined: 88.5 % with seed 0.
 
 Validation is after the last epoch of each stage only: it takes longer than all epochs of the head together.
 `--config.validate_every=1` validates after every epoch.

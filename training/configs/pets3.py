@@ -2,9 +2,10 @@
 
     keras-cam train pets3/ --config pets3
 
-About 2 minutes on two CPU cores that do nothing else, and twice as long for twice as many photos: 40 s for
-each 100 photos to train on, with as many to validate. With three seeds: accuracy 97 to 98 %, GT-known
-localization by the paper's rule, which is `refine="none"`, 90, 91 and 85 % (a box in the middle: 83 %).
+About 2 minutes on two CPU cores, and longer if they also do other work. The time is proportional to the
+number of photos: about 40 s for each 100 photos to train on with as many to validate. With three seeds:
+accuracy 97 to 98 %, GT-known localization by the paper's rule, which is `refine="none"`, 90, 91 and 85 % (a
+box in the middle: 83 %).
 
 Validation is after the last epoch of each stage only: it takes longer than all epochs of the head together.
 `--config.validate_every=1` validates after every epoch.
