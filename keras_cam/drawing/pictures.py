@@ -151,7 +151,7 @@ def gallery(
 
     Args:
         images: paths or arrays (H, W, 3), RGB, 0..255; row by row.
-        columns: the number of cells in a row; None makes the grid about square.
+        columns: the number of cells in a row; None makes the grid about square, if possible without empty cells.
         cell_wh: width and height of a cell in pixels.
         margin: pixels between cells and around the grid.
 
@@ -170,7 +170,7 @@ def gallery(
     if isinstance(images, str | Path) or not len(images):
         raise ValueError(f"`images` must be a list of at least one image. Received: images={images!r}")
     if columns is None:
-        columns = math.ceil(math.sqrt(len(images)))
+        columns = _columns_without_gaps(len(images))
     if columns < 1:
         raise ValueError(f"`columns` must be at least 1. Received: columns={columns!r}")
     width, height = cell_wh
@@ -184,6 +184,18 @@ def gallery(
         top = margin + row * (height + margin) + (height - picture.height) // 2
         sheet.paste(picture, (left, top))
     return np.array(sheet)
+
+
+def _columns_without_gaps(count: int) -> int:
+    """The columns of a grid that is about square; a wider one if that has no empty cell.
+
+    Examples:
+        >>> [_columns_without_gaps(count) for count in (1, 5, 6, 8, 9)]
+        [1, 3, 3, 4, 3]
+    """
+    square = math.ceil(math.sqrt(count))
+    full = (columns for columns in range(square, 2 * square) if count % columns == 0 and columns < count)
+    return next(full, square)
 
 
 def figure(
