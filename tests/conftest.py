@@ -14,9 +14,12 @@ SLOW_FILES = {
     # Build large networks.
     "test_applications",
     "test_build_model",
+    "test_caffe_weights",
     "test_dilation",
     "test_efficientnet_lite",
     "test_paper_networks",
+    "test_ten_crops",
+    "test_torchvision_weights",
     # Convert, compile, or start servers and browsers.
     "test_export_command",
     "test_export_cpp",
@@ -31,6 +34,7 @@ SLOW_FILES = {
     "test_concepts",
     "test_question_answering",
     "test_training_distributed",
+    "test_training_published_weights",
     "test_training_runs",
     "test_metrics_strategy",
     # Run the examples of all pages.
