@@ -85,7 +85,7 @@ class Validator:
         pictures = []
         for image, record in self._localized(wrong[_spread(len(wrong), _MOST_MISTAKES)]):
             best = record.detections[0]
-            text = f"taken for {best.label}, is {self._annotated.class_names[image.label]}"
+            text = f"is {self._annotated.class_names[image.label]}, taken for {best.label}"
             pictures.append(replace(record, detections=(replace(best, label=text),)).picture())
         return gallery(pictures, cell_wh=(320, 240)) if pictures else None
 
