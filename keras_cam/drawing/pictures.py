@@ -151,7 +151,7 @@ def gallery(
 
     Args:
         images: paths or arrays (H, W, 3), RGB, 0..255; row by row.
-        columns: the number of cells in a row; None makes the grid about square, without empty cells if possible.
+        columns: the number of cells in a row; None makes the grid about square, full if possible.
         cell_wh: width and height of a cell in pixels.
         margin: pixels between cells and around the grid.
 
