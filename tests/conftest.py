@@ -9,10 +9,10 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-# What `make quick` leaves out, besides single tests that are marked as slow.
 # A program that needs torch, not a test.
 collect_ignore = ["make_torchvision_outputs.py"]
 
+# What `make quick` leaves out, besides single tests that are marked as slow.
 SLOW_FILES = {
     # Build large networks.
     "test_applications",
