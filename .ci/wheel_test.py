@@ -19,7 +19,8 @@ DATA = {
     *(f"keras_cam/export/web_page/{file.name}" for file in (REPOSITORY / "export" / "web_page").iterdir()),
     *(str(file.relative_to(REPOSITORY)) for file in (REPOSITORY / "keras_cam").rglob("*.pyi")),
     "keras_cam/export/__init__.pyi",
-    "keras_cam/models/imagenet_labels.txt",
+    "keras_cam/training/__init__.pyi",
+    *(f"keras_cam/models/{name}_labels.txt" for name in ("imagenet", "places205", "places365")),
 }
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE", "top_level.txt"}
 
