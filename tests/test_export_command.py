@@ -123,8 +123,14 @@ def test_each_export_is_a_new_version_with_what_a_server_needs(capsys, exported,
         (["--format", "onnx", "--output", f"{__file__}/x.onnx"], f"--output {__file__}/x.onnx: "),
         (["--format", "saved_model", "--output", f"{__file__}/x"], f"--output {__file__}/x: Not a directory"),
         (["--format", "saved_model", "--output", "1"], "`path` must be a new version"),
-        (["--format", "onnx", "--output", "x.onnx", "--model", "nothing"], "--model must be a .keras"),
-        (["--format", "onnx", "--output", "x.onnx", "--labels", os.devnull], "--labels: `path` must be"),
+        (
+            ["--format", "onnx", "--output", "x.onnx", "--model", "nothing"],
+            "--model must be a .keras, .caffemodel or .pth file",
+        ),
+        (
+            ["--format", "onnx", "--output", "x.onnx", "--labels", os.devnull],
+            "--labels: `path` must be one of",
+        ),
     ],
 )
 def test_wrong_usage_is_status_2_and_one_clear_message(
