@@ -12,6 +12,8 @@ from keras_cam.cli import main as cli
 from processes import run_python
 
 LABELS = ("red", "green", "blue")
+NO_MODEL = "--model must be a .keras, .caffemodel or .pth file"
+NO_LABELS = "--labels: `path` must be one of"
 
 
 @pytest.fixture(scope="module")
@@ -125,11 +127,11 @@ def test_each_export_is_a_new_version_with_what_a_server_needs(capsys, exported,
         (["--format", "saved_model", "--output", "1"], "`path` must be a new version"),
         (
             ["--format", "onnx", "--output", "x.onnx", "--model", "nothing"],
-            "--model must be a .keras, .caffemodel or .pth file",
+            NO_MODEL,
         ),
         (
             ["--format", "onnx", "--output", "x.onnx", "--labels", os.devnull],
-            "--labels: `path` must be one of",
+            NO_LABELS,
         ),
     ],
 )

@@ -95,7 +95,7 @@ def test_every_signature_gives_what_the_localizer_gives(signatures, model, local
     found = signatures["cam"](images=images, class_ids=asked)
     assert set(found) == {"class_activation_maps", "localization_maps", "detection_boxes"}
     for name, values in found.items():
-        # Stretching refined maps to [0, 1] enlarges rounding errors; raw maps have the bound of all signatures.
+        # Stretching refined maps to [0, 1] enlarges rounding errors.
         atol = 1e-4 if name == "class_activation_maps" else 1e-3
         np.testing.assert_allclose(values, everything[name].numpy()[:, [4, 0]], atol=atol, err_msg=name)
 
