@@ -12,6 +12,7 @@ import numpy as np
 import skimage
 
 import keras_cam
+from keras_cam.images.files import read_image
 
 PHOTO = Path(skimage.data_dir) / "chelsea.png"
 CAT = 285
@@ -30,7 +31,7 @@ def check_library(folder: Path) -> None:
     """A classifier is built, localizes the cat, and does so after having been saved and loaded."""
     classifier = keras_cam.build_model("efficientnet_lite0", weights="imagenet")
     localizer = keras_cam.build_localizer(classifier)
-    photo = keras_cam.drawing.pictures.read_image(PHOTO)
+    photo = read_image(PHOTO)
     images = keras.ops.image.resize(photo[None], (224, 224), antialias=True)
     out = localizer.predict(images, verbose=0)
     assert out["detection_classes"][0, 0] == CAT, out
