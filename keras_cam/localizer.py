@@ -13,7 +13,7 @@ from keras_cam.graph.classification_head import ClassificationHead, find_classif
 from keras_cam.graph.foreground import foreground_of
 from keras_cam.graph.refined_maps import RefinedMaps
 from keras_cam.graph.taps import NoTapsError
-from keras_cam.images.resize import DEFAULT_IMAGE_SIZE, input_size_hw
+from keras_cam.images.resize import input_size_hw
 from keras_cam.layers import (
     ClassActivationHead,
     ClassLabels,
@@ -31,10 +31,10 @@ from keras_cam.recipes import (
     NONE,
     POSITIVE_WEIGHTS_UP_TO,
     RECIPES,
-    REFINED_IMAGE_SIZE,
     REFINEMENTS,
     THRESHOLD,
     Recipe,
+    default_image_size,
 )
 
 
@@ -208,9 +208,7 @@ def image_size_hw(localizer: keras.Model) -> tuple[int, int]:
 
     For a localizer that takes any size: 320 x 320 if it refines maps, else 224 x 224.
     """
-    refines = names.LOCALIZATION_MAPS in localizer.output
-    default = REFINED_IMAGE_SIZE if refines else DEFAULT_IMAGE_SIZE
-    return input_size_hw(localizer.inputs[0].shape, default)
+    return input_size_hw(localizer.inputs[0].shape, default_image_size(localizer.output))
 
 
 def _refinement(

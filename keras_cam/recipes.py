@@ -3,6 +3,7 @@
 Importing this module does not import Keras.
 """
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 
@@ -63,3 +64,19 @@ POSITIVE_WEIGHTS_UP_TO = 100
 
 REFINED_IMAGE_SIZE = 320
 """Height and width of the images on which the recipes were evaluated."""
+
+DEFAULT_IMAGE_SIZE = 224
+"""Height and width of photos for a model that takes images of any size and does not refine maps."""
+
+
+def default_image_size(outputs: Container[str]) -> int:
+    """Height and width of photos for a localizer that takes images of any size.
+
+    Args:
+        outputs: the names of its outputs.
+
+    Examples:
+        >>> default_image_size(["detection_boxes", "localization_maps"]), default_image_size([])
+        (320, 224)
+    """
+    return REFINED_IMAGE_SIZE if "localization_maps" in outputs else DEFAULT_IMAGE_SIZE

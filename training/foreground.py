@@ -9,9 +9,8 @@ import numpy as np
 from keras_cam.graph.foreground import build_foreground
 from keras_cam.images.batches import read_batches
 from keras_cam.images.files import find_images, read_image
-from keras_cam.images.resize import input_size_hw
-from keras_cam.localizer import build_localizer
-from keras_cam.recipes import AFFINITY, REFINED_IMAGE_SIZE
+from keras_cam.localizer import build_localizer, image_size_hw
+from keras_cam.recipes import AFFINITY
 
 # Positions where the refined map is above the first are foreground, below the second background. Positions
 # between are left out of training, for there the map is uncertain.
@@ -81,7 +80,7 @@ def _features_and_maps(
     localizer: keras.Model, files: list[str], on_image: Callable[[str | None], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mid-level features (N, h, w, C) and refined maps (N, h, w) of all images that have a map."""
-    size_hw = input_size_hw(localizer.inputs[0].shape, REFINED_IMAGE_SIZE)
+    size_hw = image_size_hw(localizer)
     taps = localizer.get_layer("aligned_features").output
     extractor = keras.Model(localizer.inputs[0], [*taps, localizer.output["localization_maps"]])
     features, maps = [], []

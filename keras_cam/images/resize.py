@@ -9,8 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image
 
-DEFAULT_IMAGE_SIZE = 224
-"""Height and width to which photos are resized for a model that takes any size."""
+from keras_cam.recipes import DEFAULT_IMAGE_SIZE
 
 
 def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE) -> tuple[int, int]:

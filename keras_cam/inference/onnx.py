@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from keras_cam.images.resize import DEFAULT_IMAGE_SIZE, input_size_hw
+from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.localizer import Localizer
-from keras_cam.recipes import REFINED_IMAGE_SIZE
+from keras_cam.recipes import default_image_size
 
 _RULE = "`path` must be an ONNX file from `keras_cam.export.save_onnx`."
 _CLASSIFIED = ("logits", "probabilities")
@@ -40,8 +40,7 @@ class OnnxLocalizer(Localizer):
         self._asked = [name for name in _ASKED if name in outputs]
         # A dimension of any size has a name in place of a number.
         shape = [size if isinstance(size, int) else None for size in images.shape]
-        refines = "localization_maps" in outputs
-        self.size_hw = input_size_hw(shape, REFINED_IMAGE_SIZE if refines else DEFAULT_IMAGE_SIZE)
+        self.size_hw = input_size_hw(shape, default_image_size(outputs))
         self.classes: int = outputs["logits"].shape[-1]
         labels = self._session.get_modelmeta().custom_metadata_map.get("labels")
         self.labels = tuple(labels.split("\n")) if labels else None

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_cam.images.resize import DEFAULT_IMAGE_SIZE, input_size_hw
+from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.localizer import Localizer
 from keras_cam.models.labels import read_labels
-from keras_cam.recipes import REFINED_IMAGE_SIZE
+from keras_cam.recipes import default_image_size
 
 
 class SavedModelLocalizer(Localizer):
@@ -44,8 +44,7 @@ class SavedModelLocalizer(Localizer):
             ) from error
         images = self._localize.structured_input_signature[1]["images"]
         self._dtype = images.dtype
-        refines = "localization_maps" in self._localize.structured_outputs
-        self.size_hw = input_size_hw(images.shape, REFINED_IMAGE_SIZE if refines else DEFAULT_IMAGE_SIZE)
+        self.size_hw = input_size_hw(images.shape, default_image_size(self._localize.structured_outputs))
         self.classes = int(self._classify.structured_outputs["logits"].shape[-1])
         labels = version / "assets" / "labels.txt"
         self.labels = read_labels(labels) if labels.exists() else None

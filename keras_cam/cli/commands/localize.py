@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -92,7 +93,8 @@ def localize_photos(
         pictures = picture_paths(files, output)
     if needs_tensorflow(model):
         import_quietly()
-    with quiet_c_libraries():  # LiteRT prints a banner
+    # LiteRT prints a banner; TensorFlow printed its own when it was imported.
+    with nullcontext() if needs_tensorflow(model) else quiet_c_libraries():
         localizer = load_model(model, top_k, threshold, refine)
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
