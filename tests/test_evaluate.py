@@ -77,6 +77,8 @@ def test_figures_are_those_one_can_count(localizer, photos):
     assert figures["localization_top1_error"] == 2 / 3  # the second and the third; the fourth has no box
     assert figures["localization_top5_error"] == 1 / 3  # the second
     assert figures["gt_known_accuracy"] == 2 / 3
+    assert figures["single_object_gt_known"] == 2 / 3
+    assert figures["several_objects_gt_known"] is None
     assert figures["pointing_game"] == 1
     # Half the image in the middle, 45.25 pixels wide, covers the first box: 40 * 40 / 2048 = 0.78.
     assert figures["center_box_gt_known"] == pytest.approx(1 / 3)
@@ -146,6 +148,8 @@ def test_choe2020_takes_the_threshold_that_is_best_on_these_images(localizer, ph
     figures = evaluation.to_dict()
     assert figures["oracle"] is True
     assert figures["gt_known_accuracy"] == pytest.approx(figures["max_box_acc"]["value"])
+    assert figures["single_object_gt_known"] == figures["gt_known_accuracy"]
+    assert figures["several_objects_gt_known"] is None
     # The third photo is taken for another class, wherever its box is.
     names = ("classification_top1_error", "gt_known_accuracy", "localization_top1_error")
     wrong, found, error = (np.array(evaluation.outcomes[name]) for name in names)

@@ -104,6 +104,24 @@ def test_a_label_narrows_the_classes_that_are_right():
     assert GTKnownLocalization().per_image({**both, "labels": [5]}, found).numpy() == [1]
 
 
+def test_images_with_one_object_and_with_several_are_told_apart():
+    one, empty = [0, 0, 10, 10], [0, 0, 0, 0]
+    truth = [[one, empty], [one, one], [one, [20, 20, 30, 30]], [empty, empty]]
+    found = [one, one, [0, 0, 30, 30], one]
+    expected = {"one": [1, None, None, None], "several": [None, 1, 0, None], "any": [1, 1, 0, None]}
+    for objects, values in expected.items():
+        metric = GTKnownLocalization(objects=objects)
+        assert [
+            None if np.isnan(value) else value for value in metric.per_image(truth, found).numpy()
+        ] == values
+    assert GTKnownLocalization(objects="several").name == "several_objects_gt_known"
+    # A second box of another class is not a second object of the true one.
+    two_classes = {"labels": [3], "classes": [[3, 5]], "boxes": [[one, one]]}
+    assert GTKnownLocalization(objects="one").per_image(two_classes, [one]).numpy() == [1]
+    with pytest.raises(ValueError, match=r"`objects` must be one of \['any', 'one', 'several'\]"):
+        GTKnownLocalization(objects="two")
+
+
 def test_classes_count_and_not_their_rows():
     truth = {"classes": [[5]], "boxes": [[[0, 0, 10, 10]]]}
     # Two rows of class 1, then two of class 5, of which the second is right.

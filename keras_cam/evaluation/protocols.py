@@ -156,6 +156,7 @@ class Choe2020(Protocol):
 
     def __init__(self) -> None:
         self._hits: list[bytes] = []  # for each image with boxes 1,000 bits, one for each threshold
+        self._objects: list[int] = []  # its boxes
 
     def boxes(self, found: Mapping[str, np.ndarray]) -> np.ndarray:
         """No boxes: the threshold is not known yet."""
@@ -165,6 +166,7 @@ class Choe2020(Protocol):
         """Remember at which thresholds the largest contour is right, with an IoU of 0.5."""
         if result.box_hits is not None:
             self._hits.append(np.packbits(result.box_hits[0, 1]).tobytes())
+            self._objects.append((result.image.box_labels == result.image.label).sum())
 
     def figures(self, outcomes: dict[str, Sequence[int]]) -> dict[str, Sequence[int]]:
         """Choose the threshold, and decide which images are right."""
@@ -173,7 +175,12 @@ class Choe2020(Protocol):
         hits = np.unpackbits(np.frombuffer(b"".join(self._hits), np.uint8)).reshape(len(self._hits), -1)
         found = hits[:, hits.sum(axis=0).argmax()] == 1
         has_boxes = np.array(outcomes["pointing_game"]) >= 0
-        decided: dict[str, Any] = {"gt_known_accuracy": found}
+        objects = np.array(self._objects)
+        decided: dict[str, Any] = {
+            "gt_known_accuracy": found,
+            "single_object_gt_known": np.where(objects == 1, found, -1),
+            "several_objects_gt_known": np.where(objects > 1, found, -1),
+        }
         for rate in outcomes:
             if rate.startswith("localization"):
                 wrong_class = np.array(outcomes[rate.replace("localization", "classification")])[has_boxes]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -14,6 +14,13 @@ FIXED_BOXES = {
     "full_image": (0.0, 0.0, 1.0, 1.0),
 }
 """Boxes that need no model, as ymin, xmin, ymax, xmax in [0, 1]: half of the image's area, and all of it."""
+
+GT_KNOWN_RATES: dict[str, Literal["any", "one", "several"]] = {
+    "gt_known_accuracy": "any",
+    "single_object_gt_known": "one",
+    "several_objects_gt_known": "several",
+}
+"""The GT-known localization accuracies, each with the `objects` of its `GTKnownLocalization`."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +50,10 @@ def rates(top_k: int = 5) -> dict[str, Rate]:
     return {
         **{f"classification_top{k}_error": Rate(ClassificationError(k), "predicted") for k in ks},
         **{f"localization_top{k}_error": Rate(LocalizationError(k), "predicted_boxes") for k in ks},
-        "gt_known_accuracy": Rate(GTKnownLocalization(), "true_class_boxes"),
+        **{
+            name: Rate(GTKnownLocalization(objects=objects), "true_class_boxes")
+            for name, objects in GT_KNOWN_RATES.items()
+        },
         "pointing_game": Rate(PointingGame(), "true_class_map"),
         **{f"{name}_gt_known": Rate(GTKnownLocalization(), name) for name in FIXED_BOXES},
     }

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from keras_cam.evaluation.rates import GT_KNOWN_RATES
 from keras_cam.evaluation.results import Evaluation, mcnemar_p_value
 
 STYLES = {"markdown": "pipe", "latex": "latex_booktabs", "html": "html"}
@@ -64,7 +65,7 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], style: st
 
 
 def _label(name: str, figures: dict[str, Any]) -> str:
-    of_box = name.startswith("localization") or name == "gt_known_accuracy"
+    of_box = name.startswith("localization") or name in GT_KNOWN_RATES
     oracle = name.startswith("max_box") or (of_box and "oracle" in figures)
     return name.replace("_", " ") + (" (oracle threshold)" if oracle else "")
 

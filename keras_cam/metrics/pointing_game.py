@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from keras_cam.metrics.image_metric import ImageMetric, value_or_nan
 from keras_cam.metrics.numpy_function import numpy_function
-from keras_cam.metrics.true_class import has_boxes, map_of_true_class, truth_of_true_class
+from keras_cam.metrics.true_class import count_boxes, map_of_true_class, truth_of_true_class
 
 TOLERANCE = 15.0
 """How many pixels beside an object still count as on it."""
@@ -74,7 +74,7 @@ class PointingGame(ImageMetric):
             boxes = ops.take(boxes, (1, 0, 3, 2), axis=-1) * sizes
         points_xy = numpy_function(_highest_points_xy, [maps, sizes_wh], (None, 2), "float32")
         hits = ops.logical_and(is_close(points_xy, boxes, self.tolerance), found)
-        return value_or_nan(has_boxes(boxes), hits)
+        return value_or_nan(count_boxes(boxes) > 0, hits)
 
     def get_config(self) -> dict[str, Any]:
         """The arguments."""

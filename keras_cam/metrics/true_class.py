@@ -92,15 +92,15 @@ def boxes_of_true_class(y_true: Any, y_pred: Any) -> Any:
     return _only(true_labels(y_true), *unpack_boxes(y_pred, "detection_classes", "detection_boxes"))
 
 
-def has_boxes(boxes: Any) -> Any:
-    """Which images have a box that is not empty: bool (B,), from boxes (B, G, 4).
+def count_boxes(boxes: Any) -> Any:
+    """How many boxes of each image are not empty: int32 (B,), from boxes (B, G, 4).
 
     Examples:
-        >>> has_boxes([[[0, 0, 2, 2], [0, 0, 0, 0]], [[0, 0, 0, 0]] * 2]).numpy().tolist()
-        [True, False]
+        >>> count_boxes([[[0, 0, 2, 2], [0, 0, 0, 0]], [[0, 0, 0, 0]] * 2]).numpy().tolist()
+        [1, 0]
     """
     boxes = ops.convert_to_tensor(boxes)
-    return ops.any(ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1), axis=1)
+    return ops.sum(ops.cast(ops.all(boxes[..., 2:] > boxes[..., :2], axis=-1), "int32"), axis=1)
 
 
 def map_of_true_class(y_true: Any, y_pred: Any) -> tuple[Any, Any]:
