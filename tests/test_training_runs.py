@@ -30,6 +30,7 @@ from keras_cam.training import (
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.classifier import build_classifier, compile_classifier
 from keras_cam.training.dataset import one_hot_labels
+from keras_cam.training.training_data import read_training_data
 from keras_cam.training.validation import Validator
 from processes import KERAS_CAM, run_python, start_python
 
@@ -399,7 +400,7 @@ def test_plain_keras_fit_does_the_same_first_epoch(photos, tmp_path):
 def test_the_command_says_what_is_wrong(photos, tmp_path, capsys):
     command = ["train", "--config", "cub10", "--data", str(photos), "--output", str(tmp_path / "run")]
     assert cli.main(["train"]) == 2
-    assert "--config" in capsys.readouterr().err
+    assert "`data` must name the images" in capsys.readouterr().err
     assert cli.main([*command, "--config.epochs=3"]) == 2
     assert "--config.FIELD must name a field of the configuration" in capsys.readouterr().err
     assert cli.main([*command, "--config.batch_size=0"]) == 2
@@ -440,3 +441,37 @@ def test_both_commands_take_the_same_flags(photos, tmp_path, capsys):
     # Networks that pool by the maximum have no class activation maps.
     assert 'load_model("model.keras")' in card
     assert not (tmp_path / "one" / "localizer.keras").exists()
+
+
+def test_a_folder_of_photos_is_all_that_training_needs(tmp_path, capsys):
+    folder = draw(tmp_path / "photos", {"blue": 10, "green": 10, "red": 5})
+    changes = ["--config.model=mobilenet_v2", "--config.backbone_weights=None", "--config.output_stride=None"]
+    changes += ["--config.image_size=(64, 64)", "--config.stages[0].epochs=1", "--config.stages[1].epochs=9"]
+    # With a learning rate of almost nothing, the second epoch of the second stage cannot be better.
+    changes += ["--config.stages[1].learning_rate=1e-9", "--config.pictures=1"]
+    assert cli.main(["train", str(folder), "--output", str(tmp_path / "run"), *changes]) == 0
+    said = capsys.readouterr().out
+    assert "5 of 25 images, 20% of each class, are held back for validation" in said
+    assert "No better after 1 validations: the stage ends early." in said
+    assert f"keras-cam localize photos/ --model {tmp_path}/run/localizer.keras" in said
+    localizer = keras.models.load_model(tmp_path / "run" / "localizer.keras")
+    assert "foreground_maps" in [layer.name for layer in localizer.layers]
+    with open(tmp_path / "run" / "history.csv", encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 3
+
+
+def test_validation_photos_are_held_back_in_each_class_and_always_the_same(tmp_path):
+    folder = draw(tmp_path / "photos", {"blue": 10, "green": 2, "red": 1})
+    config = changed(train_split="auto", validation_split="auto")
+    first, again = (read_training_data(config, str(folder)) for _ in range(2))
+    assert first.validation is not None
+    assert np.bincount(first.validation.labels).tolist() == [2, 1]  # a single image is trained on
+    assert not {image.name for image in first.train} & {image.name for image in first.validation}
+    assert [image.name for image in first.validation] == [image.name for image in again.validation]
+    (folder / "red").rename(folder / "train")  # a class, and not a split
+    assert read_training_data(config, str(folder)).labels == ("blue", "green", "train")
+    splits = tmp_path / "splits"
+    draw(splits / "train", {"blue": 2, "red": 2})
+    draw(splits / "test", {"blue": 3, "red": 3})
+    data = read_training_data(config, str(splits))
+    assert (len(data.train), len(data.validation)) == (4, 6)

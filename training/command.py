@@ -3,6 +3,7 @@
 TensorFlow is imported when the run begins, so that wrong flags are refused at once.
 """
 
+import dataclasses
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -55,6 +56,13 @@ def define_flags(flag_values: flags.FlagValues, argv: Sequence[str] | None = Non
         "GPUs of this machine; multi_worker: several machines; auto: chosen by what is there",
         flag_values,
     )
+    flags.DEFINE_string(
+        "validation",
+        None,
+        "SPLIT|FRACTION|none: the images to validate on: a split of the data, such as test; a fraction of "
+        "each class, such as 0.2, held back; or none. Same as --config.validation_split",
+        flag_values,
+    )
     flag_values.set_gnu_getopt(True)  # DATA may come before the flags
 
 
@@ -79,7 +87,18 @@ def run_of(flag_values: flags.FlagValues, arguments: Sequence[str]) -> Run:
     if len(data) > 1:
         raise ConfigError(f"`data` must be one path. Received: {' '.join(data)}")
     config = config_of(flag_values)
+    if flag_values.validation is not None:
+        config = dataclasses.replace(config, validation_split=_validation(flag_values.validation))
     return Run(config, data[0] if data else None, flag_values.output, flag_values.strategy)
+
+
+def _validation(text: str) -> str | float | None:
+    if text.lower() == "none":
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def train_run(run: Run, command: str, report: Callable[[str], None], warn: Callable[[str], None]) -> None:

@@ -10,6 +10,9 @@ from keras_cam.models.registry import MODELS
 
 _UNIONS = (Union, UnionType)
 
+AUTO = "auto"
+"""The split of `TrainingConfig` that is chosen by what the data have."""
+
 
 class ConfigError(ValueError):
     """A configuration is not valid, or does not fit the data or the folder of the run."""
@@ -134,6 +137,9 @@ class Stage:
         ema: the momentum of an exponential moving average of the weights. The averages are validated, and
             kept at the end of the stage. None for no average.
         label_smoothing: the fraction of each label that is spread over all classes.
+        patience: end the stage early if the figure that `TrainingConfig.select` names, or else the accuracy,
+            has not become better for this many validations. Such a stage is validated after every epoch. None
+            for all epochs.
         augmentation: see `Augmentation`. Without any, a stage that trains only the head computes the features
             of each image once.
     """
@@ -153,12 +159,14 @@ class Stage:
     accumulate: int = 1
     ema: float | None = None
     label_smoothing: float = 0.0
+    patience: int | None = None
     augmentation: Augmentation = Augmentation()
 
     def __post_init__(self) -> None:
         _check_types(self)
-        for name in ("epochs", "accumulate"):
-            _check(name, getattr(self, name), "at least 1", getattr(self, name) >= 1)
+        for name in ("epochs", "accumulate", "patience"):
+            value = getattr(self, name)
+            _check(name, value, "at least 1", value is None or value >= 1)
         for name in ("learning_rate", "step_epochs", "step_factor"):
             _check(name, getattr(self, name), "positive", getattr(self, name) > 0)
         for name in ("weight_decay", "warmup_epochs"):
@@ -186,8 +194,11 @@ class TrainingConfig:
             from pixels in 0..255 to logits, with layers named `features`, `pooler` and `head` as in
             `keras_cam.build_model`.
         data: the images, if the command does not name them: see `keras_cam.data.read_annotations`.
-        train_split: the split to train on; None if the data are a single split.
-        validation_split: the split to validate on; None for no validation.
+        train_split: the split to train on; None for all images; "auto" for the split "train" or, if the data
+            have none, all images.
+        validation_split: the split to validate on; None for no validation; a number in (0, 1) for this
+            fraction of the training images of each class, at least one, held back at random with a fixed
+            seed; "auto" for the split "validation", "val" or "test" or, if the data have none, 0.2.
         classes: the number of classes that the data must have; None for any number.
         multi_label: whether an image may have several classes: the model then ends in a sigmoid for each
             class instead of a softmax over all classes.
@@ -216,6 +227,11 @@ class TrainingConfig:
             of images whose box of the true class is right. With "gt_known" the run depends on boxes.
         validate_every: the number of epochs between validations; 1 validates after every epoch, and 0 only
             after the last epoch of each stage, which is always validated.
+        full_epochs_up_to: the largest number of training images for which `Stage.epochs` hold. With more
+            images there are fewer epochs in proportion, at least one, so that training takes as long. None
+            for any number.
+        foreground: whether the localizer also learns what is foreground from the training images, see
+            `keras_cam.training.train_foreground`. For images of similar objects.
         checkpoint_every: the number of steps between checkpoints; there is always one after each epoch. None
             for no other checkpoint.
         pictures: the number of validation images that are drawn with maps and boxes.
@@ -225,7 +241,7 @@ class TrainingConfig:
     model: str = "efficientnet_lite0"
     data: str | None = None
     train_split: str | None = "train"
-    validation_split: str | None = "test"
+    validation_split: str | float | None = "test"
     classes: int | None = None
     multi_label: bool = False
     weights: str | None = None
@@ -246,6 +262,8 @@ class TrainingConfig:
     seed: int = 0
     select: Literal["last", "accuracy", "gt_known"] = "last"
     validate_every: int = 1
+    full_epochs_up_to: int | None = None
+    foreground: bool = False
     checkpoint_every: int | None = None
     pictures: int = 6
 
@@ -254,13 +272,19 @@ class TrainingConfig:
         known = self.model in MODELS or ":" in self.model
         _check("model", self.model, f'"module:function" or one of {list(MODELS)}', known)
         _check("stages", self.stages, "at least one `Stage`", len(self.stages) >= 1)
-        for name in ("batch_size", "classes", "checkpoint_every"):
+        for name in ("batch_size", "classes", "checkpoint_every", "full_epochs_up_to"):
             value = getattr(self, name)
             _check(name, value, "at least 1", value is None or value >= 1)
         for name in ("seed", "validate_every", "pictures"):
             _check(name, getattr(self, name), "at least 0", getattr(self, name) >= 0)
         if self.image_size is not None:
             _check("image_size", self.image_size, "positive", min(self.image_size) >= 1)
+        if isinstance(self.validation_split, int | float):
+            fits = 0 < self.validation_split < 1
+            _check("validation_split", self.validation_split, "a split, None or a number in (0, 1)", fits)
+        patient = any(stage.patience for stage in self.stages)
+        if patient and self.validation_split is None:
+            raise ConfigError("`patience` must be None without a `validation_split`")
         if self.select != "last" and self.validation_split is None:
             raise ConfigError(
                 f'`select` must be "last" without a `validation_split`. Received: select={self.select!r}'
@@ -275,6 +299,27 @@ class TrainingConfig:
     def epochs(self) -> int:
         """The number of epochs of all stages."""
         return sum(stage.epochs for stage in self.stages)
+
+    def for_images(self, images: int) -> "TrainingConfig":
+        """The configuration with the epochs that `full_epochs_up_to` allows for a number of training images.
+
+        Examples:
+            >>> config = TrainingConfig((Stage(60, 0.1), Stage(4, 0.1)), full_epochs_up_to=1000)
+            >>> [stage.epochs for stage in config.for_images(5000).stages]
+            [12, 1]
+        """
+        if self.full_epochs_up_to is None or images <= self.full_epochs_up_to:
+            return self
+        part = self.full_epochs_up_to / images
+        stages = (
+            dataclasses.replace(
+                stage,
+                epochs=(epochs := max(1, round(part * stage.epochs))),
+                warmup_epochs=min(stage.warmup_epochs, epochs),
+            )
+            for stage in self.stages
+        )
+        return dataclasses.replace(self, stages=tuple(stages))
 
     def to_dict(self) -> dict[str, Any]:
         """The values in the types of JSON."""

@@ -54,6 +54,10 @@ def load_config(source: str | Path, changes: Iterable[str] = ()) -> TrainingConf
     return config_of(flag_values)
 
 
+DEFAULT_CONFIG = "transfer"
+"""The configuration of a command that names none."""
+
+
 def define_config_flag(flag_values: flags.FlagValues, argv: Sequence[str] | None = None) -> None:
     """Define the flags `--config=NAME|FILE.py` and `--config.FIELD=VALUE`.
 
@@ -70,7 +74,7 @@ def define_config_flag(flag_values: flags.FlagValues, argv: Sequence[str] | None
         sys_argv=argv,
     )
     flag_values["config"].parser = _ConfigParser()
-    flags.mark_flag_as_required("config", flag_values)
+    flag_values.set_default("config", DEFAULT_CONFIG)
 
 
 def parse_flags(flag_values: flags.FlagValues, argv: Sequence[str]) -> list[str]:

@@ -1,5 +1,6 @@
 """After each epoch: figures, pictures, and the best weights so far."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,17 @@ def finish_epoch(session: Session, figures: dict[str, Any], log: TensorBoardLog 
     session.report(_line(row, session.config))
 
 
+def is_out_of_patience(session: Session) -> bool:
+    """Whether the validations that `Stage.patience` allows have passed without a better figure."""
+    patience = session.stage.patience
+    figure = _BEST.get(session.config.select, _BEST["accuracy"])
+    rows = [row for row in session.progress.history if row["stage"] == session.progress.stage]
+    values = [row[figure] for row in rows if row.get(figure) is not None]
+    return (
+        patience is not None and len(values) > patience and max(values[-patience:]) <= max(values[:-patience])
+    )
+
+
 def restore_best(session: Session) -> dict[str, Any]:
     """Give the published model the weights that the run keeps; returns the figures of their epoch."""
     best = session.progress.best
@@ -57,6 +69,8 @@ def restore_best(session: Session) -> dict[str, Any]:
 def _is_validated(session: Session) -> bool:
     """Whether to validate the epoch that has ended: every `validate_every`, and the last one of a stage."""
     every, done = session.config.validate_every, len(session.progress.history) + 1
+    if session.stage.patience is not None:
+        return True
     steps_per_epoch = session.images.order.steps_per_epoch
     at_end = session.progress.step == session.stage.epochs * steps_per_epoch
     return at_end or (every > 0 and done % every == 0)
@@ -82,5 +96,14 @@ def _best_path(session: Session) -> Path:
 def _line(row: dict[str, Any], config: TrainingConfig) -> str:
     """The figures of an epoch in one line."""
     named = {name: value for name, value in row.items() if isinstance(value, float) and name != "seconds"}
-    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in named.items())
-    return f"epoch {row['epoch']} of {config.epochs}: {figures} ({row['seconds']:.1f} s)"
+    return f"epoch {row['epoch']} of {config.epochs}: {figures_text(named)} ({row['seconds']:.1f} s)"
+
+
+def figures_text(figures: Mapping[str, float]) -> str:
+    """Figures in a line.
+
+    Examples:
+        >>> figures_text({"loss": 0.123456, "val_accuracy": 0.9})
+        'loss 0.1235, val accuracy 0.9'
+    """
+    return ", ".join(f"{name.replace('_', ' ')} {value:.4g}" for name, value in figures.items())

@@ -6,8 +6,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_cam.data import AnnotatedImages
 from keras_cam.graph.foreground import build_foreground
-from keras_cam.images.batches import read_batches
+from keras_cam.images.batches import ImageBatch, read_batches
 from keras_cam.images.files import find_images, read_image
 from keras_cam.localizer import build_localizer, image_size_hw
 from keras_cam.recipes import AFFINITY
@@ -19,7 +20,7 @@ _FOREGROUND, _BACKGROUND = 0.5, 0.3
 
 def train_foreground(
     model: keras.Model,
-    paths: Iterable[str | Path],
+    images: Iterable[str | Path] | AnnotatedImages,
     *,
     epochs: int = 12,
     batch_size: int = 32,
@@ -35,8 +36,9 @@ def train_foreground(
 
     Args:
         model: a classifier that `build_localizer` can refine.
-        paths: image files, and folders, which stand for the images below them. A few hundred are enough; they
-            should be similar to the images that will be localized.
+        images: image files, and folders, which stand for the images below them; or a data set, whose labels
+            and boxes are not used. A few hundred are enough; they should be similar to the images that will
+            be localized.
         epochs: the number of passes over the features.
         batch_size: the number of images in a batch.
         seed: the seed of the initial weights and the order.
@@ -56,7 +58,13 @@ def train_foreground(
         >>> localizer = keras_cam.build_localizer(model, refine="affinity", foreground=foreground)
     """
     localizer = build_localizer(model, top_k=1, refine=AFFINITY)
-    features, maps = _features_and_maps(localizer, [str(path) for path in find_images(paths)], on_image)
+    size_hw, batch = image_size_hw(localizer), 8
+    if isinstance(images, AnnotatedImages):
+        batches = images.batches(size_hw, batch)
+    else:
+        files = [str(path) for path in find_images(images)]
+        batches = read_batches(lambda index: read_image(files[index]), len(files), size_hw, batch)
+    features, maps = _features_and_maps(localizer, batches, on_image)
     keras.utils.set_random_seed(seed)
     foreground = build_foreground(features.shape[-1])
     foreground.get_layer("standardized").adapt(features)
@@ -77,14 +85,14 @@ def train_foreground(
 
 
 def _features_and_maps(
-    localizer: keras.Model, files: list[str], on_image: Callable[[str | None], None]
+    localizer: keras.Model, batches: Iterable[ImageBatch], on_image: Callable[[str | None], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """The mid-level features (N, h, w, C) and refined maps (N, h, w) of all images that have a map."""
-    size_hw = image_size_hw(localizer)
     taps = localizer.get_layer("aligned_features").output
     extractor = keras.Model(localizer.inputs[0], [*taps, localizer.output["localization_maps"]])
-    features, maps = [], []
-    for batch in read_batches(lambda index: read_image(files[index]), len(files), size_hw, batch_size=8):
+    features, maps, images = [], [], 0
+    for batch in batches:
+        images += len(batch.errors)
         *kinds, refined = (np.asarray(output) for output in extractor(batch.images, training=False))
         has_map = (refined[:, 0].max(axis=(1, 2)) > 0) & batch.readable
         features.append(np.concatenate(kinds, axis=-1)[has_map])
@@ -92,5 +100,5 @@ def _features_and_maps(
         for error in batch.errors:
             on_image(error)
     if not sum(map(len, maps)):
-        raise ValueError(f"At least one image must be readable and have a map. Received: {len(files)} images")
+        raise ValueError(f"At least one image must be readable and have a map. Received: {images} images")
     return np.concatenate(features), np.concatenate(maps)

@@ -3,6 +3,7 @@
 TensorFlow itself is used here for `tf.distribute`.
 """
 
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,13 +19,15 @@ from keras_cam.images.resize import input_size_hw
 from keras_cam.images.whole_file import whole_file
 from keras_cam.inference.keras import KerasLocalizer
 from keras_cam.localizer import build_localizer
+from keras_cam.progress import progress as progress_bar
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.class_report import confusion_matrix
 from keras_cam.training.classifier import build_classifier, compile_classifier, has_maps
 from keras_cam.training.config import ConfigError, TrainingConfig
-from keras_cam.training.config_files import load_config
+from keras_cam.training.config_files import DEFAULT_CONFIG, load_config
 from keras_cam.training.dataset import TrainingImages, balanced_weights
-from keras_cam.training.epoch_end import finish_epoch, restore_best
+from keras_cam.training.epoch_end import figures_text, finish_epoch, restore_best
+from keras_cam.training.foreground import train_foreground
 from keras_cam.training.model_card import model_card
 from keras_cam.training.run_folder import RunFolder
 from keras_cam.training.session import Progress, Session
@@ -49,8 +52,9 @@ class TrainedModel:
     Attributes:
         model: the classifier, with the names of its classes. It returns logits, or probabilities if images
             have several labels.
-        localizer: the classifier as a localizer, as `keras_cam.build_localizer` makes it by default; they
-            share their layers. None if the network has no class activation maps.
+        localizer: the classifier as a localizer, as `keras_cam.build_localizer` makes it by default, with the
+            foreground if the configuration asks for it; they share their layers. None if the network has no
+            class activation maps.
         history: the figures of each epoch.
         folder: the folder of `model.keras`, `localizer.keras`, `history.csv` and the model card.
     """
@@ -62,7 +66,7 @@ class TrainedModel:
 
 
 def train(
-    config: TrainingConfig | str | Path,
+    config: TrainingConfig | str | Path = DEFAULT_CONFIG,
     data: str | Path | None = None,
     output: str | Path = "keras-cam-run",
     strategy: str = "auto",
@@ -74,6 +78,7 @@ def train(
 
     Args:
         config: a `TrainingConfig`, one of `list_configs()`, or the path of a Python file with `get_config()`.
+            By default "transfer", for photos of your own.
         data: the images, see `keras_cam.data.read_annotations`; None for those that `config` names.
         output: the folder of the run.
         strategy: one of `keras_cam.training.STRATEGIES`.
@@ -111,6 +116,7 @@ def train(
     folder = RunFolder(output, writes=is_chief(distribution))
     say = report if folder.writes else lambda line: None
     images = read_training_data(config, None if data is None else str(data), say)
+    config = config.for_images(len(images.train))
     folder.claim({"config": config.to_dict(), "data": images.identity()})
     command = command or _call(config, data, output)
     with _precision(config.precision):
@@ -216,6 +222,8 @@ def _finish(session: Session, data: TrainingData, command: str) -> TrainedModel:
     folder, progress = session.folder, session.progress
     figures = restore_best(session)
     if folder.writes:
+        if session.config.foreground and session.localizer is not None:
+            figures = {**figures, **_learn_foreground(session, data)}
         save_whole(session.published, folder.model_path)
         if session.localizer is not None:
             save_whole(session.localizer.model, folder.localizer_path)
@@ -223,9 +231,40 @@ def _finish(session: Session, data: TrainingData, command: str) -> TrainedModel:
         folder.write_text("README.md", model_card(session, data, figures, confusion, command))
         session.report(f"Classifier: {folder.model_path}")
         if session.localizer is not None:
-            session.report(f"Localizer: {folder.localizer_path}")
+            session.report(_next_commands(folder.localizer_path))
     localizer = None if session.localizer is None else session.localizer.model
     return TrainedModel(session.published, localizer, progress.history, folder.path)
+
+
+def _learn_foreground(session: Session, data: TrainingData) -> dict[str, float]:
+    """Give the localizer a foreground learned from the training images; returns the figures with it."""
+    try:
+        with progress_bar(len(data.train), "Learning what is foreground") as advance:
+            foreground = train_foreground(
+                session.published, data.train, seed=session.config.seed, on_image=lambda error: advance(1)
+            )
+    except ValueError as error:  # maps cannot be refined
+        session.report(f"The localizer has no foreground. {error}")
+        return {}
+    session.localizer = KerasLocalizer(build_localizer(session.published, foreground=foreground))
+    if data.validation is None:
+        return {}
+    session.validator = Validator(session.published, session.localizer, data.validation, session.config)
+    picture = session.validator.pictures()
+    if picture is not None:
+        write_png(session.folder.pictures_path, picture)
+    figures = session.validator.figures()
+    session.report(f"With foreground: {figures_text(figures)}")
+    return figures
+
+
+def _next_commands(localizer: Path) -> str:
+    name, exported = (shlex.quote(str(path)) for path in (localizer, localizer.with_suffix(".tflite")))
+    return (
+        f"Localizer: {localizer}\n\nNext:\n"
+        f"  keras-cam localize photos/ --model {name}\n"
+        f"  keras-cam export --model {name} --format litert --output {exported}"
+    )
 
 
 def _judge_classes(session: Session, data: TrainingData) -> np.ndarray | None:

@@ -18,6 +18,7 @@ from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import compile_classifier, set_trainable, split_at_pooling
 from keras_cam.training.config import ConfigError
 from keras_cam.training.dataset import PooledFeatures
+from keras_cam.training.epoch_end import is_out_of_patience
 from keras_cam.training.optimizer import build_optimizer
 from keras_cam.training.session import Session
 
@@ -71,6 +72,9 @@ def train_stage(
             on_epoch({"learning_rate": learning_rate(network), **figures, "seconds": seconds})
             progress.epoch_seconds = 0.0
             progress.seconds = time.perf_counter() - started
+            if is_out_of_patience(session):
+                session.report(f"No better after {stage.patience} validations: the stage ends early.")
+                break
             if progress.step < last:
                 session.save(network)
     session.adopt()

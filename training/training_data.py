@@ -1,12 +1,23 @@
 """The images of a run, checked against each other and against the configuration."""
 
+import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from keras_cam.data import AnnotatedImages, AnnotationError, describe_problems, read_annotations
-from keras_cam.training.config import ConfigError, TrainingConfig
+import numpy as np
+
+from keras_cam.data import (
+    AnnotatedImages,
+    AnnotationError,
+    describe_problems,
+    read_annotations,
+)
+from keras_cam.training.config import AUTO, ConfigError, TrainingConfig
+
+_VALIDATION_SPLITS = ("validation", "val", "test")
+_HELD_BACK = 0.2
 
 
 @dataclass(frozen=True)
@@ -54,15 +65,80 @@ def read_training_data(
     source = source or config.data
     if source is None:
         raise ConfigError("`data` must name the images, as the configuration does not. Received: data=None")
-    train = _read(source, "train_split", config.train_split)
-    validation = None
-    if config.validation_split is not None:
-        validation = _validation(source, config.validation_split, train)
+    train, validation = _splits(source, config, report)
     for annotated in (train, validation):
         if annotated is not None and annotated.problems:
             report(describe_problems(annotated.problems))
     _check(config, train, validation)
     return TrainingData(train, validation)
+
+
+def _splits(
+    source: str, config: TrainingConfig, report: Callable[[str], None]
+) -> tuple[AnnotatedImages, AnnotatedImages | None]:
+    """The images to train on and to validate on."""
+    train_split = config.train_split
+    if train_split == AUTO:
+        train_split = first_split(source, ("train",))
+    train = _read(source, "train_split", train_split)
+    split = config.validation_split
+    if split == AUTO:
+        found = None if train_split is None else first_split(source, _VALIDATION_SPLITS)
+        split = _HELD_BACK if found is None else found
+    if split is None:
+        return train, None
+    if isinstance(split, str):
+        return train, _validation(source, split, train)
+    train, validation = hold_back(train, split)
+    report(
+        f"{len(validation)} of {len(train) + len(validation)} images, {split:.0%} of each class, are held "
+        "back for validation; --validation=SPLIT names others"
+    )
+    return train, validation
+
+
+def first_split(source: str, names: Sequence[str]) -> str | None:
+    """The first of these splits that the data have; None if they have none of them."""
+    for name in names:
+        try:
+            read_annotations(source, name)
+        except ValueError:
+            continue
+        return name
+    return None
+
+
+def hold_back(annotated: AnnotatedImages, fraction: float) -> tuple[AnnotatedImages, AnnotatedImages]:
+    """Split a data set at random, each class in the same proportion, always in the same way.
+
+    Args:
+        annotated: the data set.
+        fraction: the fraction of each class in the second part, in (0, 1). A class of two images or more has
+            at least one image in each part; a single image stays in the first one.
+
+    Returns:
+        The two parts, each in the order of the data set.
+
+    Examples:
+        >>> from keras_cam.data import AnnotatedImage
+        >>> images = tuple(AnnotatedImage(str(i), f"{i}.jpg", i % 2, (i % 2,)) for i in range(20))
+        >>> train, validation = hold_back(AnnotatedImages("pets", ("dog", "cat"), images), 0.2)
+        >>> len(train), validation.labels.tolist().count(0), validation.labels.tolist().count(1)
+        (16, 2, 2)
+    """
+    labels, rng = annotated.labels, np.random.default_rng(0)
+    is_held_back = np.zeros(len(annotated), bool)
+    for label in np.unique(labels):
+        members = rng.permutation(np.flatnonzero(labels == label))
+        count = min(max(round(fraction * len(members)), 1), len(members) - 1)
+        is_held_back[members[:count]] = True
+    train, held_back = (
+        dataclasses.replace(
+            annotated, images=tuple(annotated.images[place] for place in np.flatnonzero(part))
+        )
+        for part in (~is_held_back, is_held_back)
+    )
+    return train, dataclasses.replace(held_back, problems=())
 
 
 def _read(source: str, option: str, split: str | None, **options: Any) -> AnnotatedImages:

@@ -16,7 +16,8 @@ def transfer_recipe(
     The head is trained on features of the frozen network, which are computed once. Then all layers are
     trained with a low learning rate: with a higher one, or for more epochs, the classifier gets better, but
     maps shrink to the most telling part of the object, such as the head of a bird. Maps twice as fine, a
-    larger image and a head without negative weights make the boxes better.
+    larger image and a head without negative weights make the boxes better. At the end the localizer learns
+    what is foreground from the training images.
 
     Validation is after the last epoch of each stage only: an epoch of the head takes a fraction of a second
     for some hundred images, and their validation takes longer than all epochs of the head together.
@@ -61,4 +62,5 @@ def transfer_recipe(
         non_negative_head=True,
         batch_size=16,
         validate_every=0,
+        foreground=True,
     )

@@ -12,7 +12,7 @@ from keras_cam.cli.console import complain
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import DONE, UsageError
 
-_USAGE = "usage: keras-cam train [DATA] --config NAME|FILE.py [--config.FIELD=VALUE ...] [--output RUN] ..."
+_USAGE = "usage: keras-cam train DATA [--config NAME|FILE.py] [--config.FIELD=VALUE ...] [--output RUN] ..."
 
 
 def add_parser(commands: Any) -> None:
