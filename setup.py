@@ -32,6 +32,7 @@ setup(
         "keras_cam.evaluation": ["__init__.pyi"],
         "keras_cam.export": ["__init__.pyi", "web_page/*"],
         "keras_cam.inference": ["__init__.pyi"],
+        "keras_cam.map_methods": ["__init__.pyi"],
         "keras_cam.metrics": ["__init__.pyi"],
         "keras_cam.models": ["*_labels.txt"],
         "keras_cam.training": ["__init__.pyi"],

@@ -9,8 +9,8 @@ import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-# A program that needs torch, not a test.
-collect_ignore = ["make_torchvision_outputs.py"]
+# Programs that need torch, not tests.
+collect_ignore = ["make_map_method_outputs.py", "make_torchvision_outputs.py"]
 
 # What `make quick` leaves out, besides single tests that are marked as slow.
 SLOW_FILES = {

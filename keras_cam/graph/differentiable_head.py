@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_cam.graph.places import Places
 from keras_cam.graph.reverse_mode import ReverseMode
-from keras_cam.map_methods import MAP_METHODS, Evidence
+from keras_cam.map_methods import Evidence, map_method
 from keras_cam.ops.area_resize import area_resize
 
 CAM = "cam"
@@ -33,7 +33,7 @@ class DifferentiableHead(keras.layers.Layer):
             that turns logits into scores is ignored.
         places: the layout of each of the features, which are the head's first inputs. Its other inputs count
             as constants.
-        method: "cam"; a name in `keras_cam.map_methods.MAP_METHODS`; or a function from an `Evidence` to maps
+        method: "cam"; a name that `keras_cam.map_methods.map_method` takes; or a function from an `Evidence` to maps
             (B, K, h, w), registered with Keras if the model is to be saved.
 
     Input shape:
@@ -101,7 +101,7 @@ class DifferentiableHead(keras.layers.Layer):
         laid_out = places.laid_out(run.inputs[index])
         evidence = Evidence(laid_out, class_ids, run.output, gradients, logits_of)
         method = "hirescam" if self.method == CAM else self.method
-        return (MAP_METHODS[method].maps if isinstance(method, str) else method)(evidence)
+        return (map_method(method) if isinstance(method, str) else method)(evidence)
 
     def _on_one_grid(self, maps: list[Any]) -> Any:
         finest = maps[self._finest()]

@@ -12,7 +12,7 @@ from keras_cam.graph.differentiable_head import CAM, DifferentiableHead
 from keras_cam.graph.flat_graph import functional_model
 from keras_cam.graph.split import split_classifier
 from keras_cam.layers import ClassActivationHead
-from keras_cam.map_methods import MAP_METHODS, Evidence
+from keras_cam.map_methods import Evidence, map_method
 from keras_cam.recipes import AUTO, DEFAULT_GRADIENT_METHOD
 
 
@@ -51,10 +51,8 @@ def find_head(
     Raises:
         ValueError: the model or the method has no maps; the message names the reason.
     """
-    if isinstance(method, str) and method not in (AUTO, CAM, *MAP_METHODS):
-        raise ValueError(
-            f"`method` must be one of {[AUTO, CAM, *MAP_METHODS]} or a function. Received: method={method!r}"
-        )
+    if isinstance(method, str) and method not in (AUTO, CAM):
+        map_method(method)  # which says what there is, before a graph is made
     model = functional_model(model)
     output_tensor(model, output)
     refusal = None

@@ -1,6 +1,8 @@
-"""Methods that make maps from the features, logits and gradients of a classifier's head."""
+"""Ways to make maps of classes, for any head of a classifier.
 
-from keras_cam.map_methods.evidence import Evidence
-from keras_cam.map_methods.table import MAP_METHODS, MapMethod
+Importing this package does not import Keras.
+"""
 
-__all__ = ["MAP_METHODS", "Evidence", "MapMethod"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

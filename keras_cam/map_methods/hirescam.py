@@ -1,4 +1,4 @@
-"""HiResCAM: gradient times activation at each position."""
+"""HiResCAM."""
 
 from typing import Any
 
@@ -8,14 +8,18 @@ from keras_cam.map_methods.evidence import Evidence
 
 
 def hirescam(evidence: Evidence) -> Any:
-    """The sum over channels of gradient times activation, times the number of positions.
+    """At each position, channels weighted by their gradients; times the number of positions.
 
-    With this factor, the map of a linear classifier behind global average pooling is its class activation
-    map: the mean of the map plus the bias is the logit.
+    If everything between the features and the logits is affine, `mean(map) + bias == logit`; behind global
+    average pooling it is the class activation map.
+
+    Args:
+        evidence: see `Evidence`.
+
+    Returns:
+        float32 (B, K, h, w).
 
     Reference:
-        Draelos and Carin, Use HiResCAM instead of Grad-CAM, 2020.
+        Draelos and Carin, Use HiResCAM instead of Grad-CAM, 2020, section 3.
     """
-    height, width = ops.shape(evidence.features)[1:3]
-    positions = ops.cast(height * width, "float32")
-    return positions * ops.sum(evidence.gradients() * evidence.features[:, None], axis=-1)
+    return evidence.positions() * ops.sum(evidence.gradients() * evidence.features[:, None], axis=-1)

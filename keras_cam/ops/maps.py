@@ -1,4 +1,4 @@
-"""Class activation maps of selected classes."""
+"""Maps that are weighted sums of channels."""
 
 from typing import Any
 
@@ -30,9 +30,27 @@ def class_activation_maps(features: Any, kernel: Any, class_ids: Any) -> Any:
         >>> np.asarray(class_activation_maps(features, kernel, np.array([[1]]))).tolist()
         [[[[3.0, -2.0]]]]
     """
-    batch, height, width, channels = ops.shape(features)
-    classes = ops.shape(class_ids)[1]
     columns = ops.transpose(tf.gather(kernel, class_ids, axis=1), (1, 2, 0))  # (B, K, C)
+    return weighted_channels(features, columns)
+
+
+def weighted_channels(features: Any, weights: Any) -> Any:
+    """Sum the channels of a feature map with weights of their own for each class.
+
+    Args:
+        features: float tensor (B, h, w, C).
+        weights: float tensor (B, K, C).
+
+    Returns:
+        Float tensor (B, K, h, w).
+
+    Examples:
+        >>> import numpy as np
+        >>> features = np.array([[[[1.0, 0.0], [0.0, 2.0]]]])  # one image, 1x2 positions, 2 channels
+        >>> np.asarray(weighted_channels(features, np.array([[[3.0, -1.0]]]))).tolist()
+        [[[[3.0, -2.0]]]]
+    """
+    batch, height, width, channels = ops.shape(features)
     positions = ops.reshape(features, (batch, height * width, channels))
-    maps = ops.matmul(columns, ops.transpose(positions, (0, 2, 1)))
-    return ops.reshape(maps, (batch, classes, height, width))
+    maps = ops.matmul(weights, ops.transpose(positions, (0, 2, 1)))
+    return ops.reshape(maps, (batch, ops.shape(weights)[1], height, width))
