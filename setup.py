@@ -18,6 +18,7 @@ setup(
         "keras_cam.images",
         "keras_cam.inference",
         "keras_cam.layers",
+        "keras_cam.map_methods",
         "keras_cam.metrics",
         "keras_cam.models",
         "keras_cam.models.torchvision",

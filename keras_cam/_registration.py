@@ -12,9 +12,9 @@ from typing import Any
 
 
 def register_layers() -> None:
-    """Import the layers now if Keras is imported, else right after its import."""
+    """Import all layers now if Keras is imported, else right after its import."""
     if "keras" in sys.modules:
-        import_module("keras_cam.layers")
+        import_module("keras_cam.graph.differentiable_head")
     else:
         sys.meta_path.insert(0, _KerasFinder())
 
@@ -33,7 +33,7 @@ class _KerasFinder:
 
         def execute_and_register(module: ModuleType) -> None:
             execute(module)
-            import_module("keras_cam.layers")
+            import_module("keras_cam.graph.differentiable_head")
 
         spec.loader.exec_module = execute_and_register  # type: ignore[method-assign]
         return spec

@@ -1,6 +1,6 @@
 """Build a Keras model that returns classes, maps and boxes in one forward pass."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from statistics import median
 from typing import Any, Literal
@@ -9,13 +9,12 @@ import keras
 import numpy as np
 
 from keras_cam.graph import names
-from keras_cam.graph.classification_head import ClassificationHead, find_classification_head
 from keras_cam.graph.foreground import foreground_of
+from keras_cam.graph.head import Head, find_head
 from keras_cam.graph.refined_maps import RefinedMaps
 from keras_cam.graph.taps import NoTapsError
 from keras_cam.images.resize import input_size_hw
 from keras_cam.layers import (
-    ClassActivationHead,
     ClassLabels,
     ClassSelection,
     ForegroundMaps,
@@ -23,6 +22,7 @@ from keras_cam.layers import (
     MapDetections,
     UnitRange,
 )
+from keras_cam.map_methods import Evidence
 from keras_cam.recipes import (
     AFFINITY,
     AUTO,
@@ -43,6 +43,7 @@ def build_localizer(
     top_k: int | Literal["all"] | None = 5,
     *,
     class_ids: Sequence[int] | Literal["input"] | None = None,
+    method: str | Callable[[Evidence], Any] = AUTO,
     refine: str = DEFAULT_REFINE,
     taps: Sequence[str] | None = None,
     positive_weights: bool | None = None,
@@ -80,6 +81,10 @@ def build_localizer(
             a second input `class_ids`, integers (B, K), selects classes for each image:
             `localizer({"images": images, "class_ids": np.array([[281], [207]])})`. Rows keep the order of
             `class_ids`, with or without boxes.
+        method: how the class activation maps are made. "auto": exactly, if logits are an affine function of
+            the features, else from gradients of the logits by `keras_cam.recipes.DEFAULT_GRADIENT_METHOD`.
+            "cam": exactly, or an error that says what prevents it. Otherwise a name in
+            `keras_cam.map_methods.MAP_METHODS`, or a function from an `Evidence` to maps (B, K, h, w).
         refine: the maps from which boxes are computed. "none", the paper's rule: the class activation maps.
             "affinity": maps refined by the similarity of mid-level features, which cover the whole object
             rather than its most discriminative part. One of `keras_cam.recipes.RECIPES`: refined by this
@@ -131,29 +136,31 @@ def build_localizer(
             "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
             f"Received: model={model!r}"
         )
-    head = find_classification_head(model, output)
-    classifier = ClassActivationHead(head.classifier, name=names.HEAD)
+    head = find_head(model, output, method)
     options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}
-    recipe, refined_maps = _refinement(refine, rule, head, classifier, options)
-    images = keras.Input(batch_shape=head.inputs.shape, dtype=head.inputs.dtype, name=names.IMAGES)
+    recipe, refined_maps = _refinement(refine, rule, head, options)
+    images, *others = (
+        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name if index else names.IMAGES)
+        for index, x in enumerate(head.inputs)
+    )
     if refined_maps is None:
-        backbone = keras.Model(head.inputs, head.features, name=names.BACKBONE)
+        backbone = keras.Model(head.inputs, _alone(head.features), name=names.BACKBONE)
         # `training=False`: layers that augment images must not do so when the localizer is called.
-        features = backbone(images, training=False)
+        features = backbone(_alone([images, *others]), training=False)
     else:
-        view = refined_maps.view(images)
+        view = refined_maps.view([images, *others])
         features = view.features
-    logits = classifier(features)
+    logits = head.layer(features)
     labels = labels or head.labels
     if labels:
         logits = ClassLabels(labels, name=names.LABELS)(logits)
     classes = logits.shape[-1]
     scores = _activation(head, classes, activation)
 
-    inputs: Any = images
+    inputs: Any = {x.name: x for x in (images, *others)} if others else images
     if isinstance(class_ids, str) and class_ids == "input":
         chosen = keras.Input((None,), dtype="int32", name=names.CLASS_IDS)
-        inputs = {names.IMAGES: images, names.CLASS_IDS: chosen}
+        inputs = {x.name: x for x in (images, *others, chosen)}
     elif class_ids is not None:
         chosen = ClassSelection(class_ids=_valid_ids(class_ids, classes), name=names.SELECTION)(logits)
     else:
@@ -172,12 +179,12 @@ def build_localizer(
         boxes_first=class_ids is None,
         name=names.DETECTIONS,
     )
-    maps = classifier(features, chosen)
+    maps = head.layer(features, chosen)
     if recipe is None or refined_maps is None:
         return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
     views = [refined_maps(view, chosen)]
     if recipe.mirrored:
-        views.append(refined_maps.mirrored(images, chosen))
+        views.append(refined_maps.mirrored([images, *others], chosen))
     localization_maps = UnitRange(name=names.LOCALIZATION_MAPS)(views)
     if foreground is not None:
         parts = [localization_maps, foreground_of(foreground, view.taps)]
@@ -214,8 +221,7 @@ def image_size_hw(localizer: keras.Model) -> tuple[int, int]:
 def _refinement(
     refine: str,
     rule: str,
-    head: ClassificationHead,
-    classifier: ClassActivationHead,
+    head: Head,
     options: dict[str, Any],
 ) -> tuple[Recipe | None, RefinedMaps | None]:
     """The recipe and the builder of its refined maps; (None, None) for the paper's rule."""
@@ -234,22 +240,26 @@ def _refinement(
             f"Received: refine={refine!r}"
         )
     recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]
-    positive = _takes_positive_weights(classifier, options["positive_weights"])
+    positive = _takes_positive_weights(head, options["positive_weights"])
     try:
-        return recipe, RefinedMaps(head, options["taps"], recipe.dense, classifier, positive)
+        return recipe, RefinedMaps(head, options["taps"], recipe.dense, positive)
     except NoTapsError:
         if refine != AUTO or given:
             raise
         return None, None
 
 
-def _takes_positive_weights(classifier: ClassActivationHead, asked: bool | None) -> bool:
+def _alone(tensors: list[Any]) -> Any:
+    """The only tensor of a list, or the list."""
+    return tensors[0] if len(tensors) == 1 else tensors
+
+
+def _takes_positive_weights(head: Head, asked: bool | None) -> bool:
     """Whether the maps to be refined use only the positive weights of the classifier."""
     if asked is not None:
         return asked
-    kernel, _ = classifier.affine()
     # With one class, negative weights are not evidence for another class.
-    return kernel is not None and 1 < kernel.shape[-1] <= POSITIVE_WEIGHTS_UP_TO
+    return 1 < head.layer.weighted_classes <= POSITIVE_WEIGHTS_UP_TO
 
 
 def _default_threshold(recipe: Recipe | None, rows_per_class: int) -> float | Sequence[float]:
@@ -259,7 +269,7 @@ def _default_threshold(recipe: Recipe | None, rows_per_class: int) -> float | Se
     return recipe.thresholds if rows_per_class == 1 else median(recipe.thresholds)
 
 
-def _activation(head: ClassificationHead, classes: int, activation: str | None) -> keras.layers.Layer:
+def _activation(head: Head, classes: int, activation: str | None) -> keras.layers.Layer:
     if activation not in (None, "softmax", "sigmoid"):
         raise ValueError(
             f'`activation` must be "softmax", "sigmoid" or None. Received: activation={activation!r}'

@@ -34,6 +34,9 @@ NONE, AFFINITY, AUTO = "none", "affinity", "auto"
 REFINEMENTS = (AUTO, NONE, AFFINITY, *RECIPES)
 """The values of `refine`; see `REFINE_HELP`."""
 
+DEFAULT_GRADIENT_METHOD = "hirescam"
+"""How maps are made where no map is exact, see `keras_cam.map_methods.MAP_METHODS`."""
+
 DEFAULT_REFINE = AUTO
 """The default of `refine` in `build_localizer` and in every command."""
 

@@ -29,6 +29,7 @@ LAYERS = [
     {"_registration", "formats", "images", "progress", "recipes"},
     {"ops"},
     {"layers"},
+    {"map_methods"},
     {"graph"},
     {"models"},
     {"localizer"},

@@ -1,23 +1,37 @@
-"""Flattening of nested models into one functional graph."""
+"""Flattening of nested models and of layers made of layers into one functional graph."""
 
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import keras
 
 from keras_cam.graph.cursor import is_graph
-from keras_cam.graph.keras_internals import functional_graph, run_graph
+from keras_cam.graph.keras_internals import (
+    functional_graph,
+    own_variables,
+    run_graph,
+    takes_training,
+)
+
+# Layers of these packages are the smallest parts of a graph.
+_KNOWN = ("keras.src.layers", "keras.layers", "keras_cam")
 
 
 def flat_graph(model: keras.Model) -> keras.Model:
     """Rebuild a model as one graph that contains the layers of its nested models directly.
 
     Every tensor of the flat graph can be an output of a new model; of a nested model, only its outputs can.
+    The `call` of a layer made of other layers, and of a subclassed model, is run on KerasTensors, so that the
+    graph contains the layers inside it. Such a layer stays whole if it has weights of its own, which would
+    become constants, or if its `call` does not take KerasTensors.
 
     Args:
         model: a functional or built `Sequential` model.
 
     Returns:
-        A functional model with the layers of `model` itself, not copies.
+        A functional model with the layers of `model` itself, not copies. Layer names are unique in a graph:
+        a layer whose name is taken is the only layer of a nested model, see `FlatCall`.
 
     Examples:
         >>> inside = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, name="convolution")])
@@ -25,29 +39,53 @@ def flat_graph(model: keras.Model) -> keras.Model:
         >>> [layer.name for layer in flat_graph(model).layers][1:]
         ['convolution', 'relu']
     """
-
     names: dict[str, Any] = {}
+    copies: Counter[str] = Counter()
 
     def flattened(operation: Any) -> Any:
-        if not is_graph(operation):
-            # Layer names are unique in a graph, so a layer whose name is taken stays in a nested model.
-            taken = names.setdefault(operation.name, operation) is not operation
-            return _inside(operation, f"{operation.name}_{len(names)}") if taken else operation
-        graph = functional_graph(operation)
+        if is_graph(operation):
+            return lambda inputs, *_, **__: run_graph(functional_graph(operation), inputs, flattened)
+        if _is_made_of_layers(operation):
+            return lambda *args, **kwargs: inside(operation, args, kwargs)
+        if names.setdefault(operation.name, operation) is operation:
+            return operation
+        copies[operation.name] += 1
+        name = f"{operation.name}_{copies[operation.name]}"
+        return lambda *args, **kwargs: _record(operation, args, kwargs, name)
 
-        def call(inputs: Any, **_: Any) -> Any:
-            outputs = run_graph(graph, inputs, flattened)
-            return outputs[0] if isinstance(outputs, list) and len(outputs) == 1 else outputs
+    def inside(operation: Any, args: Any, kwargs: Any) -> Any:
+        try:
+            graph, tensors = recorded(operation.call, args, kwargs | _at_inference(operation))
+        except Exception:  # whatever the code of a user's layer raises for a KerasTensor
+            return operation(*args, **kwargs)
+        return run_graph(graph, tensors, flattened)
 
-        return call
-
-    inputs = [keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype) for tensor in model.inputs]
+    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
     return keras.Model(inputs, flattened(model)(inputs), name=model.name)
 
 
-def _inside(operation: Any, name: str) -> Any:
-    def call(tensor: Any, *args: Any, **kwargs: Any) -> Any:
-        source = keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype)
-        return keras.Model(source, operation(source, *args, **kwargs), name=name)(tensor)
+def recorded(call: Callable[..., Any], args: Any, kwargs: Any, name: str | None = None) -> tuple[Any, list]:
+    """A functional model of what a function of KerasTensors does, and the tensors that it takes."""
+    found = keras.tree.flatten((args, kwargs))
+    tensors = list({id(x): x for x in found if isinstance(x, keras.KerasTensor)}.values())
+    inputs = {id(x): keras.Input(batch_shape=x.shape, dtype=x.dtype) for x in tensors}
+    args, kwargs = keras.tree.map_structure(lambda x: inputs.get(id(x), x), (args, kwargs))
+    return keras.Model(list(inputs.values()), call(*args, **kwargs), name=name), tensors
 
-    return call
+
+def _record(operation: Any, args: Any, kwargs: Any, name: str) -> Any:
+    graph, tensors = recorded(operation, args, kwargs, name)
+    return graph(tensors)
+
+
+def _is_made_of_layers(operation: Any) -> bool:
+    """Whether there is something to see inside a layer, and nothing that would be lost."""
+    if isinstance(operation, keras.layers.SpectralNormalization):
+        return True  # at inference, it only calls the layer inside
+    if not isinstance(operation, keras.layers.Layer) or type(operation).__module__.startswith(_KNOWN):
+        return False
+    return not own_variables(operation)
+
+
+def _at_inference(operation: Any) -> dict[str, Any]:
+    return {"training": False} if takes_training(operation) else {}

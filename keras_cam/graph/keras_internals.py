@@ -73,3 +73,18 @@ def build_for_batch(model: keras.Model, batch: Any) -> None:
 def keyword_arguments(call: Any) -> Mapping[str, Any]:
     """The keyword arguments of a call in a graph."""
     return call.arguments.kwargs
+
+
+def arguments_of(call: Any, values: Mapping[int, Any]) -> tuple[Any, Any]:
+    """The arguments of a call, `(args, kwargs)`, with a value for each KerasTensor, by its `id`."""
+    return call.arguments.fill_in(values)
+
+
+def own_variables(layer: keras.layers.Layer) -> list[Any]:
+    """The variables of a layer itself, without those of the layers inside it."""
+    return [*layer._trainable_variables, *layer._non_trainable_variables]
+
+
+def takes_training(layer: Any) -> bool:
+    """Whether the `call` of a layer takes `training`."""
+    return bool(getattr(layer, "_call_has_training_arg", False))

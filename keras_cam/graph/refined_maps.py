@@ -8,13 +8,12 @@ import keras
 from keras import ops
 
 from keras_cam.graph import names
-from keras_cam.graph.classification_head import ClassificationHead
 from keras_cam.graph.flat_graph import flat_graph
+from keras_cam.graph.head import Head
 from keras_cam.graph.taps import NoTapsError, find_bottleneck, find_taps, halving_phase
 from keras_cam.layers import (
     AffinityRefinement,
     AlignedFeatures,
-    ClassActivationHead,
     HalfSteps,
     InterleavedMaps,
 )
@@ -25,7 +24,7 @@ class View:
     """The outputs of the backbone for one view of the images, original or mirrored.
 
     Attributes:
-        features: KerasTensor (B, h, w, C), the input of the classifier.
+        features: the input of the classifier: KerasTensor (B, h, w, C), or a list.
         taps: mid-level features, all on the grid of the refined maps.
         half_steps: the features at the positions in between (3 * B, h, w, C), and the tensor that was shifted
             to get them; None if maps keep their resolution.
@@ -43,46 +42,40 @@ class RefinedMaps:
         head: the parts of the classifier.
         taps: names of the layers with mid-level features; None selects them, see `find_taps`.
         dense: whether to double the resolution of the maps, if the backbone has a suitable tensor.
-        classifier: computes the maps that are refined.
-        positive_weights: whether it uses only its positive weights.
+        positive_weights: whether maps use only the positive weights of the classifier.
     """
 
-    def __init__(
-        self,
-        head: ClassificationHead,
-        taps: Sequence[str] | None,
-        dense: bool,
-        classifier: ClassActivationHead,
-        positive_weights: bool,
-    ) -> None:
-        if head.features is head.inputs:
+    def __init__(self, head: Head, taps: Sequence[str] | None, dense: bool, positive_weights: bool) -> None:
+        if head.features[0] is head.inputs[0]:
             raise NoTapsError(
                 'refine="affinity" needs layers before the pooling. Received: a model without any'
             )
         graph = flat_graph(keras.Model(head.inputs, head.features, name=names.BACKBONE))
         found = find_taps(graph, taps)
         tensors = [tap.tensor for tap in found]
-        bottleneck = find_bottleneck(graph) if dense else None
+        bottleneck = find_bottleneck(graph) if dense and len(graph.outputs) == 1 else None
+        self._taps = len(tensors)
         if bottleneck is None:
-            self._backbone = keras.Model(graph.inputs[0], [*tensors, graph.outputs[0]], name=names.BACKBONE)
+            self._backbone = keras.Model(graph.inputs, [*tensors, *graph.outputs], name=names.BACKBONE)
             self._rest = None
         else:
-            self._backbone = keras.Model(graph.inputs[0], [*tensors, bottleneck.tensor], name=names.BACKBONE)
+            self._backbone = keras.Model(graph.inputs, [*tensors, bottleneck.tensor], name=names.BACKBONE)
             self._rest = keras.Model(bottleneck.tensor, graph.outputs[0], name="rest")
             phase = halving_phase(self._rest)
             self._half_steps = HalfSteps(phase, name="half_steps")
             self._interleaved = InterleavedMaps(phase, name="interleaved_maps")
         self._aligned = AlignedFeatures(found[-1].pooling, name=names.ALIGNED_FEATURES)
         self._refinement = AffinityRefinement(name="affinity_refinement")
-        self._classifier, self._positive_weights = classifier, positive_weights
+        self._classifier, self._positive_weights = head.layer, positive_weights
 
-    def view(self, images: Any) -> View:
+    def view(self, inputs: list[Any]) -> View:
         """Run the backbone."""
         # `training=False`: layers that augment images must not do so when the localizer is called.
-        *taps, last = self._backbone(images, training=False)
-        taps = self._aligned(taps)
+        outputs = self._backbone(inputs, training=False)
+        taps, features = self._aligned(outputs[: self._taps]), outputs[self._taps :]
         if self._rest is None:
-            return View(last, taps, None)
+            return View(features[0] if len(features) == 1 else features, taps, None)
+        [last] = features
         between = self._rest(self._half_steps(last), training=False)
         return View(self._rest(last, training=False), taps, (between, last))
 
@@ -97,6 +90,7 @@ class RefinedMaps:
     def _seeds(self, features: Any, chosen: Any) -> Any:
         return self._classifier(features, chosen, positive_weights=self._positive_weights)
 
-    def mirrored(self, images: Any, chosen: Any) -> Any:
+    def mirrored(self, inputs: list[Any], chosen: Any) -> Any:
         """The refined maps of the mirrored images, mirrored back."""
-        return ops.flip(self(self.view(ops.flip(images, axis=2)), chosen), axis=3)
+        images, *others = inputs
+        return ops.flip(self(self.view([ops.flip(images, axis=2), *others]), chosen), axis=3)

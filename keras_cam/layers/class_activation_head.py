@@ -50,6 +50,16 @@ class ClassActivationHead(keras.layers.Layer):
         super().__init__(**{"dtype": "float32", **kwargs})
         self.classifier = list(classifier)
 
+    map_kind = "exact"
+    map_method = "cam"
+
+    @property
+    def weighted_classes(self) -> int:
+        """The number of classes, if their maps are weighted sums of channels; else 0."""
+        return next(
+            (layer.kernel.shape[-1] for layer in self.classifier[::-1] if hasattr(layer, "kernel")), 0
+        )
+
     def call(self, features: Any, class_ids: Any = None, positive_weights: bool = False) -> Any:
         kernel, bias = self.affine()
         if positive_weights and kernel is not None:
@@ -103,14 +113,15 @@ def _channel_affine(layer: keras.layers.Layer) -> tuple[Any, Any]:
             scale = scale * ops.cast(layer.gamma, "float32")
         shift = -ops.cast(layer.moving_mean, "float32") * scale
         return scale, shift + ops.cast(layer.beta, "float32") if layer.center else shift
-    weights = _kernel(layer)
+    weights = kernel_of(layer)
     weights = ops.reshape(weights, weights.shape[-2:])  # a 1x1 convolution's (1, 1, C, N)
     if layer.use_bias:
         return weights, ops.cast(layer.bias, "float32")
     return weights, ops.zeros(weights.shape[-1])
 
 
-def _kernel(layer: keras.layers.Layer) -> Any:
+def kernel_of(layer: keras.layers.Layer) -> Any:
+    """The weights of a layer in float32, also if they are quantized."""
     kernel = ops.cast(layer.kernel, "float32")
     mode = getattr(layer, "quantization_mode", None)
     if mode == "int8":

@@ -1,0 +1,73 @@
+"""The head of any classifier, as the layer that makes logits and maps from features."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from keras_cam.graph import names
+from keras_cam.graph.classification_head import find_classification_head, output_tensor
+from keras_cam.graph.differentiable_head import CAM, DifferentiableHead
+from keras_cam.graph.split import split_classifier
+from keras_cam.layers import ClassActivationHead
+from keras_cam.map_methods import MAP_METHODS, Evidence
+from keras_cam.recipes import AUTO, DEFAULT_GRADIENT_METHOD
+
+
+@dataclass(frozen=True)
+class Head:
+    """The parts of a classifier that maps are made from.
+
+    Attributes:
+        inputs: the inputs of the classifier, the images first.
+        features: the inputs of `layer`, as functions of `inputs`.
+        layer: from features to logits, and to the maps of chosen classes.
+        activation: "softmax", "sigmoid" or "linear", the activation after the logits.
+        labels: the class names, if the model has a `ClassLabels` layer.
+    """
+
+    inputs: list[Any]
+    features: list[Any]
+    layer: ClassActivationHead | DifferentiableHead
+    activation: str
+    labels: tuple[str, ...] | None
+
+
+def find_head(
+    model: keras.Model,
+    output: str | int | None = None,
+    method: str | Callable[[Evidence], Any] = AUTO,
+) -> Head:
+    """Find the head of a classifier, and make a layer of it.
+
+    Args:
+        model: a built Keras model.
+        output: name or index of the output, if the model has several.
+        method: how maps are made. "auto": exact class activation maps if the head is affine, else by
+            `DEFAULT_GRADIENT_METHOD`. "cam": exact maps or an error. Otherwise see `DifferentiableHead`.
+
+    Raises:
+        ValueError: the model or the method has no maps; the message names the reason.
+    """
+    if isinstance(method, str) and method not in (AUTO, CAM, *MAP_METHODS):
+        raise ValueError(
+            f"`method` must be one of {[AUTO, CAM, *MAP_METHODS]} or a function. Received: method={method!r}"
+        )
+    output_tensor(model, output)
+    refusal = None
+    if method in (AUTO, CAM):
+        try:
+            plain = find_classification_head(model, output)
+        except ValueError as error:
+            refusal = error
+        else:
+            layer = ClassActivationHead(plain.classifier, name=names.HEAD)
+            return Head([plain.inputs], [plain.features], layer, plain.activation, plain.labels)
+    split = split_classifier(model, output)
+    if method == CAM and not split.is_exact:
+        raise refusal or ValueError
+    if method == AUTO:
+        method = CAM if split.is_exact else DEFAULT_GRADIENT_METHOD
+    layer = DifferentiableHead(split.head, split.places, method, name=names.HEAD)
+    return Head(split.inputs, [*split.features, *split.context], layer, split.activation, split.labels)
