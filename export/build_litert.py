@@ -68,7 +68,9 @@ def build_litert(
         )
     images = None
     if quantization in CALIBRATED:
-        images = representative_images(representative_data, signatures.size_hw)
+        images = representative_images(
+            representative_data, signatures.size_hw, signatures.localizer.inputs[0].shape[-1]
+        )
     model = convert_to_litert(functions, signatures.localizer.variables)
     if quantization is not None:
         model = quantize_litert(model, quantization, images)

@@ -12,7 +12,7 @@ from keras_cam.export.exif_orientation import exif_orientation
 from keras_cam.images.files import MAX_PIXELS
 
 
-def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]:
+def decode_images(image_bytes: Any, size_hw: tuple[int, int], channels: int = 3) -> tuple[Any, Any]:
     """Decode images of any size and resize each without cropping.
 
     The pixels are those of `keras_cam.images.files.read_image`: the EXIF orientation of JPEGs is applied,
@@ -23,9 +23,10 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
         image_bytes: string tensor (B,), encoded JPEG, PNG, GIF (the first frame is used) or BMP of 8, 24 or
             32 bits.
         size_hw: the height and width of the result.
+        channels: 3, RGB; or 1, grey: luma in 0..255, or the values of PNGs with 16 bits of grey.
 
     Returns:
-        `(images, is_image)`: float32 (B, height, width, 3), RGB in 0..255, zeros for images that cannot be
+        `(images, is_image)`: float32 (B, height, width, channels), zeros for images that cannot be
         decoded; bool (B,), whether each image was decoded.
 
     Examples:
@@ -37,13 +38,16 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int]) -> tuple[Any, Any]
 
     def pixels(encoded: Any) -> tuple[Any, Any]:
         # The same interpolation as `keras_cam.images.resize`.
-        resized = tf.image.resize(_decode(encoded), size_hw, method="bicubic", antialias=True)
-        return tf.clip_by_value(resized, 0.0, 255.0), True
+        photo, low, high = _decode(encoded), 0.0, 255.0
+        if channels == 1:
+            photo, low, high = _decode_grey(encoded)
+        resized = tf.image.resize(photo, size_hw, method="bicubic", antialias=True)
+        return tf.clip_by_value(resized, low, high), True
 
     return tf.map_fn(
-        lambda encoded: _or_else(pixels, encoded, (tf.zeros((*size_hw, 3)), False)),
+        lambda encoded: _or_else(pixels, encoded, (tf.zeros((*size_hw, channels)), False)),
         image_bytes,
-        fn_output_signature=(tf.TensorSpec((*size_hw, 3), tf.float32), tf.TensorSpec((), tf.bool)),
+        fn_output_signature=(tf.TensorSpec((*size_hw, channels), tf.float32), tf.TensorSpec((), tf.bool)),
     )
 
 
@@ -54,6 +58,26 @@ def _or_else(function: Callable[[Any], Any], argument: Any, otherwise: Any) -> A
     """
     result = tf.data.Dataset.from_tensors(argument).map(function).ignore_errors()
     return result.concatenate(tf.data.Dataset.from_tensors(otherwise)).take(1).get_single_element()
+
+
+def _decode_grey(encoded: Any) -> tuple[Any, Any, Any]:
+    """float32 (H, W, 1), and the least and the greatest value that a resized image may have."""
+    is_png = tf.strings.substr(encoded, 0, 3) == b"\x89PN"
+    is_deep_grey = tf.strings.substr(encoded, 24, 2) == b"\x10\x00"  # 16 bits, colour type 0
+    return tf.cond(is_png & is_deep_grey, lambda: _decode_deep_png(encoded), lambda: _luma(_decode(encoded)))
+
+
+def _decode_deep_png(encoded: Any) -> tuple[Any, Any, Any]:
+    width, height = _integers(encoded, 16, 2, tf.int32, little_endian=False)
+    checked = _if_bearable(encoded, height, width)
+    values = tf.cast(tf.io.decode_png(checked, channels=1, dtype=tf.uint16), tf.float32)
+    return values, tf.reduce_min(values), tf.reduce_max(values)
+
+
+def _luma(photo: Any) -> tuple[Any, Any, Any]:
+    """ITU-R 601, with Pillow's integers."""
+    weighted = tf.reduce_sum(tf.cast(photo, tf.int32) * [19595, 38470, 7471], axis=-1, keepdims=True)
+    return tf.cast((weighted + 32768) // 65536, tf.float32), 0.0, 255.0
 
 
 def _decode(encoded: Any) -> Any:

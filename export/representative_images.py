@@ -14,7 +14,7 @@ MOST = 200
 """The maximum number of calibration images; more do not change the ranges of activations."""
 
 
-def representative_images(data: Any, size_hw: tuple[int, int]) -> np.ndarray:
+def representative_images(data: Any, size_hw: tuple[int, int], channels: int = 3) -> np.ndarray:
     """Read calibration images from files, an array or a dataset.
 
     Args:
@@ -35,15 +35,16 @@ def representative_images(data: Any, size_hw: tuple[int, int]) -> np.ndarray:
         (6, 8, 8, 3)
     """
     if isinstance(data, (str, Path)) or (isinstance(data, (list, tuple)) and _are_paths(data)):
-        images = _read([data] if isinstance(data, (str, Path)) else data, size_hw)
+        images = _read([data] if isinstance(data, (str, Path)) else data, size_hw, channels)
     else:
         images = _single(data if isinstance(data, Iterable) else ())
     chosen = list(islice(images, MOST))
-    if not chosen or any(image.shape != (*size_hw, 3) for image in chosen):
+    if not chosen or any(image.shape != (*size_hw, channels) for image in chosen):
         received = f"images of shape {chosen[0].shape}" if chosen else f"no image in {data!r}"
         raise ValueError(
-            "`representative_data` must be a folder of photos, or RGB images of shape "
-            f"({size_hw[0]}, {size_hw[1]}, 3) in an array or a dataset; 100 are enough. Received: {received}"
+            "`representative_data` must be a folder of photos, or images of shape "
+            f"({size_hw[0]}, {size_hw[1]}, {channels}) in an array or a dataset; 100 are enough. "
+            f"Received: {received}"
         )
     return np.stack(chosen).astype(np.float32)
 
@@ -52,12 +53,12 @@ def _are_paths(values: Iterable[Any]) -> bool:
     return all(isinstance(value, (str, Path)) for value in values)
 
 
-def _read(paths: Iterable[str | Path], size_hw: tuple[int, int]) -> Iterator[np.ndarray]:
+def _read(paths: Iterable[str | Path], size_hw: tuple[int, int], channels: int) -> Iterator[np.ndarray]:
     """The photos that can be read, resized."""
     files = find_images(paths)
     for index in np.linspace(0, len(files) - 1, min(len(files), MOST)).astype(int):
         try:
-            yield resize(read_image(files[index]), size_hw)
+            yield resize(read_image(files[index], channels), size_hw)
         except ImageError:
             continue  # calibration does not need every file
 

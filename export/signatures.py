@@ -25,8 +25,10 @@ class Signatures:
         localizer: the model whose weights the functions share.
         functions: by name, `tf.function`s with an input signature, which return dicts:
 
-            - `localize`: from `images` (B, H, W, 3), RGB in 0..255, to all outputs of the localizer.
-            - `localize_bytes`: from `image_bytes` (B,) string, encoded JPEG, PNG, GIF or BMP, to the same.
+            - `localize`: from `images` (B, H, W, C), for 3 channels RGB in 0..255, to all outputs of the
+              localizer.
+            - `localize_bytes`, for 1 or 3 channels: from `image_bytes` (B,) string, encoded JPEG, PNG, GIF or
+              BMP, to the same.
             - `classify`: from `images` to `logits` and `probabilities`, (B, N) float32.
             - `cam`: from `images` and `class_ids` (B, K) int32 to `class_activation_maps` (B, K, h, w)
               float32; `localization_maps` (B, K, h', w') float32, if the localizer refines maps; and
@@ -79,13 +81,14 @@ def build_signatures(
     """
     check_localizer(localizer)
     images = localizer.inputs[0]
+    channels = images.shape[-1]
     front, back = localizer_parts(localizer)
     classes = front.output["logits"].shape[-1]
     height, width = _image_size(images.shape[1:3], image_size)
     default = image_size_hw(localizer)
     size_hw = (height or default[0], width or default[1])
 
-    pixels = tf.TensorSpec((batch_size, height, width, 3), images.dtype, name="images")
+    pixels = tf.TensorSpec((batch_size, height, width, channels), images.dtype, name="images")
     encoded = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")
     asked = tf.TensorSpec((batch_size, None), tf.int32, name="class_ids")
 
@@ -97,7 +100,7 @@ def build_signatures(
     # A function called by two others is traced once and stored once in the file.
     @tf.function(input_signature=[encoded])
     def localize_bytes(image_bytes: Any) -> dict[str, Any]:
-        images, is_image = decode_images(image_bytes, size_hw)
+        images, is_image = decode_images(image_bytes, size_hw, channels)
         outputs = localize(tf.cast(images, pixels.dtype))
         return {name: _where(is_image, rows) for name, rows in outputs.items()}
 
@@ -122,6 +125,8 @@ def build_signatures(
         "classify": classify,
         "cam": cam,
     }
+    if channels not in (1, 3):
+        del functions["localize_bytes"]  # such images have no common encoding
     names = class_names(classes, labels, labels_of(localizer))
     return Signatures(localizer, functions, size_hw, names)
 

@@ -24,7 +24,8 @@ def write_warm_up(signatures: Signatures, folder: Path) -> Path:
     Reference:
         https://www.tensorflow.org/tfx/serving/saved_model_warmup
     """
-    images = tf.make_tensor_proto(0, signatures.localizer.inputs[0].dtype, (1, *signatures.size_hw, 3))
+    pixels = signatures.localizer.inputs[0]
+    images = tf.make_tensor_proto(0, pixels.dtype, (1, *signatures.size_hw, pixels.shape[-1]))
     photo = tf.io.encode_png(tf.zeros((*signatures.size_hw, 3), tf.uint8)).numpy()
     inputs = {
         "images": images,

@@ -200,13 +200,13 @@ def gives_boxes(model: keras.Model) -> bool:
 
 
 def check_localizer(localizer: keras.Model) -> None:
-    """Raise a `ValueError` if a model is not a localizer with RGB images as its only input."""
+    """Raise a `ValueError` if a model is not a localizer with images as its only input."""
     shapes = [tuple(tensor.shape) for tensor in getattr(localizer, "inputs", None) or ()]
-    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] != 3 or not gives_boxes(localizer):
+    if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None or not gives_boxes(localizer):
         outputs = list(getattr(localizer, "output_names", None) or ())
         raise ValueError(
-            "`localizer` must be a model from `keras_cam.build_localizer` whose only input is RGB images, "
-            f"(B, H, W, 3). Received: a model with inputs {shapes} and outputs {outputs}"
+            "`localizer` must be a model from `keras_cam.build_localizer` whose only input is images, "
+            f"(B, H, W, C). Received: a model with inputs {shapes} and outputs {outputs}"
         )
 
 

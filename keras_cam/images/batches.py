@@ -17,7 +17,8 @@ class ImageBatch:
 
     Attributes:
         index: the positions of the photos in the whole sequence.
-        images: float32 (B, height, width, 3), RGB in 0..255; zeros for a photo that cannot be read.
+        images: float32 (B, height, width, C), usually RGB in 0..255; zeros for a photo that cannot be
+            read.
         sizes_wh: int64 (B, 2), the width and height of each photo in pixels; 1 x 1 if it cannot be read.
         errors: for each photo, the error message, or None.
     """
@@ -34,18 +35,23 @@ class ImageBatch:
 
 
 def read_batches(
-    read: Callable[[int], np.ndarray], count: int, size_hw: tuple[int, int], batch_size: int
+    read: Callable[[int], np.ndarray],
+    count: int,
+    size_hw: tuple[int, int],
+    batch_size: int,
+    channels: int = 3,
 ) -> Iterator[ImageBatch]:
     """Read and resize photos in batches; a photo that cannot be read does not stop the iteration.
 
     One batch is prefetched, so memory holds two batches and the photos being decoded.
 
     Args:
-        read: a function from an index in 0..`count - 1` to the pixels of that photo, uint8 (H, W, 3); it
+        read: a function from an index in 0..`count - 1` to the pixels of that photo, (H, W, channels); it
             raises `ImageError` if the photo cannot be read. Several threads call it.
         count: the number of photos.
         size_hw: the height and width to which whole photos are resized, without cropping.
         batch_size: the number of photos in a batch; the last batch may be smaller.
+        channels: the number of channels of each photo.
 
     Raises:
         ValueError: `batch_size` or a side of `size_hw` is not positive.
@@ -58,7 +64,7 @@ def read_batches(
         ((2, 6, 6, 3), [[4, 2], [4, 2]], [0.0, 1.0])
     """
     check_batches(size_hw, batch_size)
-    return _batches(read, count, size_hw, batch_size)
+    return _batches(read, count, size_hw, batch_size, channels)
 
 
 def check_batches(size_hw: tuple[int, int], batch_size: int) -> None:
@@ -74,13 +80,17 @@ _Read = tuple[np.ndarray, tuple[int, int], str | None]
 
 
 def _batches(
-    read: Callable[[int], np.ndarray], count: int, size_hw: tuple[int, int], batch_size: int
+    read: Callable[[int], np.ndarray],
+    count: int,
+    size_hw: tuple[int, int],
+    batch_size: int,
+    channels: int = 3,
 ) -> Iterator[ImageBatch]:
     def read_resized(index: int) -> _Read:
         try:
             photo = read(index)
         except ImageError as error:
-            return np.zeros((*size_hw, 3), np.float32), (1, 1), str(error)
+            return np.zeros((*size_hw, channels), np.float32), (1, 1), str(error)
         return resize(photo, size_hw), (photo.shape[1], photo.shape[0]), None
 
     with ThreadPoolExecutor(os.cpu_count(), "keras_cam_reader") as pool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from keras_cam.images.bands import ARRAY_SUFFIX, grey, is_array_file, is_deep_grey, read_bands
 from keras_cam.images.whole_file import whole_file
 
 IMAGE_SUFFIXES = (
@@ -52,8 +53,8 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """List the image files in files and folders.
 
     A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
-    without hidden files. Missing files and folders without images stay in the list, so that no input is
-    dropped silently: `read_image` raises an error for them.
+    without hidden files; or, if there are none, by its `.npy` files. Missing files and folders without
+    images stay in the list, so that no input is dropped silently: `read_image` raises an error for them.
 
     Args:
         paths: a file or a folder, or several of them.
@@ -70,29 +71,38 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    visible = [path for path in folder.rglob("*") if not path.name.startswith(".")]
+    for suffixes in (IMAGE_SUFFIXES, (ARRAY_SUFFIX,)):
+        found = [path for path in visible if path.suffix.lower() in suffixes and path.is_file()]
+        if found:
+            return sorted(found)
+    return []
 
 
-def read_image(path: str | Path) -> np.ndarray:
-    """Read an image file as 8-bit RGB.
+def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
+    """Read an image file as a model takes it: as 8-bit RGB, as grey, or with all of its bands.
 
     The EXIF orientation is applied, transparent images are composited over white, and animations give their
-    first frame. 16-bit grey is scaled by 255/65535; 32-bit integer and float grey, whose range is not
-    defined, is stretched from its minimum to its maximum.
+    first frame.
 
     Args:
-        path: a BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF or WebP file.
+        path: a BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF or WebP file; if `channels` is not 3, also a `.npy`
+            file, (H, W, channels), (channels, H, W) or, for one channel, (H, W).
+        channels: what the model takes:
+
+            - 3: 8-bit RGB. 16-bit grey is scaled by 255/65535; 32-bit integer and float grey, whose range is
+              not defined, is stretched from its minimum to its maximum.
+            - 1: grey. Grey files of 16 or 32 bits and floats keep their values; other files give their luma
+              (ITU-R 601), 0..255.
+            - any other number: the bands of a TIFF or `.npy` file, which keep their values; or the channels
+              of an image that has as many, such as RGBA.
 
     Returns:
-        uint8 (H, W, 3), RGB.
+        uint8 (H, W, 3), RGB; else (H, W, channels), uint8, or the type of the file.
 
     Raises:
-        ImageError: the file is missing, empty, broken, truncated or not an image, or has more than
-            `MAX_PIXELS` pixels.
+        ImageError: the file is missing, empty, broken, truncated or not an image, has another number of
+            channels, has values that are not finite, or has more than `MAX_PIXELS` pixels.
 
     Examples:
         >>> import tempfile
@@ -104,18 +114,19 @@ def read_image(path: str | Path) -> np.ndarray:
     path = Path(path)
     if path.is_dir():
         raise ImageError(path, "a folder, not an image" if _images_below(path) else "a folder without images")
-    return _pixels(path, path)
+    return _pixels(path, path, channels)
 
 
-def decode_image(content: bytes, name: str) -> np.ndarray:
-    """Decode the bytes of an image file as 8-bit RGB, see `read_image`.
+def decode_image(content: bytes, name: str, channels: int = 3) -> np.ndarray:
+    """Decode the bytes of an image file, see `read_image`.
 
     Args:
         content: the bytes of the file.
         name: the name of the image in error messages.
+        channels: what the model takes.
 
     Returns:
-        uint8 (H, W, 3), RGB.
+        uint8 (H, W, 3), RGB; or (H, W, channels).
 
     Raises:
         ImageError: see `read_image`.
@@ -126,7 +137,7 @@ def decode_image(content: bytes, name: str) -> np.ndarray:
         ...
         keras_cam.images.files.ImageError: Cannot read record 7: not an image
     """
-    return _pixels(io.BytesIO(content), name)
+    return _pixels(io.BytesIO(content), name, channels)
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
@@ -150,16 +161,37 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(unfinished, format="PNG")
 
 
-def _pixels(file: Path | io.BytesIO, name: str | Path) -> np.ndarray:
+def _pixels(file: Path | io.BytesIO, name: str | Path, channels: int) -> np.ndarray:
     try:
-        with _open(file) as image:
-            image.load()
-            with suppress(Exception):  # with broken EXIF data, read the photo unrotated
-                ImageOps.exif_transpose(image, in_place=True)
-            return np.array(_to_rgb(image))
+        if channels != 3 and is_array_file(file):
+            return read_bands(file, channels, MAX_PIXELS * channels)
+        if channels in (1, 3):
+            image = _upright(file)
+            return _grey(image) if channels == 1 else np.array(_to_rgb(image))
+        with suppress(UnidentifiedImageError):  # such as a TIFF with more bands than Pillow knows
+            image = _upright(file)
+            if len(image.getbands()) == channels:
+                return np.array(image)
+        return read_bands(file, channels, MAX_PIXELS * channels)
     # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
         raise ImageError(name, _reason(file, error)) from error
+
+
+def _upright(file: Path | io.BytesIO) -> Image.Image:
+    """The decoded image, turned as its EXIF orientation says."""
+    with _open(file) as image:
+        image.load()
+        with suppress(Exception):  # with broken EXIF data, read the photo unrotated
+            ImageOps.exif_transpose(image, in_place=True)
+        return image
+
+
+def _grey(image: Image.Image) -> np.ndarray:
+    pixels = grey(image, None if is_deep_grey(image) else _to_rgb(image))
+    if not np.isfinite(pixels).all():
+        raise ValueError("it has values that are not finite")
+    return pixels
 
 
 def _open(file: Path | io.BytesIO) -> Image.Image:

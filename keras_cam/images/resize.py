@@ -28,17 +28,20 @@ def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE
 
 
 def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Resize a photo without cropping: bicubic, antialiased, clipped to 0..255.
+    """Resize a photo without cropping: bicubic, antialiased, clipped to the range of its values.
+
+    The range of 8-bit pixels is 0..255; that of other integers and of floats is from the photo's own minimum
+    to its maximum.
 
     Without antialiasing, most pixels of a large photo would be ignored. Bicubic interpolation was used in the
     published evaluation of the EfficientNets.
 
     Args:
-        photo: uint8 (H, W, 3), RGB.
+        photo: (H, W, C), integers or floats; usually uint8 (H, W, 3), RGB.
         size_hw: the height and width of the result.
 
     Returns:
-        float32 (height, width, 3); within 1/100 grey level of
+        float32 (height, width, C); within 1/100 grey level of
         `tf.image.resize(photo, size_hw, "bicubic", antialias=True)`.
 
     Examples:
@@ -49,6 +52,7 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     if photo.shape[:2] == (height, width):
         return photo.astype(np.float32)
     # Each channel as float: for RGB, Pillow clips and rounds between its two passes.
-    channels = [Image.fromarray(photo[..., channel].astype(np.float32)) for channel in range(3)]
+    channels = [Image.fromarray(photo[..., channel].astype(np.float32)) for channel in range(photo.shape[-1])]
     resized = [channel.resize((width, height), Image.Resampling.BICUBIC) for channel in channels]
-    return np.clip(np.stack([np.asarray(channel) for channel in resized], axis=-1), 0.0, 255.0)
+    low, high = (0, 255) if photo.dtype == np.uint8 else (photo.min(), photo.max())
+    return np.clip(np.stack([np.asarray(channel) for channel in resized], axis=-1), low, high)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import keras
 
 Photo = str | Path | np.ndarray
-"""A file, or the pixels uint8 (H, W, 3), RGB."""
+"""A file, or the pixels: uint8 (H, W, 3), RGB; or what the model takes, if it does not take RGB."""
 
 
 def localize(
@@ -38,7 +38,9 @@ def localize(
 
     Args:
         photos: a file, a folder, which stands for the images below it, or an array uint8 (H, W, 3) or
-            (B, H, W, 3), RGB; or several files, folders and arrays (H, W, 3).
+            (B, H, W, 3), RGB; or several files, folders and arrays (H, W, 3). For a model of other than 3
+            channels: arrays (H, W, C) of any numbers, for one channel also (H, W), whose values go into the
+            model as they are.
         model: what `keras_cam.load_localizer` takes. The model of a name is kept in memory for the next call.
         labels: the names of all classes; None takes those that the model carries, or else the usual ones.
         top_k: how many classes are localized, 5 by default; see `keras_cam.load_localizer`.
@@ -64,7 +66,7 @@ def localize(
     load: Any = _load_once if isinstance(model, str) and model in MODELS else load_localizer
     localizer: Localizer = load(model, top_k, threshold, refine)
     name = str(model) if isinstance(model, str | Path) else ""
-    results = list(_localize(localizer, _photos(photos), labels, name, batch_size))
+    results = list(_localize(localizer, _photos(photos, localizer.channels), labels, name, batch_size))
     records = [result for result in results if isinstance(result, Localization)]
     failures = [result for result in results if isinstance(result, FailedImage)]
     if failures and not records:
@@ -84,7 +86,8 @@ def localize_files(
     """Localize what is in image files, one batch at a time, so that any number of files fits into memory.
 
     Photos are resized as a whole to the size that the localizer takes; boxes are in pixels of the photos as
-    `keras_cam.images.files.read_image` gives them. A file that cannot be read does not end the batch.
+    `keras_cam.images.files.read_image` gives them: as 8-bit RGB; or, for a model of other than 3
+    channels, with their own values. A file that cannot be read does not end the batch.
 
     Args:
         localizer: what `keras_cam.load_localizer` takes.
@@ -117,25 +120,30 @@ def _load_once(model: str, *options: Any) -> Localizer:
     return load_localizer(model, *options)
 
 
-def _photos(photos: Photo | Sequence[Photo]) -> list[tuple[str, Photo]]:
+def _photos(photos: Photo | Sequence[Photo], channels: int) -> list[tuple[str, Photo]]:
     """Each photo with its name."""
     if isinstance(photos, str | Path):
         return [(str(path), path) for path in find_images(photos)]
     if isinstance(photos, np.ndarray):
-        photos = [photos] if photos.ndim == 3 else list(photos)
+        photos = [photos] if photos.ndim < 4 else list(photos)
     named: list[tuple[str, Photo]] = []
     for photo in photos:
         if isinstance(photo, np.ndarray):
-            named.append((f"image {len(named)}", _checked(photo)))
+            named.append((f"image {len(named)}", _checked(photo, channels)))
         else:
             named += [(str(path), path) for path in find_images(photo)]
     return named
 
 
-def _checked(photo: np.ndarray) -> np.ndarray:
-    if photo.ndim != 3 or photo.shape[-1] != 3 or photo.dtype != np.uint8:
+def _checked(photo: np.ndarray, channels: int) -> np.ndarray:
+    is_rgb = channels == 3
+    if channels == 1 and photo.ndim == 2:
+        photo = photo[..., None]
+    numeric = photo.dtype == np.uint8 or (not is_rgb and photo.dtype.kind in "uif")
+    if photo.ndim != 3 or photo.shape[-1] != channels or not numeric:
+        what = "RGB pixels, uint8" if is_rgb else "numbers"
         raise ValueError(
-            "Arrays must be RGB pixels, uint8 (H, W, 3) or, several at once, (B, H, W, 3). "
+            f"Arrays must be {what} (H, W, {channels}) or, several at once, (B, H, W, {channels}). "
             f"Received: {photo.dtype} {photo.shape}"
         )
     return photo
@@ -152,9 +160,9 @@ def _localize(
 
     def read(index: int) -> np.ndarray:
         _, photo = photos[index]
-        return photo if isinstance(photo, np.ndarray) else read_image(photo)
+        return photo if isinstance(photo, np.ndarray) else read_image(photo, localizer.channels)
 
-    batches = read_batches(read, len(photos), localizer.size_hw, batch_size)
+    batches = read_batches(read, len(photos), localizer.size_hw, batch_size, localizer.channels)
 
     def results() -> Iterator[Localization | FailedImage]:
         for batch in batches:

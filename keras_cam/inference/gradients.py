@@ -56,7 +56,7 @@ class SaliencyLocalizer(Localizer):
         self, model: keras.Model, top_k: int = 5, threshold: float = THRESHOLD, cell_size: int = 16
     ) -> None:
         images, logits, activation = find_logits(model)
-        self.size_hw = input_size_hw(images.shape)
+        self.size_hw, self.channels = input_size_hw(images.shape), images.shape[-1]
         if not 1 <= cell_size <= min(self.size_hw):
             raise ValueError(
                 f"`cell_size` must be at least 1 and at most {min(self.size_hw)}, the size of the images. "
@@ -71,7 +71,7 @@ class SaliencyLocalizer(Localizer):
         self._cell_size = cell_size
         self._classifier = keras.Model(images, logits)
         # Compiled once, for batches of any size.
-        pixels = tf.TensorSpec((None, *self.size_hw, 3), tf.float32)
+        pixels = tf.TensorSpec((None, *self.size_hw, self.channels), tf.float32)
         self._classify = tf.function(self._logits, [pixels])
         self._cam = tf.function(self._maps, [pixels, tf.TensorSpec((None, None), tf.int32)])
 

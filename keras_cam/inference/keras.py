@@ -41,11 +41,11 @@ class KerasLocalizer(Localizer):
     def __init__(self, model: keras.Model) -> None:
         check_localizer(model)
         self.model = model
-        self.size_hw = image_size_hw(model)
+        self.size_hw, self.channels = image_size_hw(model), model.inputs[0].shape[-1]
         self.labels = labels_of(model)
         self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
         self._dtype = model.inputs[0].dtype
-        self._pixels = tf.TensorSpec((None, *self.size_hw, 3), self._dtype)
+        self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)
         self._localize = tf.function(lambda images: model(images, training=False), [self._pixels])
 

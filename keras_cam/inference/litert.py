@@ -39,7 +39,9 @@ class LiteRTLocalizer(Localizer):
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         self._runners = _signature_runners(path, threads)
-        _, height, width, _ = self._runners["localize"].get_input_details()["images"]["shape"].tolist()
+        _, height, width, self.channels = (
+            self._runners["localize"].get_input_details()["images"]["shape"].tolist()
+        )
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
         self.labels: tuple[str, ...] | None = _labels(path)
@@ -60,9 +62,10 @@ class LiteRTLocalizer(Localizer):
         """Run a signature, in batches of the size for which the file was exported."""
         runner = self._runners[signature]
         pixels = np.asarray(images)
-        if pixels.ndim != 4 or pixels.shape[1:] != (*self.size_hw, 3):
+        if pixels.ndim != 4 or pixels.shape[1:] != (*self.size_hw, self.channels):
+            height, width = self.size_hw
             raise ValueError(
-                f"`images` must be RGB pixels of shape (B, {self.size_hw[0]}, {self.size_hw[1]}, 3). "
+                f"`images` must be pixels of shape (B, {height}, {width}, {self.channels}). "
                 f"Received: an array of shape {pixels.shape}"
             )
         inputs = {"images": _quantized(pixels, runner.get_input_details()["images"]), **others}

@@ -10,16 +10,18 @@ from keras_cam.models.labels import class_names
 class Localizer(Protocol):
     """A localizer, opened by `keras_cam.load_localizer`: a Keras model, a SavedModel, a LiteRT or ONNX file.
 
-    `keras_cam.localize_files` and `keras_cam.evaluate` take any of them. Images are RGB pixels in 0..255,
-    (B, H, W, 3) of the size `size_hw`.
+    `keras_cam.localize_files` and `keras_cam.evaluate` take any of them. Images are (B, H, W, C) of the size
+    `size_hw`: RGB pixels in 0..255, or what the model takes if it has other than 3 channels.
 
     Attributes:
         size_hw: the height and width to which photos are resized.
+        channels: the number of channels of an image.
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
     """
 
     size_hw: tuple[int, int]
+    channels: int = 3
     classes: int
     labels: tuple[str, ...] | None
 

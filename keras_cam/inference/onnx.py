@@ -40,7 +40,7 @@ class OnnxLocalizer(Localizer):
         self._asked = [name for name in _ASKED if name in outputs]
         # A dimension of any size has a name in place of a number.
         shape = [size if isinstance(size, int) else None for size in images.shape]
-        self.size_hw = input_size_hw(shape, default_image_size(outputs))
+        self.size_hw, self.channels = input_size_hw(shape, default_image_size(outputs)), images.shape[-1]
         self.classes: int = outputs["logits"].shape[-1]
         labels = self._session.get_modelmeta().custom_metadata_map.get("labels")
         self.labels = tuple(labels.split("\n")) if labels else None

@@ -86,8 +86,8 @@ class Localization:
         height: its height in pixels.
         model: the name of the model.
         detections: the classes, best score first.
-        pixels: uint8 (height, width, 3), RGB, if the photo was given as an array, else None. Not a
-            part of `to_dict()`.
+        pixels: the array (height, width, C), if the photo was given as one, else None. Not a part of
+            `to_dict()`.
     """
 
     image: str
@@ -106,8 +106,9 @@ class Localization:
             ImageError: the photo cannot be read any more.
         """
         from keras_cam.drawing import display_size, draw_localization
+        from keras_cam.images.viewable import viewable
 
-        photo = display_size(self.image if self.pixels is None else self.pixels)
+        photo = display_size(viewable(self.image if self.pixels is None else self.pixels))
         return draw_localization(photo, self, top)
 
     def save(self, path: str | Path, top: int = 1) -> None:

@@ -44,6 +44,7 @@ class SavedModelLocalizer(Localizer):
             ) from error
         images = self._localize.structured_input_signature[1]["images"]
         self._dtype = images.dtype
+        self.channels = int(images.shape[-1])
         self.size_hw = input_size_hw(images.shape, default_image_size(self._localize.structured_outputs))
         self.classes = int(self._classify.structured_outputs["logits"].shape[-1])
         labels = version / "assets" / "labels.txt"
