@@ -30,6 +30,7 @@ from keras_cam.training import (
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.classifier import build_classifier, compile_classifier
 from keras_cam.training.dataset import one_hot_labels
+from keras_cam.training.training_data import read_training_data
 from keras_cam.training.validation import Validator
 from processes import KERAS_CAM, run_python, start_python
 
@@ -294,11 +295,19 @@ def test_validation_must_have_the_classes_of_training(tmp_path):
     draw(tmp_path / "train", {"blue": 4, "red": 4})
     draw(tmp_path / "test", {"blue": 2, "green": 2})
     config = changed(train_split="train", validation_split="test")
-    trained_classes = read_annotations(tmp_path, "test", class_names=("blue", "red"))
-    assert len(trained_classes) == 2
+    with pytest.raises(ConfigError, match=r"Validation must have .*not one class of it: 'green'"):
+        silent(config, tmp_path, tmp_path / "run")
+
+
+def test_validation_finds_the_classes_of_training_by_name(tmp_path):
+    draw(tmp_path / "train", {"blue": 2, "green": 2, "red": 2})
+    draw(tmp_path / "test", {"red": 1})
     lines = []
-    train(config, tmp_path, tmp_path / "run", "one_device", report=lines.append)
-    assert any("not in `class_names`" in line for line in lines)
+    config = changed(train_split="train", validation_split="test")
+    data = read_training_data(config, str(tmp_path), lines.append)
+    assert data.validation.class_names == ("blue", "green", "red")
+    assert data.validation.labels.tolist() == [2]
+    assert lines == ["Classes are matched by name: 'red', class 0 of the data, is class 2 of the model."]
 
 
 def test_validation_on_training_images_is_refused(tmp_path):

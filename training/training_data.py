@@ -5,7 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from keras_cam.data import AnnotatedImages, AnnotationError, describe_problems, read_annotations
+from keras_cam.data import (
+    AnnotatedImages,
+    AnnotationError,
+    describe_problems,
+    match_classes,
+    read_annotations,
+)
 from keras_cam.training.config import ConfigError, TrainingConfig
 
 
@@ -57,7 +63,7 @@ def read_training_data(
     train = _read(source, "train_split", config.train_split)
     validation = None
     if config.validation_split is not None:
-        validation = _validation(source, config.validation_split, train)
+        validation = _validation(source, config.validation_split, train, report)
     for annotated in (train, validation):
         if annotated is not None and annotated.problems:
             report(describe_problems(annotated.problems))
@@ -74,12 +80,18 @@ def _read(source: str, option: str, split: str | None, **options: Any) -> Annota
         raise ConfigError(f"`{option}` does not fit the data: {error}") from error
 
 
-def _validation(source: str, split: str, train: AnnotatedImages) -> AnnotatedImages:
+def _validation(
+    source: str, split: str, train: AnnotatedImages, report: Callable[[str], None]
+) -> AnnotatedImages:
+    """The validation images, with the classes of the training images in their order."""
+    found = _read(source, "validation_split", split)
     try:
-        # A folder without images of some class would number the classes differently.
-        return _read(source, "validation_split", split, class_names=train.class_names)
-    except ConfigError:  # some layouts define all their classes themselves, and take no `class_names`
-        return _read(source, "validation_split", split)
+        match = match_classes(found.class_names, len(train.class_names), train.class_names)
+    except ValueError as error:
+        raise ConfigError(f"Validation must have the classes of training. {error}") from error
+    if match.remark:
+        report(match.remark)
+    return match.apply(found)
 
 
 def _check(config: TrainingConfig, train: AnnotatedImages, validation: AnnotatedImages | None) -> None:
@@ -96,11 +108,6 @@ def _check(config: TrainingConfig, train: AnnotatedImages, validation: Annotated
     if empty:
         raise ConfigError(
             f"Each class must have a training image. Received: none of {_first(empty)} in {train.source}"
-        )
-    if validation is not None and validation.class_names != names:
-        raise ConfigError(
-            "Training and validation must have the same classes in the same order. "
-            f"Received: {_first(names)}; and {_first(validation.class_names)}"
         )
     _check_no_overlap(train, validation)
 

@@ -21,12 +21,11 @@ class Results:
 
     Args:
         rows: a `csv.writer`.
-        class_names: the names of all classes.
         top_k: see `Evaluation`.
     """
 
-    def __init__(self, rows: Any, class_names: Sequence[str], top_k: int = 5) -> None:
-        self._rows, self._class_names, self._rates = rows, class_names, tuple(rates(top_k))
+    def __init__(self, rows: Any, top_k: int = 5) -> None:
+        self._rows, self._rates = rows, tuple(rates(top_k))
         self._extremes: dict[str, _Extremes] = {}
         self._rows.writerow(
             ["model", "image", "width", "height", "class", "predicted", "iou", "boxes_xyxy", *self._rates]
@@ -35,7 +34,7 @@ class Results:
     def add(self, model: str, result: ImageResult) -> None:
         """Write the row of an image."""
         boxes = "; ".join(" ".join(f"{value:.2f}" for value in box) for box in result.boxes_xyxy.tolist())
-        names = [self._class_names[label] for label in (result.image.label, result.predicted[0])]
+        names = result.label_name, result.predicted_name
         iou = "" if result.iou is None else f"{result.iou:.4f}"
         outcomes = [int(result.outcomes[rate]) if rate in result.outcomes else "" for rate in self._rates]
         self._rows.writerow([model, result.image.name, *result.size_wh, *names, iou, boxes, *outcomes])
@@ -79,7 +78,6 @@ class _Extremes:
 def results_folder(
     folder: str | Path,
     evaluations: Sequence[Evaluation],
-    class_names: Sequence[str],
     source: str,
     top_k: int = 5,
 ) -> Iterator[Results]:
@@ -94,7 +92,6 @@ def results_folder(
     Args:
         folder: it is created if it does not exist.
         evaluations: a list, to which the `with` block appends each evaluation when it is finished.
-        class_names: the names of all classes.
         source: the name of the data set.
         top_k: see `Evaluation`.
 
@@ -105,10 +102,10 @@ def results_folder(
     folder.mkdir(parents=True, exist_ok=True)
     with whole_file(folder / "images.csv") as table:
         with open(table, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            results = Results(csv.writer(file), class_names, top_k)
+            results = Results(csv.writer(file), top_k)
             yield results
         figures = json.dumps([evaluation.to_dict() for evaluation in evaluations], indent=2)
-        page = results_page(evaluations, results.galleries(), class_names, source)
+        page = results_page(evaluations, results.galleries(), source)
         for name, text in (("figures.json", figures), ("results.html", page)):
             with whole_file(folder / name) as unfinished:
                 unfinished.write_text(text, encoding="utf-8")

@@ -24,7 +24,6 @@ _CURVES_CAPTION = (
 def results_page(
     evaluations: Sequence[Evaluation],
     galleries: Mapping[str, Sequence[ImageResult]],
-    class_names: Sequence[str],
     source: str,
 ) -> str:
     """Write the page.
@@ -32,7 +31,6 @@ def results_page(
     Args:
         evaluations: of one model, or of two on the same images.
         galleries: titles, and images to show with their maps, boxes and truth.
-        class_names: the names of all classes.
         source: the name of the data set.
 
     Returns:
@@ -53,7 +51,7 @@ def results_page(
         f'<p class="about">{notes}</p>',
         "<h2>Accuracy over thresholds</h2>",
         f"<figure>\n{_curves(evaluations)}\n<figcaption>{_CURVES_CAPTION}</figcaption>\n</figure>",
-        *(_gallery(*named, class_names) for named in galleries.items() if named[1]),
+        *(_gallery(*named) for named in galleries.items() if named[1]),
     ]
     return html_page(f"Localization results of {names}", "\n".join(parts))
 
@@ -81,16 +79,16 @@ def _curves(evaluations: Sequence[Evaluation]) -> str:
     return file.getvalue().partition("<svg")[1] + file.getvalue().partition("<svg")[2]
 
 
-def _gallery(title: str, results: Sequence[ImageResult], class_names: Sequence[str]) -> str:
-    shown = "\n".join(_figure(result, class_names) for result in results)
+def _gallery(title: str, results: Sequence[ImageResult]) -> str:
+    shown = "\n".join(_figure(result) for result in results)
     return f'<h2>{escape(title)}</h2>\n<div class="images">\n{shown}\n</div>'
 
 
-def _figure(result: ImageResult, class_names: Sequence[str]) -> str:
-    label, predicted = (class_names[label] for label in (result.image.label, result.predicted[0]))
-    taken_for = "" if label == predicted else f", taken for {predicted}"
-    caption = f"{result.image.name}: {label}{taken_for}; IoU {result.iou or 0:.2f}"
-    picture = html_image(_picture(result), label)
+def _figure(result: ImageResult) -> str:
+    is_right = result.image.label == result.predicted[0]
+    taken_for = "" if is_right else f", taken for {result.predicted_name}"
+    caption = f"{result.image.name}: {result.label_name}{taken_for}; IoU {result.iou or 0:.2f}"
+    picture = html_image(_picture(result), result.label_name)
     return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
 
 

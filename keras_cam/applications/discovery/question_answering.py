@@ -290,9 +290,15 @@ def judge_answers(
         The figures.
 
     Raises:
-        ValueError: if no image can be read.
+        ValueError: if no image can be read, or nobody gave an answer that the model knows.
     """
     answers = labels_of(answerer) or ()
+    given = {answer for question in questions.questions for answer in question.answers}
+    if given.isdisjoint(answers):
+        raise ValueError(
+            "The answers of people must be among those of the model. Received: none of its "
+            f"{len(answers)} answers, such as {list(answers[:3])}, to {len(questions.questions)} questions"
+        )
     asked = [(questions.images[one.image].image, one.text) for one in questions.questions]
     right: dict[str, list[float]] = {"both": [], "words": [], "image": []}
     pointed, failures = [], []

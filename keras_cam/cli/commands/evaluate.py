@@ -142,11 +142,13 @@ def _evaluate_models(
 ) -> bool:
     """Evaluates each model and prints the figures; returns whether all images could be read."""
     evaluations: list[Evaluation] = []
-    with _results(args, annotated, evaluations) as results:
+    with _results(args, evaluations) as results:
         for name, localizer in localizers:
             evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
             if args.json:
                 print(json.dumps(evaluations[-1].to_dict()), flush=True)
+    for remark in dict.fromkeys(evaluation.remark for evaluation in evaluations if evaluation.remark):
+        complain(remark)
     for failure in evaluations[0].failures:
         complain(failure)
     if not args.json:
@@ -157,14 +159,14 @@ def _evaluate_models(
 
 
 def _results(
-    args: argparse.Namespace, annotated: "AnnotatedImages", evaluations: "list[Evaluation]"
+    args: argparse.Namespace, evaluations: "list[Evaluation]"
 ) -> "AbstractContextManager[Results | None]":
     """What writes the folder of `--output`, if it is given."""
     if not args.output:
         return nullcontext()
     from keras_cam.evaluation.folder import results_folder
 
-    return results_folder(args.output, evaluations, annotated.class_names, str(args.data), args.top_k)
+    return results_folder(args.output, evaluations, str(args.data), args.top_k)
 
 
 def _evaluate_model(
