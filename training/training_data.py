@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from keras_cam.check_labels import check_labels
 from keras_cam.data import (
     AnnotatedImages,
     AnnotationError,
@@ -96,6 +97,10 @@ def _validation(
 
 def _check(config: TrainingConfig, train: AnnotatedImages, validation: AnnotatedImages | None) -> None:
     names = train.class_names
+    try:
+        check_labels(names, "names of classes")
+    except ValueError as error:
+        raise ConfigError(f"{train.source} cannot be trained on. {error}") from error
     if config.classes not in (None, len(names)):
         raise ConfigError(
             f"The data must have the {config.classes} `classes` of the configuration. "

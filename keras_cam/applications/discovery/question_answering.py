@@ -329,7 +329,7 @@ def judge_answers(
 
 def most_frequent_answers(questions: Questions, count: int) -> tuple[str, ...]:
     """The `count` most frequent answers; equally frequent ones are sorted alphabetically."""
-    counts = Counter(question.answer for question in questions.questions)
+    counts = Counter(question.answer for question in questions.questions if question.answer)
     return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer))[:count])
 
 
