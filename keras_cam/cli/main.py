@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 import keras_cam
+from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.commands import (
     ask,
     benchmark,
@@ -57,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return args.run(args)
-    except UsageError as error:
+    except (UsageError, NotFiniteError) as error:
         complain(f"error: {error}")
         return USAGE
     except KeyboardInterrupt:

@@ -104,7 +104,7 @@ def results_folder(
         with open(table, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
             results = Results(csv.writer(file), top_k)
             yield results
-        figures = json.dumps([evaluation.to_dict() for evaluation in evaluations], indent=2)
+        figures = json.dumps([evaluation.to_dict() for evaluation in evaluations], indent=2, allow_nan=False)
         page = results_page(evaluations, results.galleries(), source)
         for name, text in (("figures.json", figures), ("results.html", page)):
             with whole_file(folder / name) as unfinished:

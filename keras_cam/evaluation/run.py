@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_cam.check_finite import check_finite
 from keras_cam.data import AnnotatedImage, AnnotatedImages, match_classes
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
 from keras_cam.evaluation.rates import Rate, judged_outputs, rates
@@ -54,6 +55,7 @@ def evaluate(
 
     Raises:
         ValueError: an unknown protocol, `top_k` below 1, or a class of the data that the model does not have.
+        NotFiniteError: a `ValueError`, if weights or outputs of the model are NaN or infinite.
 
     Examples: a photo whose annotation says that all of it is class 285, a cat.
         >>> import keras_cam
@@ -117,6 +119,7 @@ def _localize(
     """What `Protocol.boxes` takes, and `true_class_map` (B, h, w), the maps to be judged."""
     pixels, sizes_wh = batch.images[batch.readable], batch.sizes_wh[batch.readable]
     found = localizer.classify_and_cam(pixels, [[image.label] for image in images], top_k)
+    check_finite(found)
     maps = found["class_activation_maps"]
     if protocol.judges_refined_maps:
         maps = found.get("localization_maps", maps)

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_cam.applications.discovery.vqa_json import Questions, vqa_accuracy
+from keras_cam.check_finite import check_finite
 from keras_cam.drawing.pictures import display_size, draw_localization, gallery
 from keras_cam.images.batches import read_batches
 from keras_cam.images.files import read_image
@@ -347,6 +348,7 @@ def _look(
         # The placeholder of an unreadable image is computed, too, and its answers are ignored.
         texts = ops.convert_to_tensor([asked[index][1] for index in batch.index])
         outputs = localizer.predict_on_batch({"images": batch.images, "questions": texts})
+        check_finite(outputs)
         for row, (error, size_wh) in enumerate(zip(batch.errors, batch.sizes_wh, strict=True)):
             if error:
                 yield error

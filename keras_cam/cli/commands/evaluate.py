@@ -1,14 +1,13 @@
 """`keras-cam evaluate`: the figures of one model, or of two side by side."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -146,7 +145,7 @@ def _evaluate_models(
         for name, localizer in localizers:
             evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
             if args.json:
-                print(json.dumps(evaluations[-1].to_dict()), flush=True)
+                print_json(evaluations[-1].to_dict())
     for remark in dict.fromkeys(evaluation.remark for evaluation in evaluations if evaluation.remark):
         complain(remark)
     for failure in evaluations[0].failures:

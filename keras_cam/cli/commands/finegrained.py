@@ -1,12 +1,11 @@
 """`keras-cam finegrained`: classify whole images, CAM boxes and ground-truth boxes, and compare."""
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -147,4 +146,4 @@ def _print_json(comparison: "FineGrainedComparison") -> None:
         for mean, half_width in [comparison.mean(row)]
     }
     gains = {row: comparison.gain(row, over=FULL_IMAGE) for row in figures if row != FULL_IMAGE}
-    print(json.dumps({"accuracy": figures, "gain": gains, "iou_over_half": comparison.iou_over_half}))
+    print_json({"accuracy": figures, "gain": gains, "iou_over_half": comparison.iou_over_half})

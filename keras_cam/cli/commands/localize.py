@@ -1,14 +1,13 @@
 """`keras-cam localize`: classes, maps and boxes of photos."""
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.console import complain, picture_paths, print_localizations, progress
+from keras_cam.cli.console import complain, picture_paths, print_json, print_localizations, progress
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -112,7 +111,7 @@ def localize_photos(
             elif picture is None or _draw(result, picture):
                 done.append(result)
                 if as_json:
-                    print(json.dumps(result.to_dict()), flush=True)
+                    print_json(result.to_dict())
             advance()
     if not as_json:
         print_localizations(done)
