@@ -1,13 +1,17 @@
 """Reading what people's cameras and programs write, and refusing the rest in one clear line."""
 
+import errno
+import os
 import re
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from keras_cam.data import AnnotationError, read_annotations
 from keras_cam.images.files import ImageError, find_images, read_image, write_png
 from processes import run_python
 
@@ -186,3 +190,52 @@ def test_reading_images_needs_neither_keras_nor_tensorflow():
     )
     done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_cannot_be_seen_below_a_folder_is_named(tmp_path, monkeypatch):
+    (tmp_path / "photos" / "locked").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for place in ("photos/1.png", "photos/locked/2.png", "elsewhere/3.png"):
+        Image.new("RGB", (2, 2)).save(tmp_path / place)
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "photos" / "4.png").symlink_to(tmp_path / "elsewhere" / "3.png")
+    lock(monkeypatch, tmp_path / "photos" / "locked")
+    found = {path.name: path for path in find_images(tmp_path / "photos")}
+    assert sorted(found) == ["1.png", "4.png", "gone.jpg", "linked", "locked"]
+    for name, reason in {
+        "gone.jpg": "no such file or directory",
+        "linked": "a link to a folder, which is not followed",
+        "locked": r"a folder \(permission denied\)",
+    }.items():
+        with pytest.raises(ImageError, match=f"{name}: {reason}"):
+            read_image(found[name])
+
+
+def test_a_class_folder_that_cannot_be_seen_is_a_problem(tmp_path, monkeypatch):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (2, 2)).save(tmp_path / name / "1.png")
+    (tmp_path / "bird").symlink_to(tmp_path / "nowhere")
+    lock(monkeypatch, tmp_path / "dog")
+    annotated = read_annotations(tmp_path)
+    assert len(annotated) == 1
+    assert [str(problem).removeprefix(str(tmp_path)) for problem in annotated.problems] == [
+        "/bird: missing file (a link to nothing)",
+        "/dog: unreadable image (Permission denied)",
+    ]
+    lock(monkeypatch, tmp_path)
+    with pytest.raises(AnnotationError, match=rf"Cannot read {tmp_path}: Permission denied"):
+        read_annotations(tmp_path)
+
+
+def lock(monkeypatch, folder):
+    """Forbid to read a folder, for root as well."""
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, partial(_read_unless_locked, getattr(os, name), str(folder)))
+
+
+def _read_unless_locked(read, locked, path):
+    if os.fspath(path) == locked:
+        raise PermissionError(errno.EACCES, "Permission denied", locked)
+    return read(path)

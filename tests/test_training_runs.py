@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -257,6 +258,22 @@ def test_a_run_goes_on_only_as_it_was_begun(photos, tmp_path):
     with pytest.raises(ConfigError, match=r"data\.train\.images was 24, is 23"):
         silent(TINY, other, tmp_path / "run")
     assert silent(TINY, photos, tmp_path / "run").history
+
+
+def test_a_run_notices_changed_pixels_but_not_copied_files(tmp_path):
+    draw(tmp_path, {"blue": 2, "red": 2})
+    config = changed(train_split=None, validation_split=None)
+    before = read_training_data(config, str(tmp_path)).identity()
+    file = Path(read_annotations(tmp_path)[0].image)
+    file.write_bytes(file.read_bytes())
+    os.utime(file, (0, 0))
+    assert read_training_data(config, str(tmp_path)).identity() == before
+    pixels = read_image(file)
+    pixels[5, 7] ^= 255
+    Image.fromarray(pixels).save(file)
+    after = read_training_data(config, str(tmp_path)).identity()
+    assert after["train"]["digest"] == before["train"]["digest"]
+    assert after["train"]["pixels"] != before["train"]["pixels"]
 
 
 def test_a_checkpoint_of_another_model_is_refused(photos, tmp_path):

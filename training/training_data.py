@@ -1,19 +1,24 @@
 """The images of a run, checked against each other and against the configuration."""
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from keras_cam.check_labels import check_labels
 from keras_cam.data import (
+    AnnotatedImage,
     AnnotatedImages,
     AnnotationError,
     describe_problems,
     match_classes,
     read_annotations,
 )
+from keras_cam.images.files import ImageError
 from keras_cam.training.config import ConfigError, TrainingConfig
+
+_END = 16384
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,20 @@ class TrainingData:
         return self.train.class_names
 
     def identity(self) -> dict[str, Any]:
-        """What identifies the data, wherever they are stored: numbers, names and a digest of all labels."""
+        """What identifies the data, wherever they are stored: numbers, names, and digests.
+
+        One digest is of all names and labels, the other of the pixels: of the size of each file and its last
+        16 kB, which in a JPEG or PNG file change with any pixel.
+        """
         parts = {"train": self.train, "validation": self.validation}
         found: dict[str, Any] = {"labels": list(self.labels)}
         for part, annotated in parts.items():
             if annotated is not None:
-                found[part] = {"images": len(annotated), "digest": _digest(annotated)}
+                found[part] = {
+                    "images": len(annotated),
+                    "digest": _digest(annotated),
+                    "pixels": _digest_of_pixels(annotated),
+                }
         return found
 
 
@@ -139,3 +152,24 @@ def _digest(annotated: AnnotatedImages) -> str:
     for image in annotated:
         digest.update(f"{image.name}\0{image.labels}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def _digest_of_pixels(annotated: AnnotatedImages) -> str:
+    digest = hashlib.sha256()
+    for image in annotated:
+        digest.update(_end_of(image))
+    return digest.hexdigest()[:16]
+
+
+def _end_of(image: AnnotatedImage) -> bytes:
+    """The size of a stored image, and its last bytes; nothing of one that cannot be read."""
+    try:
+        if not isinstance(image.image, str):
+            content = image.encoded() or b""
+            return f"{len(content)}\0".encode() + content[-_END:]
+        with open(image.image, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - _END, 0))
+            return f"{size}\0".encode() + file.read()
+    except (OSError, ImageError):  # training leaves it out, and says so
+        return b""

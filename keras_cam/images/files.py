@@ -1,6 +1,7 @@
 """Finding, reading and writing image files."""
 
 import io
+import os
 import threading
 import warnings
 from collections.abc import Iterable
@@ -52,8 +53,9 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """List the image files in files and folders.
 
     A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
-    without hidden files. Missing files and folders without images stay in the list, so that no input is
-    dropped silently: `read_image` raises an error for them.
+    without hidden files. What cannot be seen stays in the list, so that nothing is dropped silently, and
+    `read_image` raises an error for it: missing files, folders without images, folders below that may not be
+    read or are links, which are not followed, and links to nothing.
 
     Args:
         paths: a file or a folder, or several of them.
@@ -70,11 +72,20 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    )
+    found: list[Path] = []
+    unreadable: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=unreadable.append):
+        inside = [Path(place, name) for name in (*folders, *files) if not name.startswith(".")]
+        found += [path for path in inside if _is_listed(path)]
+    found += [Path(error.filename) for error in unreadable]
+    return sorted(path for path in found if path != folder)
+
+
+def _is_listed(path: Path) -> bool:
+    """Whether a path below a folder is an image file, or a link that leads nowhere or to a folder."""
+    if path.is_symlink() and (path.is_dir() or not path.exists()):
+        return True
+    return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
 def read_image(path: str | Path) -> np.ndarray:
@@ -103,8 +114,18 @@ def read_image(path: str | Path) -> np.ndarray:
     """
     path = Path(path)
     if path.is_dir():
-        raise ImageError(path, "a folder, not an image" if _images_below(path) else "a folder without images")
+        raise ImageError(path, _reason_of_folder(path))
     return _pixels(path, path)
+
+
+def _reason_of_folder(path: Path) -> str:
+    try:
+        os.listdir(path)
+    except OSError as error:
+        return f"a folder ({(error.strerror or str(error)).lower()})"
+    if path.is_symlink():
+        return "a link to a folder, which is not followed"
+    return "a folder, not an image" if _images_below(path) else "a folder without images"
 
 
 def decode_image(content: bytes, name: str) -> np.ndarray:
