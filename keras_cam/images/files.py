@@ -24,6 +24,9 @@ MAX_PIXELS = 178_956_970
 # Not all formats of Pillow: some run other programs (EPS: Ghostscript), unsafe for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
+# TIFF tags: BitsPerSample, SMinSampleValue, SMaxSampleValue.
+_BITS, _LOWEST, _HIGHEST = 258, 340, 341
+
 # EXIF orientations with swapped width and height.
 _ON_THE_SIDE = (5, 6, 7, 8)
 
@@ -36,6 +39,10 @@ class ImageError(ValueError):
 
     def __init__(self, path: str | Path, reason: str):
         super().__init__(f"Cannot read {path}: {' '.join(reason.split())}")
+
+
+class ImageWarning(UserWarning):
+    """The values of a grey image may mean another brightness: its file does not say their range."""
 
 
 def upright_size_wh(image: Image.Image) -> tuple[int, int]:
@@ -88,15 +95,18 @@ def _is_listed(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, value_range: tuple[float, float] | None = None) -> np.ndarray:
     """Read an image file as 8-bit RGB.
 
     The EXIF orientation is applied, transparent images are composited over white, and animations give their
-    first frame. 16-bit grey is scaled by 255/65535; 32-bit integer and float grey, whose range is not
-    defined, is stretched from its minimum to its maximum.
+    first frame. Grey of more than 8 bits is scaled from the range that the file states (TIFF's
+    `SMinSampleValue` and `SMaxSampleValue`, or fewer than 16 bits). Without one, 16-bit grey is scaled from
+    0..65535, and 32-bit integer and float grey from its minimum to its maximum. An `ImageWarning` says so if
+    that may be wrong: for 32 bits, and for 16 bits without values of 4096 and more, as 12-bit cameras write.
 
     Args:
         path: a BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF or WebP file.
+        value_range: the values of black and white in grey images of more than 8 bits, whatever the file says.
 
     Returns:
         uint8 (H, W, 3), RGB.
@@ -115,7 +125,7 @@ def read_image(path: str | Path) -> np.ndarray:
     path = Path(path)
     if path.is_dir():
         raise ImageError(path, _reason_of_folder(path))
-    return _pixels(path, path)
+    return _pixels(path, path, value_range)
 
 
 def _reason_of_folder(path: Path) -> str:
@@ -171,16 +181,27 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(unfinished, format="PNG")
 
 
-def _pixels(file: Path | io.BytesIO, name: str | Path) -> np.ndarray:
+def _pixels(
+    file: Path | io.BytesIO, name: str | Path, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
     try:
         with _open(file) as image:
             image.load()
             with suppress(Exception):  # with broken EXIF data, read the photo unrotated
                 ImageOps.exif_transpose(image, in_place=True)
-            return np.array(_to_rgb(image))
+            deep = _deep_grey(image)
+            pixels = np.array(_to_rgb(image)) if deep is None else None
+            value_range = value_range or _stated_range(image)
     # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
         raise ImageError(name, _reason(file, error)) from error
+    if pixels is not None:
+        return pixels
+    doubt = _doubt(deep) if value_range is None else ""
+    if doubt:
+        with _header_lock:  # under which `_open` ignores warnings of all threads
+            warnings.warn(f"{name}: {doubt}", ImageWarning, stacklevel=3)
+    return _scaled(deep, value_range)
 
 
 def _open(file: Path | io.BytesIO) -> Image.Image:
@@ -194,26 +215,51 @@ def _open(file: Path | io.BytesIO) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    # `convert("RGB")` would clip these modes at 255.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        grey16 = np.asarray(image, np.uint32)
-        return Image.fromarray(((grey16 + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        with np.errstate(invalid="ignore"):  # casting signalling NaNs warns
-            return Image.fromarray(_stretched(np.asarray(image, np.float64))).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
 
 
-def _stretched(values: np.ndarray) -> np.ndarray:
+def _deep_grey(image: Image.Image) -> np.ndarray | None:
+    """The values (H, W) of a grey image of more than 8 bits, which `convert("RGB")` would clip at 255."""
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
+        return np.asarray(image).astype(np.uint16)
+    return np.asarray(image) if image.mode in ("I", "F") else None
+
+
+def _stated_range(image: Image.Image) -> tuple[float, float] | None:
+    """The values of black and white that a TIFF file states."""
+    tags = getattr(image, "tag_v2", {})
+    if _LOWEST in tags and _HIGHEST in tags:
+        low, high = (float(np.ravel(tags[tag])[0]) for tag in (_LOWEST, _HIGHEST))
+        return (low, high) if np.isfinite([low, high]).all() and low < high else None
+    bits = int(np.ravel(tags.get(_BITS, 16))[0])
+    return (0.0, 2.0**bits - 1) if 8 < bits < 16 else None
+
+
+def _doubt(values: np.ndarray) -> str:
+    """Why the range of grey values is uncertain; empty if it is not."""
+    if values.dtype != np.uint16:
+        return "the file does not state the range of its values, so the lowest is black and the highest white"
+    highest = int(values.max())
+    if 255 < highest < 4096:
+        return f"16-bit values of at most {highest} are dark; 12-bit ones have a range of 0 to 4095"
+    return ""
+
+
+def _scaled(values: np.ndarray, value_range: tuple[float, float] | None) -> np.ndarray:
+    """Grey values as uint8 (H, W, 3)."""
+    if value_range is None and values.dtype == np.uint16:
+        value_range = (0.0, 65535.0)
+    with np.errstate(invalid="ignore"):  # casting signalling NaNs warns
+        values = values.astype(np.float64)
     finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    if low == high:
-        return np.zeros(values.shape, np.uint8)
-    unit = np.nan_to_num((values - low) / (high - low), posinf=1.0, neginf=0.0)
-    return np.rint(255.0 * np.clip(unit, 0.0, 1.0)).astype(np.uint8)
+    low, high = value_range or ((finite.min(), finite.max()) if finite.size else (0.0, 0.0))
+    grey = np.zeros(values.shape)
+    if low < high:
+        grey = np.clip(np.nan_to_num((values - low) / (high - low), posinf=1.0, neginf=0.0), 0.0, 1.0)
+    return np.repeat(np.rint(255.0 * grey).astype(np.uint8)[..., None], 3, axis=-1)
 
 
 def _reason(file: Path | io.BytesIO, error: Exception) -> str:
