@@ -16,7 +16,7 @@ from coco_files import write_coco
 from keras_cam import evaluate, load_localizer
 from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations, to_dataset
-from keras_cam.evaluation import PROTOCOLS, Protocol, evaluation_table
+from keras_cam.evaluation import PROTOCOLS, Protocol, evaluation_table, results_folder
 from keras_cam.evaluation.results import mcnemar_p_value
 from keras_cam.layers import LocalizerModel
 from keras_cam.metrics import (
@@ -192,6 +192,35 @@ def test_the_results_are_a_row_for_each_image_the_figures_and_a_page(localizer, 
     assert "<svg" in page
     assert "blue, taken for red" in page
     assert not re.search(r'(src|href)="http', page)  # all that it shows is inside
+
+
+@pytest.mark.parametrize("name", ["$\\frac{$.keras", "\udcff\udce9.keras", "\u4e2d\u6587 %\x01.keras"])
+def test_any_name_of_a_model_may_be_on_the_page(localizer, photos, tmp_path, name):
+    evaluations = [evaluate(localizer, read_annotations(photos), model_name=name)]
+    with results_folder(tmp_path / "results", evaluations, name) as results:
+        evaluate(localizer, read_annotations(photos)[:1], on_result=lambda one: results.add(name, one))
+        (photos / "0.png").unlink()
+    page = (tmp_path / "results" / "results.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "data:image" not in page  # the only image is gone
+
+
+def test_a_page_that_fails_costs_neither_figures_nor_table(localizer, photos, tmp_path, monkeypatch, capsys):
+    def failing(*_):
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr("keras_cam.evaluation.folder.results_page", failing)
+    localizer.save(tmp_path / "colours.keras")
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "results.html").write_text("of yesterday")
+    command = ["evaluate", "--data", str(photos), "--model", str(tmp_path / "colours.keras"), "--json"]
+    assert cli.main([*command, "--output", str(results)]) == 1
+    captured = capsys.readouterr()
+    assert sorted(file.name for file in results.iterdir()) == ["figures.json", "images.csv"]
+    assert json.loads(captured.out) == json.loads((results / "figures.json").read_text())[0]
+    assert captured.err.splitlines()[-1].startswith("keras-cam: ")
+    assert captured.err.endswith(f"results.html cannot be made: no font. The figures are in {results}\n")
 
 
 def test_an_interrupted_evaluation_leaves_no_results(localizer, photos, tmp_path, monkeypatch, capsys):

@@ -16,6 +16,10 @@ from keras_cam.images.whole_file import whole_file
 _SHOWN = 8
 
 
+class PageError(RuntimeError):
+    """The page of an evaluation cannot be made; its figures and the table of images are written."""
+
+
 class Results:
     """Writes a row for each image, and remembers those with the highest and the lowest IoU.
 
@@ -81,7 +85,8 @@ def results_folder(
     source: str,
     top_k: int = 5,
 ) -> Iterator[Results]:
-    """Write the results of evaluations into a folder. The files appear when the `with` block has succeeded.
+    """Write the results of evaluations into a folder. The files appear when the `with` block has succeeded,
+    the page last.
 
     - `images.csv`: a row for each image and model: its class, the predicted class, the IoU and the boxes of
       its main class in pixels, and its outcomes (1, 0, or empty where a rate does not apply, see
@@ -97,15 +102,29 @@ def results_folder(
 
     Yields:
         `Results`, whose `add` takes each image's result.
+
+    Raises:
+        PageError: the page cannot be made. The other two files are there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "images.csv") as table:
-        with open(table, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            results = Results(csv.writer(file), top_k)
-            yield results
-        figures = json.dumps([evaluation.to_dict() for evaluation in evaluations], indent=2, allow_nan=False)
-        page = results_page(evaluations, results.galleries(), source)
-        for name, text in (("figures.json", figures), ("results.html", page)):
-            with whole_file(folder / name) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+    with (
+        whole_file(folder / "images.csv") as table,
+        open(table, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        results = Results(csv.writer(file), top_k)
+        yield results
+    figures = [evaluation.to_dict() for evaluation in evaluations]
+    _write(folder / "figures.json", json.dumps(figures, indent=2, allow_nan=False))
+    page = folder / "results.html"
+    page.unlink(missing_ok=True)  # one of an earlier evaluation does not fit the new figures
+    try:
+        _write(page, results_page(evaluations, results.galleries(), source))
+    except Exception as error:  # of drawing; the figures must not be lost for it
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PageError(f"{page} cannot be made: {reason}. The figures are in {folder}") from error
+
+
+def _write(file: Path, text: str) -> None:
+    with whole_file(file) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

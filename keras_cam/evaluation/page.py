@@ -1,6 +1,8 @@
 """The results of an evaluation as one HTML file."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from io import StringIO
 
@@ -8,8 +10,10 @@ import numpy as np
 
 from keras_cam.drawing.html_page import html_image, html_page
 from keras_cam.drawing.pictures import display_size, overlay
+from keras_cam.drawing.plain_text import plain_text
 from keras_cam.evaluation.results import Evaluation, ImageResult, main_boxes
 from keras_cam.evaluation.table import evaluation_table, format_table
+from keras_cam.images.files import ImageError
 from keras_cam.metrics import choe2020
 
 _SHOWN_PIXELS = 480  # the longer side of a picture
@@ -69,18 +73,25 @@ def _curves(evaluations: Sequence[Evaluation]) -> str:
             for colour, accuracies, iou in curves:
                 label = f"IoU {iou:.0%}" if style == "-" else None
                 axes.plot(choe2020.THRESHOLDS, accuracies, style, color=colour, label=label)
-        axes.set(xlabel="threshold", xlim=(0, 1), ylim=(0, 1), title=evaluation.model)
+        axes.set(xlabel="threshold", xlim=(0, 1), ylim=(0, 1))
+        axes.set_title(plain_text(evaluation.model), parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("accuracy")
     panels[0].legend(frameon=False)
     file = StringIO()
-    with rc_context({"svg.hashsalt": "keras-cam"}):  # the same figures give the same page
+    # The same figures give the same page.
+    with rc_context({"svg.hashsalt": "keras-cam"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the font lacks some letters of a name
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue().partition("<svg")[1] + file.getvalue().partition("<svg")[2]
 
 
 def _gallery(title: str, results: Sequence[ImageResult]) -> str:
-    shown = "\n".join(_figure(result) for result in results)
+    figures = []
+    for result in results:
+        with suppress(ImageError):  # the file vanished meanwhile
+            figures.append(_figure(result))
+    shown = "\n".join(figures)
     return f'<h2>{escape(title)}</h2>\n<div class="images">\n{shown}\n</div>'
 
 

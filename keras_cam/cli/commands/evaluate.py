@@ -139,13 +139,19 @@ def _name(model: str, method: str) -> str:
 def _evaluate_models(
     args: argparse.Namespace, annotated: "AnnotatedImages", localizers: Sequence[tuple[str, Any]]
 ) -> bool:
-    """Evaluates each model and prints the figures; returns whether all images could be read."""
+    """Evaluates each model and prints the figures; returns whether no image and no page failed."""
+    from keras_cam.evaluation.folder import PageError
+
     evaluations: list[Evaluation] = []
-    with _results(args, evaluations) as results:
-        for name, localizer in localizers:
-            evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
-            if args.json:
-                print_json(evaluations[-1].to_dict())
+    page_error = ""
+    try:
+        with _results(args, evaluations) as results:
+            for name, localizer in localizers:
+                evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
+                if args.json:
+                    print_json(evaluations[-1].to_dict())
+    except PageError as error:
+        page_error = str(error)
     for remark in dict.fromkeys(evaluation.remark for evaluation in evaluations if evaluation.remark):
         complain(remark)
     for failure in evaluations[0].failures:
@@ -153,8 +159,8 @@ def _evaluate_models(
     if not args.json:
         _print(evaluations, args.format)
     if args.output:
-        complain(f"Results: {args.output / 'results.html'}")
-    return not evaluations[0].failures
+        complain(page_error or f"Results: {args.output / 'results.html'}")
+    return not evaluations[0].failures and not page_error
 
 
 def _results(

@@ -72,12 +72,12 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         comparison = _compare(args)
+        _print_json(comparison) if args.json else _print_rows(comparison)
         if args.picture:
             args.picture.parent.mkdir(parents=True, exist_ok=True)
             write_png(args.picture, draw_crops(comparison))
     except (OSError, ModuleNotFoundError, ValueError) as error:
         raise UsageError(str(error)) from error
-    _print_json(comparison) if args.json else _print_rows(comparison)
     return DONE
 
 
