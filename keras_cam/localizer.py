@@ -8,6 +8,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
+from keras_cam.check_finite import check_finite
 from keras_cam.graph import names
 from keras_cam.graph.foreground import foreground_of
 from keras_cam.graph.head import Head, find_head
@@ -200,7 +201,7 @@ def gives_boxes(model: keras.Model) -> bool:
 
 
 def check_localizer(localizer: keras.Model) -> None:
-    """Raise a `ValueError` if a model is not a localizer with images as its only input."""
+    """Raise a `ValueError` if a model is not a localizer of images alone, or has weights like NaN."""
     shapes = [tuple(tensor.shape) for tensor in getattr(localizer, "inputs", None) or ()]
     if len(shapes) != 1 or len(shapes[0]) != 4 or shapes[0][-1] is None or not gives_boxes(localizer):
         outputs = list(getattr(localizer, "output_names", None) or ())
@@ -208,6 +209,7 @@ def check_localizer(localizer: keras.Model) -> None:
             "`localizer` must be a model from `keras_cam.build_localizer` whose only input is images, "
             f"(B, H, W, C). Received: a model with inputs {shapes} and outputs {outputs}"
         )
+    check_finite({variable.path: variable for variable in localizer.variables}, "weights")
 
 
 def image_size_hw(localizer: keras.Model) -> tuple[int, int]:

@@ -272,3 +272,10 @@ def test_text_that_is_no_text(tmp_path):
     (wsol(tmp_path) / "class_labels.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(AnnotationError, match=r"Cannot read .*class_labels\.txt"):
         read_annotations(tmp_path / "metadata")
+
+
+def test_a_name_of_a_class_with_a_line_break_is_refused(tmp_path):
+    (tmp_path / "hot\u2028dog").mkdir()
+    Image.new("RGB", (4, 4)).save(tmp_path / "hot\u2028dog" / "1.png")
+    with pytest.raises(AnnotationError, match=r"cannot be used\. .*each of one line.*'hot\\u2028dog'"):
+        read_annotations(tmp_path)

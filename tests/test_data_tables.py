@@ -122,7 +122,7 @@ def test_broken_files_are_told(tmp_path):
     whole = path.read_bytes()
     image = read_annotations(path)[0]
     path.write_bytes(whole[:-20])
-    with pytest.raises(AnnotationError, match="ends in the middle of record 0"):
+    with pytest.raises(AnnotationError, match="record 0 is damaged or ends in the middle"):
         read_annotations(path)
     path.write_bytes(b"")
     with pytest.raises(ImageError, match=r"broken\.tfrecord:0"):
@@ -130,3 +130,37 @@ def test_broken_files_are_told(tmp_path):
     write_records(path, {"label": 1})
     with pytest.raises(AnnotationError, match=r"Record 0 of .* has neither image/encoded nor image"):
         read_annotations(path)
+
+
+def test_a_changed_byte_is_noticed_by_the_checksum(tmp_path):
+    path = tmp_path / "flipped.tfrecord"
+    write_records(path, {"image": encoded(), "label": 1}, {"image": encoded(), "label": 0})
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2 + 60] ^= 1  # in the image of the second record
+    path.write_bytes(content)
+    with pytest.raises(AnnotationError, match=r"flipped\.tfrecord .* record 1 is damaged"):
+        read_annotations(path)
+
+
+def test_boxes_with_sides_of_unequal_number_are_broken(tmp_path):
+    sides = boxes(xmin=[0.0, 0.1], ymin=[0.0], xmax=[0.5, 0.6], ymax=[0.5, 0.6])
+    write_records(tmp_path / "a.tfrecord", {"image": encoded(), "label": 1, **sides})
+    [image] = found = read_annotations(tmp_path)
+    assert (image.label, len(image.boxes_xyxy)) == (0, 0)
+    assert found.problem_counts == {ProblemKind.UNREADABLE_ANNOTATION: 1}
+    assert "2, 1, 2, 2, 2 values of xmin, ymin, xmax, ymax and labels" in found.problems[0].detail
+
+
+def test_a_label_with_two_names_is_broken_and_a_name_may_have_two_labels(tmp_path):
+    named = [(134, b"crane"), (134, b"crane"), (134, b"bird"), (517, b"crane"), (600, b"hook")]
+    examples = [
+        {"image/encoded": encoded(), "image/class/label": label, "image/class/text": text}
+        for label, text in named
+    ]
+    write_records(tmp_path / "a.tfrecord", *examples)
+    found = read_annotations(tmp_path)
+    assert found.class_names == ("crane", "crane", "hook")
+    assert found.labels.tolist() == [0, 0, 1, 2]
+    [problem] = found.problems
+    assert problem.kind == ProblemKind.UNREADABLE_ANNOTATION
+    assert problem.detail == "label 134 is 'bird' here and 'crane' elsewhere"

@@ -16,7 +16,7 @@ from coco_files import write_coco
 from keras_cam import evaluate, load_localizer
 from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations, to_dataset
-from keras_cam.evaluation import PROTOCOLS, Protocol, evaluation_table
+from keras_cam.evaluation import PROTOCOLS, Protocol, evaluation_table, results_folder
 from keras_cam.evaluation.results import mcnemar_p_value
 from keras_cam.layers import LocalizerModel
 from keras_cam.metrics import (
@@ -112,7 +112,9 @@ def test_the_model_must_have_the_classes_and_the_protocol_a_name(localizer, phot
         evaluate(localizer, read_annotations(photos), "2016")
     images = keras.Input((32, 32, 3))
     small = keras.Model(images, keras.layers.Dense(1)(keras.layers.GlobalAveragePooling2D()(images)))
-    with pytest.raises(ValueError, match=r"must have the classes .* a model of 1 classes .*2 \('blue'\)"):
+    with pytest.raises(
+        ValueError, match=r"must have the classes .*data of 3 classes, 'red'.*; and a model of 1"
+    ):
         evaluate(keras_cam.build_localizer(small), read_annotations(photos))
 
 
@@ -196,6 +198,35 @@ def test_the_results_are_a_row_for_each_image_the_figures_and_a_page(localizer, 
     assert not re.search(r'(src|href)="http', page)  # all that it shows is inside
 
 
+@pytest.mark.parametrize("name", ["$\\frac{$.keras", "\udcff\udce9.keras", "\u4e2d\u6587 %\x01.keras"])
+def test_any_name_of_a_model_may_be_on_the_page(localizer, photos, tmp_path, name):
+    evaluations = [evaluate(localizer, read_annotations(photos), model_name=name)]
+    with results_folder(tmp_path / "results", evaluations, name) as results:
+        evaluate(localizer, read_annotations(photos)[:1], on_result=lambda one: results.add(name, one))
+        (photos / "0.png").unlink()
+    page = (tmp_path / "results" / "results.html").read_text(encoding="utf-8")
+    assert "<svg" in page
+    assert "data:image" not in page  # the only image is gone
+
+
+def test_a_page_that_fails_costs_neither_figures_nor_table(localizer, photos, tmp_path, monkeypatch, capsys):
+    def failing(*_):
+        raise RuntimeError("no\nfont")
+
+    monkeypatch.setattr("keras_cam.evaluation.folder.results_page", failing)
+    localizer.save(tmp_path / "colours.keras")
+    results = tmp_path / "results"
+    results.mkdir()
+    (results / "results.html").write_text("of yesterday")
+    command = ["evaluate", "--data", str(photos), "--model", str(tmp_path / "colours.keras"), "--json"]
+    assert cli.main([*command, "--output", str(results)]) == 1
+    captured = capsys.readouterr()
+    assert sorted(file.name for file in results.iterdir()) == ["figures.json", "images.csv"]
+    assert json.loads(captured.out) == json.loads((results / "figures.json").read_text())[0]
+    assert captured.err.splitlines()[-1].startswith("keras-cam: ")
+    assert captured.err.endswith(f"results.html cannot be made: no font. The figures are in {results}\n")
+
+
 def test_an_interrupted_evaluation_leaves_no_results(localizer, photos, tmp_path, monkeypatch, capsys):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
@@ -233,9 +264,10 @@ def refining():
 def exported(refining, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exported")
     paths = {name: folder / name for name in ("saved_model", "cam.tflite", "cam.onnx")}
-    keras_cam.export.save_saved_model(refining, paths["saved_model"] / "1")
-    keras_cam.export.save_litert(refining, paths["cam.tflite"])
-    keras_cam.export.save_onnx(refining, paths["cam.onnx"])
+    labels = list(COLOURS)
+    keras_cam.export.save_saved_model(refining, paths["saved_model"] / "1", labels)
+    keras_cam.export.save_litert(refining, paths["cam.tflite"], labels)
+    keras_cam.export.save_onnx(refining, paths["cam.onnx"], labels)
     return paths
 
 
@@ -247,6 +279,46 @@ def test_an_exported_localizer_has_the_figures_of_the_model(refining, photos, ex
     del figures["images_per_second"], of_file["images_per_second"]
     assert of_file.pop("mean_iou") == pytest.approx(figures.pop("mean_iou"), abs=1e-5)
     assert of_file == figures
+
+
+def in_another_order(photos, **renamed):
+    """The same data with the categories in alphabetical order, and other names for some of them."""
+    path = photos / "annotations.json"
+    document = json.loads(path.read_text())
+    names = sorted(category["name"] for category in document["categories"])
+    new_ids = {category["id"]: names.index(category["name"]) for category in document["categories"]}
+    document["categories"] = [{"id": i, "name": renamed.get(name, name)} for i, name in enumerate(names)]
+    for annotation in document["annotations"]:
+        annotation["category_id"] = new_ids[annotation["category_id"]]
+    path.write_text(json.dumps(document))
+    return photos
+
+
+@pytest.mark.parametrize("name", ["saved_model", "cam.tflite", "cam.onnx", "keras"])
+def test_classes_are_compared_by_name_whatever_their_order(refining, photos, exported, name):
+    labels = tuple(COLOURS)
+    expected = evaluate(exported["cam.onnx"], read_annotations(photos))
+    model = load_localizer(exported.get(name, refining))
+    model.labels = labels  # those that the files have
+    found = evaluate(model, read_annotations(in_another_order(photos)))
+    assert not expected.remark
+    assert found.remark == (
+        "Classes are matched by name: 'blue', class 0 of the data, is class 2 of the model."
+    )
+    assert found.class_names == labels
+    assert found.to_dict()["intervals"] == expected.to_dict()["intervals"]
+    with pytest.raises(ValueError, match="1 of these are not one class of it: 'pink'"):
+        evaluate(model, read_annotations(in_another_order(photos, red="pink"))[:1])
+
+
+def test_unknown_classes_are_refused_and_others_are_said_to_be_matched(localizer, photos, tmp_path, capsys):
+    command = ["evaluate", "--data", str(photos), "--json", "--output", str(tmp_path / "results")]
+    assert cli.main([*command, "--limit", "1"]) == 2
+    [line] = capsys.readouterr().err.splitlines()[-1:]
+    assert "a model of 1000 classes, and data of 3; 3 of these are not one class" in line
+    localizer.save(tmp_path / "nameless.keras")
+    assert cli.main([*command, "--model", str(tmp_path / "nameless.keras")]) == 0
+    assert "The model does not name its classes" in capsys.readouterr().err
 
 
 def test_the_maps_that_are_judged_are_those_of_the_protocol(refining, photos):

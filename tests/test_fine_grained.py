@@ -1,6 +1,7 @@
 """Two looks: classes that differ in a small object, which is lost in the whole image."""
 
 import json
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -21,6 +22,7 @@ from keras_cam.applications.discovery.fine_grained import (
 )
 from keras_cam.applications.features import LinearSvm, attach, backbone_of
 from keras_cam.cli import main as cli
+from keras_cam.cli.commands import finegrained
 from keras_cam.data import AnnotatedImage, AnnotatedImages, read_annotations
 from keras_cam.localizer import build_localizer
 
@@ -143,3 +145,17 @@ def test_the_command_prints_the_rows(network, folder, tmp_path, capsys):
     assert "IoU" in out
     assert cli.main([*arguments, "--picture", "crops.jpg"]) == 2
     assert "--picture must end in .png" in capsys.readouterr().err
+
+
+def test_classes_of_several_splits_are_one_class_by_name(tmp_path):
+    for place in ("train/cat", "train/dog", "test/dog"):
+        (tmp_path / place).mkdir(parents=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / place / "1.png")
+    args = SimpleNamespace(data=str(tmp_path), split=["test", "train"], limit=None)
+    annotated = finegrained.read_splits(args)
+    assert annotated.class_names == ("cat", "dog")
+    assert [image.name for image in annotated] == ["0/dog/1.png", "1/cat/1.png", "1/dog/1.png"]
+    assert annotated.labels.tolist() == [1, 0, 1]
+    (tmp_path / "test" / "dog").rename(tmp_path / "test" / "wolf")
+    with pytest.raises(ValueError, match="not one class of it: 'wolf'"):
+        finegrained.read_splits(args)

@@ -1,14 +1,21 @@
 """Reading what people's cameras and programs write, and refusing the rest in one clear line."""
 
+import errno
+import os
 import re
 import struct
 import zlib
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
-from keras_cam.images.files import ImageError, find_images, read_image, write_png
+from keras_cam.cli import main as cli
+from keras_cam.data import AnnotationError, read_annotations
+from keras_cam.images.files import ImageError, ImageWarning, find_images, read_image, write_png
+from keras_cam.inference.records import FailedImage
 from processes import run_python
 
 # Left half red, right half blue: shows flips, rotations and swapped channels alike.
@@ -91,11 +98,58 @@ def test_16_bit_tiff_keeps_its_range_and_floats_are_stretched(tmp_path):
     ramp = np.array([[0, 32896, 65535]], np.uint16)
     assert read_image(saved(tmp_path / "grey.tif", ramp))[0, :, 0].tolist() == [0, 128, 255]
     floats = np.array([[-1.0, 0.0, 1.0, np.nan]], np.float32)
-    assert read_image(saved(tmp_path / "float.tif", floats))[0, :, 0].tolist() == [0, 128, 255, 0]
+    with pytest.warns(ImageWarning, match=r"float\.tif: the file does not state the range of its values"):
+        assert read_image(saved(tmp_path / "float.tif", floats))[0, :, 0].tolist() == [0, 128, 255, 0]
     signalling = np.array([[0x7F800001, 0, 0x3F800000]], np.uint32).view(np.float32)  # a NaN no CPU makes
-    assert read_image(saved(tmp_path / "nan.tif", signalling))[0, :, 0].tolist() == [0, 0, 255]
+    with pytest.warns(ImageWarning):
+        assert read_image(saved(tmp_path / "nan.tif", signalling))[0, :, 0].tolist() == [0, 0, 255]
     constant = np.full((1, 2), 5, np.int32)
-    assert read_image(saved(tmp_path / "constant.tif", constant))[0, :, 0].tolist() == [0, 0]
+    with pytest.warns(ImageWarning):
+        assert read_image(saved(tmp_path / "constant.tif", constant))[0, :, 0].tolist() == [0, 0]
+
+
+def test_grey_is_scaled_by_the_range_that_is_stated_or_given(tmp_path):
+    ramp = np.array([[0, 2048, 4095]], np.uint16)
+    stated = saved(tmp_path / "stated.tif", ramp, tiffinfo={340: 0, 341: 4095})
+    assert read_image(stated)[0, :, 0].tolist() == [0, 128, 255]
+    unit = np.array([[0.0, 0.25, 0.5]], np.float32)
+    tags = TiffImagePlugin.ImageFileDirectory_v2()
+    tags.tagtype.update({340: 11, 341: 11})
+    tags[340], tags[341] = 0.0, 1.0
+    assert read_image(saved(tmp_path / "unit.tif", unit, tiffinfo=tags))[0, :, 0].tolist() == [0, 64, 128]
+    silent = saved(tmp_path / "silent.png", ramp)
+    with pytest.warns(ImageWarning, match=r"silent\.png: 16-bit values of at most 4095 are dark"):
+        assert read_image(silent).max() == 16
+    assert read_image(silent, (0, 4095))[0, :, 0].tolist() == [0, 128, 255]
+    assert read_image(silent, (2048, 4095))[0, :, 0].tolist() == [0, 0, 255]
+
+
+def test_packed_12_bit_grey_is_scaled_by_its_bits(tmp_path):
+    entries = {256: 2, 257: 1, 258: 12, 259: 1, 262: 1, 273: 0, 277: 1, 278: 1, 279: 3}
+    entries[273] = 8 + 2 + 12 * len(entries) + 4
+    directory = struct.pack("<H", len(entries))
+    directory += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries.items())
+    path = tmp_path / "packed.tif"
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8) + directory + bytes(4) + bytes([0x80, 0x0F, 0xFF]))
+    assert read_image(path)[0, :, 0].tolist() == [128, 255]
+
+
+def test_the_command_warns_of_a_doubtful_range_and_takes_another(tmp_path, capsys, monkeypatch):
+    photo = saved(tmp_path / "silent.png", np.full((4, 4), 4095, np.uint16))
+    seen = []
+
+    def localize_files(localizer, files, labels, model, batch_size, value_range):
+        seen.append(read_image(files[0], value_range)[0, 0, 0])
+        return [FailedImage("x", "x")]
+
+    monkeypatch.setattr("keras_cam.inference.files.localize_files", localize_files)
+    monkeypatch.setattr("keras_cam.cli.commands.localize.load_model", lambda *_: SimpleNamespace(classes=2))
+    assert cli.main(["localize", str(photo), "--json"]) == 1
+    assert "keras-cam: warning: " in capsys.readouterr().err
+    assert cli.main(["localize", str(photo), "--json", "--range", "0", "4095"]) == 1
+    assert "warning" not in capsys.readouterr().err
+    assert seen == [16, 255]
+    assert cli.main(["localize", str(photo), "--range", "7", "7"]) == 2
 
 
 def test_16_bit_pnm_keeps_its_range(tmp_path):
@@ -186,3 +240,52 @@ def test_reading_images_needs_neither_keras_nor_tensorflow():
     )
     done = run_python("-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_what_cannot_be_seen_below_a_folder_is_named(tmp_path, monkeypatch):
+    (tmp_path / "photos" / "locked").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    for place in ("photos/1.png", "photos/locked/2.png", "elsewhere/3.png"):
+        Image.new("RGB", (2, 2)).save(tmp_path / place)
+    (tmp_path / "photos" / "linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "photos" / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    (tmp_path / "photos" / "4.png").symlink_to(tmp_path / "elsewhere" / "3.png")
+    lock(monkeypatch, tmp_path / "photos" / "locked")
+    found = {path.name: path for path in find_images(tmp_path / "photos")}
+    assert sorted(found) == ["1.png", "4.png", "gone.jpg", "linked", "locked"]
+    for name, reason in {
+        "gone.jpg": "no such file or directory",
+        "linked": "a link to a folder, which is not followed",
+        "locked": r"a folder \(permission denied\)",
+    }.items():
+        with pytest.raises(ImageError, match=f"{name}: {reason}"):
+            read_image(found[name])
+
+
+def test_a_class_folder_that_cannot_be_seen_is_a_problem(tmp_path, monkeypatch):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (2, 2)).save(tmp_path / name / "1.png")
+    (tmp_path / "bird").symlink_to(tmp_path / "nowhere")
+    lock(monkeypatch, tmp_path / "dog")
+    annotated = read_annotations(tmp_path)
+    assert len(annotated) == 1
+    assert [str(problem).removeprefix(str(tmp_path)) for problem in annotated.problems] == [
+        "/bird: missing file (a link to nothing)",
+        "/dog: unreadable image (Permission denied)",
+    ]
+    lock(monkeypatch, tmp_path)
+    with pytest.raises(AnnotationError, match=rf"Cannot read {tmp_path}: Permission denied"):
+        read_annotations(tmp_path)
+
+
+def lock(monkeypatch, folder):
+    """Forbid to read a folder, for root as well."""
+    for name in ("scandir", "listdir"):
+        monkeypatch.setattr(os, name, partial(_read_unless_locked, getattr(os, name), str(folder)))
+
+
+def _read_unless_locked(read, locked, path):
+    if os.fspath(path) == locked:
+        raise PermissionError(errno.EACCES, "Permission denied", locked)
+    return read(path)

@@ -11,6 +11,7 @@ from keras_cam.models.labels import (
     class_names,
     imagenet_labels,
     label_list,
+    labels_in_file,
     labels_of,
     read_labels,
 )
@@ -84,6 +85,9 @@ def test_a_label_file_may_come_from_any_editor(tmp_path):
         (b"\n \n", "empty"),
         (b"cat\n\ndog\n", "line 2 is blank"),
         (b"\xff\xfe\x00", "not UTF-8 text"),
+        (b"cat\ndog\ncat \n", ".*Received: 'cat' for the classes 0, 2"),
+        ("cat\nhot\u2028dog\n".encode(), r".*Received: 'hot\\u2028dog' for class 1"),
+        (b"cat\nhot\x0cdog\n", r".*Received: 'hot\\x0cdog' for class 1"),
     ],
 )
 def test_an_unusable_label_file_is_named_with_the_reason(tmp_path, content, reason):
@@ -114,3 +118,22 @@ def test_a_localizer_can_be_given_labels_and_others_have_none():
     assert labels_of(keras_cam.build_localizer(model, labels=["cat", "dog"])) == ("cat", "dog")
     with pytest.raises(ValueError, match=r"`labels` must name each of the 2 classes\. Received: 3 labels"):
         keras_cam.build_localizer(model, labels=["cat", "dog", "bird"])
+
+
+@pytest.mark.parametrize("label", ["a\nx", "a\rx", "a\x0cx", "a\x85x", "a\u2028x", "", " ", "dog", "dog ", 7])
+def test_labels_are_different_names_of_one_line_wherever_they_are_given(label):
+    labels = [label, "dog"]
+    model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(32, 32, 3))
+    for use in (
+        lambda: keras_cam.build_localizer(model, labels=labels),
+        lambda: class_names(2, labels),
+        lambda: labels_in_file("cam.onnx", labels, 2),
+    ):
+        with pytest.raises(ValueError, match="`labels` must be different names, each of one line"):
+            use()
+
+
+def test_the_names_in_a_file_are_as_many_as_its_classes():
+    assert labels_in_file("cam.tflite", None, 2) is None
+    with pytest.raises(ValueError, match=r"cam\.tflite has names .* the 2 classes of the model.*: 3 names"):
+        labels_in_file("cam.tflite", ["a", "b", "c"], 2)

@@ -211,3 +211,6 @@ def test_images_that_cannot_be_read_cost_only_their_questions(tmp_path):
     figures = judge_answers(trained.model, questions)
     assert (figures.questions, figures.pointing) == (6, None)
     assert figures.failures == trained.failures
+    write_questions(tmp_path, [{"multiple_choice_answer": "z", "answers": said("z")}] * 7)
+    with pytest.raises(ValueError, match=r"must be among those of the model.*none of its 2 answers"):
+        judge_answers(trained.model, read_questions(tmp_path, "val2014"))

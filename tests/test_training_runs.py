@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -259,6 +260,22 @@ def test_a_run_goes_on_only_as_it_was_begun(photos, tmp_path):
     assert silent(TINY, photos, tmp_path / "run").history
 
 
+def test_a_run_notices_changed_pixels_but_not_copied_files(tmp_path):
+    draw(tmp_path, {"blue": 2, "red": 2})
+    config = changed(train_split=None, validation_split=None)
+    before = read_training_data(config, str(tmp_path)).identity()
+    file = Path(read_annotations(tmp_path)[0].image)
+    file.write_bytes(file.read_bytes())
+    os.utime(file, (0, 0))
+    assert read_training_data(config, str(tmp_path)).identity() == before
+    pixels = read_image(file)
+    pixels[5, 7] ^= 255
+    Image.fromarray(pixels).save(file)
+    after = read_training_data(config, str(tmp_path)).identity()
+    assert after["train"]["digest"] == before["train"]["digest"]
+    assert after["train"]["pixels"] != before["train"]["pixels"]
+
+
 def test_a_checkpoint_of_another_model_is_refused(photos, tmp_path):
     silent(TINY, photos, tmp_path / "one")
     silent(changed(head_filters=16), photos, tmp_path / "other")
@@ -295,11 +312,19 @@ def test_validation_must_have_the_classes_of_training(tmp_path):
     draw(tmp_path / "train", {"blue": 4, "red": 4})
     draw(tmp_path / "test", {"blue": 2, "green": 2})
     config = changed(train_split="train", validation_split="test")
-    trained_classes = read_annotations(tmp_path, "test", class_names=("blue", "red"))
-    assert len(trained_classes) == 2
+    with pytest.raises(ConfigError, match=r"Validation must have .*not one class of it: 'green'"):
+        silent(config, tmp_path, tmp_path / "run")
+
+
+def test_validation_finds_the_classes_of_training_by_name(tmp_path):
+    draw(tmp_path / "train", {"blue": 2, "green": 2, "red": 2})
+    draw(tmp_path / "test", {"red": 1})
     lines = []
-    train(config, tmp_path, tmp_path / "run", "one_device", report=lines.append)
-    assert any("not in `class_names`" in line for line in lines)
+    config = changed(train_split="train", validation_split="test")
+    data = read_training_data(config, str(tmp_path), lines.append)
+    assert data.validation.class_names == ("blue", "green", "red")
+    assert data.validation.labels.tolist() == [2]
+    assert lines == ["Classes are matched by name: 'red', class 0 of the data, is class 2 of the model."]
 
 
 def test_validation_on_training_images_is_refused(tmp_path):

@@ -118,7 +118,7 @@ def test_the_command_writes_the_sheet(classifier, photos, tmp_path, capsys):
     classifier.save(tmp_path / "colours.keras")
     arguments = ["units", str(photos), "--model", str(tmp_path / "colours.keras")]
     arguments += ["--output", str(tmp_path / "sheet")]
-    command = [*arguments, "--class", "1", "--class", "class 2", "--units", "2", "--receptive-fields"]
+    command = [*arguments, "--class", "1", "--class", "Class 2", "--units", "2", "--receptive-fields"]
     assert cli.main(command) == 0
     out = capsys.readouterr().out.split()
     assert [path.rsplit("/")[-1] for path in out] == ["units.html", "units.png"]

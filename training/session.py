@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_cam.check_finite import check_finite
 from keras_cam.inference.keras import KerasLocalizer
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.config import Stage, TrainingConfig
@@ -85,8 +86,13 @@ class Session:
 
         Args:
             network: the compiled model of the current stage; None between two stages.
+
+        Raises:
+            NotFiniteError: a weight is NaN or infinite.
         """
-        arrays = read_variables(_variables(self.model, network), self.strategy)
+        variables = _variables(self.model, network)
+        arrays = read_variables(variables, self.strategy)
+        check_finite({variables[key].path: values for key, values in arrays.items()}, "weights")
         if not self.folder.writes:
             return
         step = self.steps_before + self.progress.step

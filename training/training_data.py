@@ -2,22 +2,29 @@
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from keras_cam.check_labels import check_labels
 from keras_cam.data import (
+    AnnotatedImage,
     AnnotatedImages,
     AnnotationError,
     describe_problems,
+    match_classes,
     read_annotations,
 )
+from keras_cam.images.files import ImageError
 from keras_cam.training.config import AUTO, ConfigError, TrainingConfig
 
 _VALIDATION_SPLITS = ("validation", "val", "test")
 _HELD_BACK = 0.2
+
+_END = 16384
 
 
 @dataclass(frozen=True)
@@ -38,12 +45,20 @@ class TrainingData:
         return self.train.class_names
 
     def identity(self) -> dict[str, Any]:
-        """What identifies the data, wherever they are stored: numbers, names and a digest of all labels."""
+        """What identifies the data, wherever they are stored: numbers, names, and digests.
+
+        One digest is of all names and labels, the other of the pixels: of the size of each file and its last
+        16 kB, which in a JPEG or PNG file change with any pixel.
+        """
         parts = {"train": self.train, "validation": self.validation}
         found: dict[str, Any] = {"labels": list(self.labels)}
         for part, annotated in parts.items():
             if annotated is not None:
-                found[part] = {"images": len(annotated), "digest": _digest(annotated)}
+                found[part] = {
+                    "images": len(annotated),
+                    "digest": _digest(annotated),
+                    "pixels": _digest_of_pixels(annotated),
+                }
         return found
 
 
@@ -88,7 +103,7 @@ def _splits(
     if split is None:
         return train, None
     if isinstance(split, str):
-        return train, _validation(source, split, train)
+        return train, _validation(source, split, train, report)
     train, validation = hold_back(train, split)
     report(
         f"{len(validation)} of {len(train) + len(validation)} images, {split:.0%} of each class, are held "
@@ -150,16 +165,26 @@ def _read(source: str, option: str, split: str | None, **options: Any) -> Annota
         raise ConfigError(f"`{option}` does not fit the data: {error}") from error
 
 
-def _validation(source: str, split: str, train: AnnotatedImages) -> AnnotatedImages:
+def _validation(
+    source: str, split: str, train: AnnotatedImages, report: Callable[[str], None]
+) -> AnnotatedImages:
+    """The validation images, with the classes of the training images in their order."""
+    found = _read(source, "validation_split", split)
     try:
-        # A folder without images of some class would number the classes differently.
-        return _read(source, "validation_split", split, class_names=train.class_names)
-    except ConfigError:  # some layouts define all their classes themselves, and take no `class_names`
-        return _read(source, "validation_split", split)
+        match = match_classes(found.class_names, len(train.class_names), train.class_names)
+    except ValueError as error:
+        raise ConfigError(f"Validation must have the classes of training. {error}") from error
+    if match.remark:
+        report(match.remark)
+    return match.apply(found)
 
 
 def _check(config: TrainingConfig, train: AnnotatedImages, validation: AnnotatedImages | None) -> None:
     names = train.class_names
+    try:
+        check_labels(names, "names of classes")
+    except ValueError as error:
+        raise ConfigError(f"{train.source} cannot be trained on. {error}") from error
     if config.classes not in (None, len(names)):
         raise ConfigError(
             f"The data must have the {config.classes} `classes` of the configuration. "
@@ -172,11 +197,6 @@ def _check(config: TrainingConfig, train: AnnotatedImages, validation: Annotated
     if empty:
         raise ConfigError(
             f"Each class must have a training image. Received: none of {_first(empty)} in {train.source}"
-        )
-    if validation is not None and validation.class_names != names:
-        raise ConfigError(
-            "Training and validation must have the same classes in the same order. "
-            f"Received: {_first(names)}; and {_first(validation.class_names)}"
         )
     _check_no_overlap(train, validation)
 
@@ -203,3 +223,24 @@ def _digest(annotated: AnnotatedImages) -> str:
     for image in annotated:
         digest.update(f"{image.name}\0{image.labels}\0".encode(errors="surrogateescape"))
     return digest.hexdigest()[:16]
+
+
+def _digest_of_pixels(annotated: AnnotatedImages) -> str:
+    digest = hashlib.sha256()
+    for image in annotated:
+        digest.update(_end_of(image))
+    return digest.hexdigest()[:16]
+
+
+def _end_of(image: AnnotatedImage) -> bytes:
+    """The size of a stored image, and its last bytes; nothing of one that cannot be read."""
+    try:
+        if not isinstance(image.image, str):
+            content = image.encoded() or b""
+            return f"{len(content)}\0".encode() + content[-_END:]
+        with open(image.image, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(size - _END, 0))
+            return f"{size}\0".encode() + file.read()
+    except (OSError, ImageError):  # training leaves it out, and says so
+        return b""

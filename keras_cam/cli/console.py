@@ -1,5 +1,6 @@
 """What the command line shows: tables on stdout, error messages and progress on stderr."""
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -7,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.quiet_libraries import quiet_c_libraries
 from keras_cam.inference.records import Detection, Localization
 from keras_cam.progress import on_terminal
@@ -22,6 +24,21 @@ def complain(message: str) -> None:
     line = f"keras-cam: {message}\n".encode(errors="backslashreplace").decode()
     sys.stderr.write(line)
     sys.stderr.flush()
+
+
+def print_json(value: Any) -> None:
+    """Print a value as one line of JSON, at once.
+
+    Raises:
+        NotFiniteError: a number is NaN or infinite, which JSON does not know.
+    """
+    try:
+        line = json.dumps(value, allow_nan=False)
+    except ValueError as error:
+        raise NotFiniteError(
+            f"A result is NaN or infinite, which JSON does not know. Received: {value}"
+        ) from error
+    print(line, flush=True)
 
 
 @contextmanager

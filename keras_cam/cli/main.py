@@ -3,9 +3,12 @@
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import keras_cam
+from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.commands import (
     ask,
     benchmark,
@@ -25,6 +28,7 @@ from keras_cam.cli.commands import (
 )
 from keras_cam.cli.console import complain
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
+from keras_cam.images.files import ImageWarning
 
 COMMANDS = (
     localize,
@@ -56,8 +60,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     args = _parser().parse_args(argv)
     try:
-        return args.run(args)
-    except UsageError as error:
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.simplefilter("default", ImageWarning)
+            return args.run(args)
+    except (UsageError, NotFiniteError) as error:
         complain(f"error: {error}")
         return USAGE
     except KeyboardInterrupt:
@@ -65,6 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of the output, such as `head`, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    complain(f"warning: {message}")
 
 
 def _parser() -> argparse.ArgumentParser:

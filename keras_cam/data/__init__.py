@@ -9,6 +9,7 @@ from keras_cam.data.annotated_images import (
     describe_problems,
 )
 from keras_cam.data.batches import decode_error, to_dataset
+from keras_cam.data.class_match import ClassMatch, match_classes
 from keras_cam.data.image_index import ImageIndex, RawBox
 from keras_cam.data.layouts import LAYOUTS, Layout, read_annotations
 
@@ -18,12 +19,14 @@ __all__ = [
     "AnnotatedImages",
     "AnnotationError",
     "AnnotationProblem",
+    "ClassMatch",
     "ImageIndex",
     "Layout",
     "ProblemKind",
     "RawBox",
     "decode_error",
     "describe_problems",
+    "match_classes",
     "read_annotations",
     "to_dataset",
 ]

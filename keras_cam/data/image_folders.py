@@ -59,9 +59,9 @@ def read_image_folders(
     folder = _split_folder(source, split)
     index = ImageIndex(folder)
     mirrors = list(_annotation_folders(folder))
-    listed = {name: _list(folder, name, mirrors) for name in _class_folders(folder)}
+    listed = {name: _list(folder, name, mirrors, index) for name in _class_folders(folder, index)}
     found = {name: content for name, content in listed.items() if content.images}
-    top, single = _list(folder, "", mirrors), not found
+    top, single = _list(folder, "", mirrors, index), not found
     if single:
         found = {"": top}
     else:
@@ -130,22 +130,31 @@ def _read_xmls(
         index.report(ProblemKind.UNKNOWN_IMAGE, path)
 
 
-def _class_folders(folder: str) -> list[str]:
+def _class_folders(folder: str, index: ImageIndex) -> list[str]:
+    folders = []
     with os.scandir(folder) as entries:
-        return sorted(
-            entry.name
-            for entry in entries
-            if entry.is_dir() and not entry.name.startswith(".") and entry.name != _ANNOTATIONS
-        )
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            if entry.name.startswith(".") or entry.name == _ANNOTATIONS:
+                continue
+            if entry.is_dir():
+                folders.append(entry.name)
+            elif not os.path.exists(entry.path) and os.path.splitext(entry.name)[1] not in IMAGE_SUFFIXES:
+                index.report(ProblemKind.MISSING_FILE, entry.path, "", "a link to nothing")
+    return folders
 
 
-def _list(folder: str, name: str, mirrors: Sequence[str]) -> _Folder:
+def _list(folder: str, name: str, mirrors: Sequence[str], index: ImageIndex) -> _Folder:
     content = _Folder()
     for root in (*reversed(mirrors), folder):  # files beside the image replace those elsewhere
         place = os.path.join(root, name)
         if not os.path.isdir(place):
             continue
-        for file in sorted(os.listdir(place)):
+        try:
+            files = sorted(os.listdir(place))
+        except OSError as error:
+            index.report(ProblemKind.UNREADABLE_IMAGE, place, "", error.strerror or str(error))
+            continue
+        for file in files:
             stem, suffix = os.path.splitext(file)
             if file.startswith("."):
                 continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
+from keras_cam.check_labels import check_labels
 from keras_cam.data.annotated_images import (
     AnnotatedImage,
     AnnotatedImages,
@@ -118,15 +119,21 @@ class ImageIndex:
             strict: whether any problem is an error.
 
         Raises:
-            AnnotationError: if there is no usable image, or there are problems and `strict` is set.
+            AnnotationError: if there is no usable image, the name of a class is empty or has a line break, or
+                there are problems and `strict` is set.
         """
+        names = tuple(class_names)
+        try:
+            check_labels(names, "names of classes", unique=False)
+        except ValueError as error:
+            raise AnnotationError(f"{self._source} cannot be used. {error}") from error
         problems = tuple(self._problems)
         if strict and problems:
             raise AnnotationError(f"{self._source} has {describe_problems(problems)}")
         if not self._images:
             found = f" It has {describe_problems(problems)}" if problems else ""
             raise AnnotationError(f"There is no usable image in {self._source}.{found}")
-        return AnnotatedImages(self._source, tuple(class_names), tuple(self._images.values()), problems)
+        return AnnotatedImages(self._source, names, tuple(self._images.values()), problems)
 
     def _size_in_file(self, path: str) -> tuple[int, int] | None:
         """The width and height that `read_image` would give, from the header alone."""

@@ -125,12 +125,19 @@ def read_annotations(
         ('7', 1, [[10.0, 5.0, 30.0, 20.0]], (30, 40, 3))
     """
     source = str(source)
-    layout = _find(source, split, layouts)
+    try:
+        layout = _find(source, split, layouts)
+    except OSError as error:
+        raise AnnotationError(f"Cannot read {error.filename or source}: {error.strerror or error}") from error
     options = dict(zip(_OPTIONAL, (images_dir, class_names, data_dir), strict=True))
     for name, value in options.items():
         if value is not None and name not in layout.takes:
             raise ValueError(f"`{name}` must be None for {layout.name}. Received: {name}={value!r}")
-    return layout.read(source, split, strict=strict, **{name: options[name] for name in layout.takes})
+    taken = {name: options[name] for name in layout.takes}
+    try:
+        return layout.read(source, split, strict=strict, **taken)
+    except OSError as error:
+        raise AnnotationError(f"Cannot read {error.filename or source}: {error.strerror or error}") from error
 
 
 def _find(source: str, split: str | None, layouts: Sequence[Layout]) -> Layout:

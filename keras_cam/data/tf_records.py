@@ -5,7 +5,7 @@ TensorFlow itself is imported because the records are its protocol buffers.
 
 import io
 import os
-import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -83,7 +83,8 @@ def read_tf_records(
         The data set. Images stay in the files until they are read.
 
     Raises:
-        AnnotationError: if a file is not a TFRecord file, no image is usable, or `strict` finds a problem.
+        AnnotationError: if a file is not a TFRecord file or a checksum in it is wrong, no image is usable, or
+            `strict` finds a problem.
     """
     files = _files(source, split)
     if not files:
@@ -92,23 +93,34 @@ def read_tf_records(
         )
     index = ImageIndex(files[0] if len(files) == 1 else source)
     records = [record for file in files for record in _records(file)]
-    names = _names(records, os.path.join(os.path.dirname(files[0]), "labels.txt"))
-    order = (
-        list(dict.fromkeys(names[label] for label in sorted(names))) if class_names is None else class_names
-    )
-    classes = {name: position for position, name in enumerate(order)}
+    names, contradicted = _names(records, os.path.join(os.path.dirname(files[0]), "labels.txt"))
+    if class_names is None:
+        # Two labels may have the same name, as ImageNet's two cranes.
+        order: Sequence[str] = [names[label] for label in sorted(names)]
+        classes = {label: position for position, label in enumerate(sorted(names))}
+    else:
+        order, places = class_names, {name: position for position, name in enumerate(class_names)}
+        classes = {label: places[name] for label, name in names.items() if name in places}
     for record in records:
         item = f"image {record.image.name}"
-        unknown = {names[label] for label in record.labels} - classes.keys()
-        for name in sorted(unknown):
+        for name in sorted({names[label] for label in record.labels if label not in classes}):
             index.report(ProblemKind.UNKNOWN_CATEGORY, record.image.file, item, name)
+        wrong = [
+            f"label {label} is {text!r} here and {names[label]!r} elsewhere"
+            for label, text in record.texts.items()
+            if label in contradicted and text != names[label]
+        ]
+        for detail in [*record.broken, *wrong]:
+            index.report(ProblemKind.UNREADABLE_ANNOTATION, record.image.file, item, detail)
+        if wrong:
+            continue
         if record.size_wh is None:
             index.report(ProblemKind.UNREADABLE_IMAGE, record.image.file, item)
             continue
         boxes = [
-            RawBox(f"object {number}", _pixels(sides, record.size_wh), classes[names[label]])
+            RawBox(f"object {number}", _pixels(sides, record.size_wh), classes[label])
             for number, (sides, label) in enumerate(record.boxes, start=1)
-            if names[label] in classes
+            if label in classes
         ]
         index.add(record.image.name, record.image, record.image.file, None, boxes, record.size_wh)
     return index.finish(order, strict)
@@ -120,6 +132,7 @@ class _Record:
     size_wh: tuple[int, int] | None
     boxes: list[tuple[tuple[float, ...] | None, int]]  # xyxy in [0, 1] or None, and the label
     texts: dict[int, str]
+    broken: tuple[str, ...] = ()  # what is wrong with its annotations
 
     @property
     def labels(self) -> list[int]:
@@ -142,20 +155,18 @@ def _is_tf_record(name: str) -> bool:
 
 
 def _records(file: str) -> Iterator[_Record]:
-    size = os.path.getsize(file)
-    with open(file, "rb") as stream:
-        offset, number = 0, 0
-        while offset < size:
-            head = stream.read(_HEAD)
-            length = struct.unpack("<Q", head[:8])[0] if len(head) == _HEAD else size
-            data = stream.read(length) if offset + _HEAD + length + _TAIL <= size else b""
-            if not data:
-                raise AnnotationError(
-                    f"{file} is not a TFRecord file, or it ends in the middle of record {number}."
-                )
-            yield _record(file, offset + _HEAD, number, data)
-            stream.seek(_TAIL, os.SEEK_CUR)
-            offset, number = offset + _HEAD + length + _TAIL, number + 1
+    """The records of a file, whose checksums are verified."""
+    import tensorflow as tf
+
+    offset, number = _HEAD, 0
+    try:
+        for data in tf.data.TFRecordDataset(file).as_numpy_iterator():
+            yield _record(file, offset, number, data)
+            offset, number = offset + len(data) + _TAIL + _HEAD, number + 1
+    except tf.errors.DataLossError as error:
+        raise AnnotationError(
+            f"{file} is not a TFRecord file, or record {number} is damaged or ends in the middle."
+        ) from error
 
 
 def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
@@ -169,23 +180,31 @@ def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
         ) from error
     name = b"".join(_values(example, "image/filename")).decode(errors="replace")
     image = TfRecordImage(file, offset, len(data), name or f"{os.path.basename(file)}:{number}")
-    sides = list(zip(*(_values(example, side) for side in _SIDES), strict=False))
-    own = list(_values(example, "image/object/class/label")) or labels * len(sides)
+    columns = [_values(example, side) for side in _SIDES]
+    own = list(_values(example, "image/object/class/label")) or labels * len(columns[0])
+    lengths = [*map(len, columns), len(own)] if labels or own else [*map(len, columns)]
+    broken = ()
+    if len(set(lengths)) > 1:
+        broken = (f"boxes have {', '.join(map(str, lengths))} values of xmin, ymin, xmax, ymax and labels",)
+        columns, own = [()] * len(_SIDES), []
+    sides = list(zip(*columns, strict=True))
     boxes: list[tuple[tuple[float, ...] | None, int]] = [(None, label) for label in labels]
     boxes += zip(sides, own, strict=False)
-    texts = dict(zip(labels, _values(example, "image/class/text"), strict=False))
-    texts |= dict(zip(own, _values(example, "image/object/class/text"), strict=False))
+    texts = dict(zip(own, _values(example, "image/object/class/text"), strict=False))
+    texts |= dict(zip(labels, _values(example, "image/class/text"), strict=False))
     try:
         size_wh = Image.open(io.BytesIO(encoded)).size
     except Exception:  # a decoder raises nearly anything on bytes it does not expect
         return _Record(image, None, boxes, {})
-    return _Record(
-        image, size_wh, boxes, {label: text.decode(errors="replace") for label, text in texts.items()}
-    )
+    named = {label: text.decode(errors="replace") for label, text in texts.items() if text}
+    return _Record(image, size_wh, boxes, named, broken)
 
 
-def _names(records: Sequence[_Record], labels_file: str) -> dict[int, str]:
-    """The class name of each label."""
+def _names(records: Sequence[_Record], labels_file: str) -> tuple[dict[int, str], set[int]]:
+    """The class name of each label, and the labels for which records have different names.
+
+    Of several names, the most frequent one counts.
+    """
     labels = sorted({label for record in records for label in record.labels})
     if os.path.isfile(labels_file):
         lines = read_labels(labels_file)
@@ -194,9 +213,13 @@ def _names(records: Sequence[_Record], labels_file: str) -> dict[int, str]:
                 f"{labels_file} must have a line for each label. "
                 f"Received: {len(lines)} lines and label {labels[-1]}"
             )
-        return dict(enumerate(lines))
-    texts = {label: text for record in records for label, text in record.texts.items()}
-    return {label: texts.get(label, str(label)) for label in labels}
+        return dict(enumerate(lines)), set()
+    texts: dict[int, Counter[str]] = {label: Counter() for label in labels}
+    for record in records:
+        for label, text in record.texts.items():
+            texts[label][text] += 1
+    names = {label: max(found, key=found.__getitem__, default=str(label)) for label, found in texts.items()}
+    return names, {label for label, found in texts.items() if len(found) > 1}
 
 
 def _pixels(

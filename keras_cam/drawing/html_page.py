@@ -25,7 +25,9 @@ def html_page(title: str, body: str) -> str:
         True
     """
     template = Template((files("keras_cam.drawing") / "page.html").read_text(encoding="utf-8"))
-    return template.substitute(title=escape(title), body=body)
+    page = template.substitute(title=escape(title), body=body)
+    # A name of a file may hold bytes that are not text, which an encoder would refuse.
+    return page.encode("utf-8", "replace").decode("utf-8")
 
 
 def html_image(picture: np.ndarray, description: str = "") -> str:

@@ -16,6 +16,7 @@ import numpy as np
 from PIL import Image
 
 from keras_cam.drawing.boxes import draw_boxes
+from keras_cam.drawing.plain_text import plain_text
 from keras_cam.images.files import read_image
 from keras_cam.inference.records import FLAT_MAP, BoxXYXY, Detection, Localization
 
@@ -253,7 +254,7 @@ def figure(
     for position, (picture, title) in enumerate(panels):
         axes = sheet.add_subplot(rows, columns, position + 1)
         axes.imshow(picture)
-        axes.set_title(fill(title, 42))
+        axes.set_title(fill(plain_text(title), 42), parse_math=False)
         axes.set_axis_off()
     return sheet
 

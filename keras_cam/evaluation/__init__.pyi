@@ -1,4 +1,4 @@
-from .folder import results_folder
+from .folder import PageError, results_folder
 from .protocols import PROTOCOLS, Protocol
 from .results import Evaluation, ImageResult, mcnemar_p_value
 from .run import evaluate
@@ -8,6 +8,7 @@ __all__ = [
     "PROTOCOLS",
     "Evaluation",
     "ImageResult",
+    "PageError",
     "Protocol",
     "evaluate",
     "evaluation_table",

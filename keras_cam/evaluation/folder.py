@@ -16,17 +16,20 @@ from keras_cam.images.whole_file import whole_file
 _SHOWN = 8
 
 
+class PageError(RuntimeError):
+    """The page of an evaluation cannot be made; its figures and the table of images are written."""
+
+
 class Results:
     """Writes a row for each image, and remembers those with the highest and the lowest IoU.
 
     Args:
         rows: a `csv.writer`.
-        class_names: the names of all classes.
         top_k: see `Evaluation`.
     """
 
-    def __init__(self, rows: Any, class_names: Sequence[str], top_k: int = 5) -> None:
-        self._rows, self._class_names, self._rates = rows, class_names, tuple(rates(top_k))
+    def __init__(self, rows: Any, top_k: int = 5) -> None:
+        self._rows, self._rates = rows, tuple(rates(top_k))
         self._extremes: dict[str, _Extremes] = {}
         self._rows.writerow(
             ["model", "image", "width", "height", "class", "predicted", "iou", "boxes_xyxy", *self._rates]
@@ -35,7 +38,7 @@ class Results:
     def add(self, model: str, result: ImageResult) -> None:
         """Write the row of an image."""
         boxes = "; ".join(" ".join(f"{value:.2f}" for value in box) for box in result.boxes_xyxy.tolist())
-        names = [self._class_names[label] for label in (result.image.label, result.predicted[0])]
+        names = result.label_name, result.predicted_name
         iou = "" if result.iou is None else f"{result.iou:.4f}"
         outcomes = [int(result.outcomes[rate]) if rate in result.outcomes else "" for rate in self._rates]
         self._rows.writerow([model, result.image.name, *result.size_wh, *names, iou, boxes, *outcomes])
@@ -79,11 +82,11 @@ class _Extremes:
 def results_folder(
     folder: str | Path,
     evaluations: Sequence[Evaluation],
-    class_names: Sequence[str],
     source: str,
     top_k: int = 5,
 ) -> Iterator[Results]:
-    """Write the results of evaluations into a folder. The files appear when the `with` block has succeeded.
+    """Write the results of evaluations into a folder. The files appear when the `with` block has succeeded,
+    the page last.
 
     - `images.csv`: a row for each image and model: its class, the predicted class, the IoU and the boxes of
       its main class in pixels, and its outcomes (1, 0, or empty where a rate does not apply, see
@@ -94,21 +97,34 @@ def results_folder(
     Args:
         folder: it is created if it does not exist.
         evaluations: a list, to which the `with` block appends each evaluation when it is finished.
-        class_names: the names of all classes.
         source: the name of the data set.
         top_k: see `Evaluation`.
 
     Yields:
         `Results`, whose `add` takes each image's result.
+
+    Raises:
+        PageError: the page cannot be made. The other two files are there.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with whole_file(folder / "images.csv") as table:
-        with open(table, "w", newline="", encoding="utf-8", errors="surrogateescape") as file:
-            results = Results(csv.writer(file), class_names, top_k)
-            yield results
-        figures = json.dumps([evaluation.to_dict() for evaluation in evaluations], indent=2)
-        page = results_page(evaluations, results.galleries(), class_names, source)
-        for name, text in (("figures.json", figures), ("results.html", page)):
-            with whole_file(folder / name) as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+    with (
+        whole_file(folder / "images.csv") as table,
+        open(table, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
+    ):
+        results = Results(csv.writer(file), top_k)
+        yield results
+    figures = [evaluation.to_dict() for evaluation in evaluations]
+    _write(folder / "figures.json", json.dumps(figures, indent=2, allow_nan=False))
+    page = folder / "results.html"
+    page.unlink(missing_ok=True)  # one of an earlier evaluation does not fit the new figures
+    try:
+        _write(page, results_page(evaluations, results.galleries(), source))
+    except Exception as error:  # of drawing; the figures must not be lost for it
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PageError(f"{page} cannot be made: {reason}. The figures are in {folder}") from error
+
+
+def _write(file: Path, text: str) -> None:
+    with whole_file(file) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")

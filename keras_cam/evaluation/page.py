@@ -1,6 +1,8 @@
 """The results of an evaluation as one HTML file."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from io import StringIO
 
@@ -8,8 +10,10 @@ import numpy as np
 
 from keras_cam.drawing.html_page import html_image, html_page
 from keras_cam.drawing.pictures import display_size, overlay
+from keras_cam.drawing.plain_text import plain_text
 from keras_cam.evaluation.results import Evaluation, ImageResult, main_boxes
 from keras_cam.evaluation.table import evaluation_table, format_table
+from keras_cam.images.files import ImageError
 from keras_cam.metrics import choe2020
 
 _SHOWN_PIXELS = 480  # the longer side of a picture
@@ -24,7 +28,6 @@ _CURVES_CAPTION = (
 def results_page(
     evaluations: Sequence[Evaluation],
     galleries: Mapping[str, Sequence[ImageResult]],
-    class_names: Sequence[str],
     source: str,
 ) -> str:
     """Write the page.
@@ -32,7 +35,6 @@ def results_page(
     Args:
         evaluations: of one model, or of two on the same images.
         galleries: titles, and images to show with their maps, boxes and truth.
-        class_names: the names of all classes.
         source: the name of the data set.
 
     Returns:
@@ -53,7 +55,7 @@ def results_page(
         f'<p class="about">{notes}</p>',
         "<h2>Accuracy over thresholds</h2>",
         f"<figure>\n{_curves(evaluations)}\n<figcaption>{_CURVES_CAPTION}</figcaption>\n</figure>",
-        *(_gallery(*named, class_names) for named in galleries.items() if named[1]),
+        *(_gallery(*named) for named in galleries.items() if named[1]),
     ]
     return html_page(f"Localization results of {names}", "\n".join(parts))
 
@@ -71,26 +73,33 @@ def _curves(evaluations: Sequence[Evaluation]) -> str:
             for colour, accuracies, iou in curves:
                 label = f"IoU {iou:.0%}" if style == "-" else None
                 axes.plot(choe2020.THRESHOLDS, accuracies, style, color=colour, label=label)
-        axes.set(xlabel="threshold", xlim=(0, 1), ylim=(0, 1), title=evaluation.model)
+        axes.set(xlabel="threshold", xlim=(0, 1), ylim=(0, 1))
+        axes.set_title(plain_text(evaluation.model), parse_math=False)
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].set_ylabel("accuracy")
     panels[0].legend(frameon=False)
     file = StringIO()
-    with rc_context({"svg.hashsalt": "keras-cam"}):  # the same figures give the same page
+    # The same figures give the same page.
+    with rc_context({"svg.hashsalt": "keras-cam"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the font lacks some letters of a name
         figure.savefig(file, format="svg", metadata={"Date": None})
     return file.getvalue().partition("<svg")[1] + file.getvalue().partition("<svg")[2]
 
 
-def _gallery(title: str, results: Sequence[ImageResult], class_names: Sequence[str]) -> str:
-    shown = "\n".join(_figure(result, class_names) for result in results)
+def _gallery(title: str, results: Sequence[ImageResult]) -> str:
+    figures = []
+    for result in results:
+        with suppress(ImageError):  # the file vanished meanwhile
+            figures.append(_figure(result))
+    shown = "\n".join(figures)
     return f'<h2>{escape(title)}</h2>\n<div class="images">\n{shown}\n</div>'
 
 
-def _figure(result: ImageResult, class_names: Sequence[str]) -> str:
-    label, predicted = (class_names[label] for label in (result.image.label, result.predicted[0]))
-    taken_for = "" if label == predicted else f", taken for {predicted}"
-    caption = f"{result.image.name}: {label}{taken_for}; IoU {result.iou or 0:.2f}"
-    picture = html_image(_picture(result), label)
+def _figure(result: ImageResult) -> str:
+    is_right = result.image.label == result.predicted[0]
+    taken_for = "" if is_right else f", taken for {result.predicted_name}"
+    caption = f"{result.image.name}: {result.label_name}{taken_for}; IoU {result.iou or 0:.2f}"
+    picture = html_image(_picture(result), result.label_name)
     return f"<figure>{picture}<figcaption>{escape(caption)}</figcaption></figure>"
 
 

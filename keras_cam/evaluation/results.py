@@ -18,7 +18,8 @@ class ImageResult:
     """What came out for one image.
 
     Attributes:
-        image: its annotations.
+        image: its annotations, with the classes of the model.
+        class_names: the names of all classes of the model.
         size_wh: its width and height in pixels.
         predicted: class indices, best first, at most `top_k`.
         boxes_xyxy: float (T, 4) in pixels with half-open maxima, the boxes of the main class; none if the
@@ -33,6 +34,7 @@ class ImageResult:
     """
 
     image: AnnotatedImage
+    class_names: Sequence[str]
     size_wh: tuple[int, int]
     predicted: tuple[int, ...]
     boxes_xyxy: np.ndarray
@@ -40,6 +42,16 @@ class ImageResult:
     iou: float | None
     outcomes: dict[str, bool]
     box_hits: np.ndarray | None
+
+    @property
+    def label_name(self) -> str:
+        """The name of the main class."""
+        return self.class_names[self.image.label]
+
+    @property
+    def predicted_name(self) -> str:
+        """The name of the best class."""
+        return self.class_names[self.predicted[0]]
 
 
 @dataclass
@@ -57,6 +69,8 @@ class Evaluation:
         max_box_acc_v2: the same of the best of all contours.
         failures: what is wrong with each image that could not be read.
         seconds: how long it took.
+        class_names: the names of all classes of the model.
+        remark: how the classes of the data were found among them, if that needs a word, see `ClassMatch`.
     """
 
     model: str
@@ -68,6 +82,8 @@ class Evaluation:
     max_box_acc_v2: MaxBoxAccV2 = field(default_factory=MaxBoxAccV2)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    class_names: Sequence[str] = ()
+    remark: str = ""
 
     def __post_init__(self) -> None:
         """Make room for the outcomes: a byte each, so that two models can be compared image by image."""

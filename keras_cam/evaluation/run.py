@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_cam.data import AnnotatedImage, AnnotatedImages
+from keras_cam.check_finite import check_finite
+from keras_cam.data import AnnotatedImage, AnnotatedImages, match_classes
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
 from keras_cam.evaluation.rates import Rate, judged_outputs, rates
 from keras_cam.evaluation.results import Evaluation, ImageResult, main_boxes
@@ -39,7 +40,8 @@ def evaluate(
         localizer: what `keras_cam.load_localizer` takes, in any format. Maps and boxes are the localizer's
             own, refined ones if it refines, unless the protocol says otherwise. Options that choose rows,
             such as `top_k`, have no effect.
-        annotated: the images, see `keras_cam.data.read_annotations`.
+        annotated: the images, see `keras_cam.data.read_annotations`. Their classes are found among
+            those of the model by name, or else by number, see `keras_cam.data.match_classes`.
         protocol: how boxes are made, a key of `keras_cam.evaluation.PROTOCOLS`, or a
             `keras_cam.evaluation.Protocol`.
         model_name: the name of the model in the figures.
@@ -52,7 +54,8 @@ def evaluate(
         The figures. Only a few numbers are kept of each image.
 
     Raises:
-        ValueError: an unknown protocol, `top_k` below 1, or an image of a class that the model does not have.
+        ValueError: an unknown protocol, `top_k` below 1, or a class of the data that the model does not have.
+        NotFiniteError: a `ValueError`, if weights or outputs of the model are NaN or infinite.
 
     Examples: a photo whose annotation says that all of it is class 285, a cat.
         >>> import keras_cam
@@ -76,8 +79,9 @@ def evaluate(
     if top_k < 1:
         raise ValueError(f"`top_k` must be at least 1. Received: top_k={top_k}")
     localizer = load_localizer(localizer)
-    _check_classes(localizer, annotated)
-    evaluation = Evaluation(model_name, protocol, top_k)
+    match = match_classes(annotated.class_names, localizer.classes, localizer.labels)
+    annotated = match.apply(annotated)
+    evaluation = Evaluation(model_name, protocol, top_k, class_names=match.names, remark=match.remark)
     started = time.perf_counter()
     for result in _results(localizer, annotated, protocol, batch_size, top_k):
         if isinstance(result, str):
@@ -90,16 +94,6 @@ def evaluate(
     return evaluation
 
 
-def _check_classes(localizer: Localizer, annotated: AnnotatedImages) -> None:
-    highest = max((max(image.labels) for image in annotated), default=-1)
-    if highest >= localizer.classes:
-        raise ValueError(
-            "The model must have the classes of the images. "
-            f"Received: a model of {localizer.classes} classes and an "
-            f"image of class {highest} ({annotated.class_names[highest]!r})"
-        )
-
-
 def _results(
     localizer: Localizer, annotated: AnnotatedImages, protocol: Protocol, batch_size: int, top_k: int
 ) -> Iterator[ImageResult | str]:
@@ -109,7 +103,8 @@ def _results(
         images = [annotated[index] for index in np.array(batch.index)[batch.readable]]
         judged: Iterator[ImageResult] = iter(())
         if images:
-            judged = _judge(images, _localize(localizer, batch, images, protocol, top_k), protocol, judges)
+            found = _localize(localizer, batch, images, protocol, top_k)
+            judged = _judge(images, annotated.class_names, found, protocol, judges)
         for error in batch.errors:
             yield error if error is not None else next(judged)
 
@@ -124,6 +119,7 @@ def _localize(
     """What `Protocol.boxes` takes, and `true_class_map` (B, h, w), the maps to be judged."""
     pixels, sizes_wh = batch.images[batch.readable], batch.sizes_wh[batch.readable]
     found = localizer.classify_and_cam(pixels, [[image.label] for image in images], top_k)
+    check_finite(found)
     maps = found["class_activation_maps"]
     if protocol.judges_refined_maps:
         maps = found.get("localization_maps", maps)
@@ -132,6 +128,7 @@ def _localize(
 
 def _judge(
     images: Sequence[AnnotatedImage],
+    class_names: Sequence[str],
     found: Mapping[str, np.ndarray],
     protocol: Protocol,
     judges: Mapping[str, Rate],
@@ -152,6 +149,7 @@ def _judge(
     for row, image in enumerate(images):
         yield ImageResult(
             image,
+            class_names,
             tuple(sizes_wh[row].tolist()),
             tuple(found["predicted"][row].tolist()),
             boxes_xyxy[row][boxes_xyxy[row].any(axis=1)],

@@ -8,43 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 ARRAY_SUFFIX = ".npy"
 
 _ARRAY_START = b"\x93NUMPY"
-
-
-def grey(image: Image.Image, rgb: Image.Image | None) -> np.ndarray:
-    """One channel.
-
-    Args:
-        image: the image as Pillow opens it.
-        rgb: the image as 8-bit RGB; None if its own values are grey and have more than 8 bits.
-
-    Returns:
-        (H, W, 1): uint16 or float32, the values of the file; or, from `rgb`, its uint8 luma (ITU-R 601).
-
-    Examples:
-        >>> grey(Image.new("I;16", (1, 1), 40000), None).tolist()
-        [[[40000]]]
-        >>> grey(Image.new("RGB", (1, 1)), Image.new("RGB", (1, 1), (255, 0, 0))).tolist()
-        [[[76]]]
-    """
-    if rgb is not None:
-        return np.array(rgb.convert("L"))[..., None]
-    is_16_bit = image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM"))
-    return np.array(image, np.uint16 if is_16_bit else np.float32)[..., None]
-
-
-def is_deep_grey(image: Image.Image) -> bool:
-    """Whether the image is grey, with integers of 16 or 32 bits or with floats.
-
-    Examples:
-        >>> is_deep_grey(Image.new("F", (1, 1))), is_deep_grey(Image.new("L", (1, 1)))
-        (True, False)
-    """
-    return image.mode.startswith("I") or image.mode == "F"
 
 
 def read_bands(file: Path | io.BytesIO, channels: int | None, most_values: int) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Finding, reading and writing image files."""
 
 import io
+import os
 import threading
 import warnings
 from collections.abc import Iterable
@@ -10,7 +11,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from keras_cam.images.bands import ARRAY_SUFFIX, grey, is_array_file, is_deep_grey, read_bands
+from keras_cam.images.bands import ARRAY_SUFFIX, is_array_file, read_bands
+from keras_cam.images.deep_grey import deep_grey, doubt, scaled, stated_range
 from keras_cam.images.whole_file import whole_file
 
 IMAGE_SUFFIXES = (
@@ -38,6 +40,10 @@ class ImageError(ValueError):
         super().__init__(f"Cannot read {path}: {' '.join(reason.split())}")
 
 
+class ImageWarning(UserWarning):
+    """The values of a grey image may mean another brightness: its file does not say their range."""
+
+
 def upright_size_wh(image: Image.Image) -> tuple[int, int]:
     """Width and height of a photo after its EXIF orientation is applied; reads only the header.
 
@@ -53,8 +59,9 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """List the image files in files and folders.
 
     A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
-    without hidden files; or, if there are none, by its `.npy` files. Missing files and folders without
-    images stay in the list, so that no input is dropped silently: `read_image` raises an error for them.
+    without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list, so that nothing is dropped silently, and
+    `read_image` raises an error for it: missing files, folders without images, folders below that may not be
+    read or are links, which are not followed, and links to nothing.
 
     Args:
         paths: a file or a folder, or several of them.
@@ -71,15 +78,22 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
 
 def _images_below(folder: Path) -> list[Path]:
-    visible = [path for path in folder.rglob("*") if not path.name.startswith(".")]
+    inside: list[Path] = []
+    unreadable: list[OSError] = []
+    for place, folders, files in os.walk(folder, onerror=unreadable.append):
+        inside += [Path(place, name) for name in (*folders, *files) if not name.startswith(".")]
+    hidden = [path for path in inside if path.is_symlink() and (path.is_dir() or not path.exists())]
+    hidden += [Path(error.filename) for error in unreadable if Path(error.filename) != folder]
     for suffixes in (IMAGE_SUFFIXES, (ARRAY_SUFFIX,)):
-        found = [path for path in visible if path.suffix.lower() in suffixes and path.is_file()]
+        found = [path for path in inside if path.suffix.lower() in suffixes and path.is_file()]
         if found:
-            return sorted(found)
-    return []
+            break
+    return sorted({*found, *hidden})
 
 
-def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
+def read_image(
+    path: str | Path, channels: int = 3, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
     """Read an image file as a model takes it: as 8-bit RGB, as grey, or with all of its bands.
 
     The EXIF orientation is applied, transparent images are composited over white, and animations give their
@@ -90,12 +104,16 @@ def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
             file, (H, W, channels), (channels, H, W) or, for one channel, (H, W).
         channels: what the model takes:
 
-            - 3: 8-bit RGB. 16-bit grey is scaled by 255/65535; 32-bit integer and float grey, whose range is
-              not defined, is stretched from its minimum to its maximum.
+            - 3: 8-bit RGB. Grey of more than 8 bits is scaled from `value_range`; else from the range that the
+              file states (TIFF's `SMinSampleValue` and `SMaxSampleValue`, or fewer than 16 bits); else 16-bit
+              grey from 0..65535, and 32-bit integer and float grey from its minimum to its maximum. An
+              `ImageWarning` says so if that may be wrong: for 32 bits, and for 16 bits without values of 4096
+              and more, as 12-bit cameras write.
             - 1: grey. Grey files of 16 or 32 bits and floats keep their values; other files give their luma
               (ITU-R 601), 0..255.
             - any other number: the bands of a TIFF or `.npy` file, which keep their values; or the channels
               of an image that has as many, such as RGBA.
+        value_range: the values of black and white in grey images of more than 8 bits, for three channels.
 
     Returns:
         uint8 (H, W, 3), RGB; else (H, W, channels), uint8, or the type of the file.
@@ -113,8 +131,18 @@ def read_image(path: str | Path, channels: int = 3) -> np.ndarray:
     """
     path = Path(path)
     if path.is_dir():
-        raise ImageError(path, "a folder, not an image" if _images_below(path) else "a folder without images")
-    return _pixels(path, path, channels)
+        raise ImageError(path, _reason_of_folder(path))
+    return _pixels(path, path, channels, value_range)
+
+
+def _reason_of_folder(path: Path) -> str:
+    try:
+        os.listdir(path)
+    except OSError as error:
+        return f"a folder ({(error.strerror or str(error)).lower()})"
+    if path.is_symlink():
+        return "a link to a folder, which is not followed"
+    return "a folder, not an image" if _images_below(path) else "a folder without images"
 
 
 def decode_image(content: bytes, name: str, channels: int = 3) -> np.ndarray:
@@ -123,10 +151,10 @@ def decode_image(content: bytes, name: str, channels: int = 3) -> np.ndarray:
     Args:
         content: the bytes of the file.
         name: the name of the image in error messages.
-        channels: what the model takes.
+        channels: see `read_image`.
 
     Returns:
-        uint8 (H, W, 3), RGB; or (H, W, channels).
+        uint8 (H, W, 3), RGB; or see `read_image`.
 
     Raises:
         ImageError: see `read_image`.
@@ -161,21 +189,40 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(unfinished, format="PNG")
 
 
-def _pixels(file: Path | io.BytesIO, name: str | Path, channels: int) -> np.ndarray:
+def _pixels(
+    file: Path | io.BytesIO,
+    name: str | Path,
+    channels: int,
+    value_range: tuple[float, float] | None = None,
+) -> np.ndarray:
     try:
-        if channels != 3 and is_array_file(file):
-            return read_bands(file, channels, MAX_PIXELS * channels)
-        if channels in (1, 3):
-            image = _upright(file)
-            return _grey(image) if channels == 1 else np.array(_to_rgb(image))
+        if channels not in (1, 3) or (channels == 1 and is_array_file(file)):
+            return _bands(file, channels)
+        image = _upright(file)
+        grey = deep_grey(image)
+        if grey is None:
+            rgb = _to_rgb(image)
+            return np.array(rgb) if channels == 3 else np.array(rgb.convert("L"))[..., None]
+        if channels == 1:
+            return _finite(grey[..., None])
+        value_range = value_range or stated_range(image)
+    # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
+    except Exception as error:
+        raise ImageError(name, _reason(file, error)) from error
+    if value_range is None and (why := doubt(grey)):
+        with _header_lock:  # under which `_open` ignores warnings of all threads
+            warnings.warn(f"{name}: {why}", ImageWarning, stacklevel=3)
+    return scaled(grey, value_range)
+
+
+def _bands(file: Path | io.BytesIO, channels: int) -> np.ndarray:
+    """All bands of a file, as they are."""
+    if not is_array_file(file):
         with suppress(UnidentifiedImageError):  # such as a TIFF with more bands than Pillow knows
             image = _upright(file)
             if len(image.getbands()) == channels:
                 return np.array(image)
-        return read_bands(file, channels, MAX_PIXELS * channels)
-    # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
-    except Exception as error:
-        raise ImageError(name, _reason(file, error)) from error
+    return read_bands(file, channels, MAX_PIXELS * channels)
 
 
 def _upright(file: Path | io.BytesIO) -> Image.Image:
@@ -187,11 +234,10 @@ def _upright(file: Path | io.BytesIO) -> Image.Image:
         return image
 
 
-def _grey(image: Image.Image) -> np.ndarray:
-    pixels = grey(image, None if is_deep_grey(image) else _to_rgb(image))
-    if not np.isfinite(pixels).all():
+def _finite(values: np.ndarray) -> np.ndarray:
+    if not np.isfinite(values).all():
         raise ValueError("it has values that are not finite")
-    return pixels
+    return values
 
 
 def _open(file: Path | io.BytesIO) -> Image.Image:
@@ -205,26 +251,10 @@ def _open(file: Path | io.BytesIO) -> Image.Image:
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
-    # `convert("RGB")` would clip these modes at 255.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format in ("PNG", "PPM")):
-        grey16 = np.asarray(image, np.uint32)
-        return Image.fromarray(((grey16 + 128) // 257).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        with np.errstate(invalid="ignore"):  # casting signalling NaNs warns
-            return Image.fromarray(_stretched(np.asarray(image, np.float64))).convert("RGB")
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
-
-
-def _stretched(values: np.ndarray) -> np.ndarray:
-    finite = values[np.isfinite(values)]
-    low, high = (finite.min(), finite.max()) if finite.size else (0.0, 0.0)
-    if low == high:
-        return np.zeros(values.shape, np.uint8)
-    unit = np.nan_to_num((values - low) / (high - low), posinf=1.0, neginf=0.0)
-    return np.rint(255.0 * np.clip(unit, 0.0, 1.0)).astype(np.uint8)
 
 
 def _reason(file: Path | io.BytesIO, error: Exception) -> str:

@@ -82,6 +82,7 @@ def localize_files(
     labels: Sequence[str] | None = None,
     model_name: str = "",
     batch_size: int = 8,
+    value_range: tuple[float, float] | None = None,
 ) -> Iterator[Localization | FailedImage]:
     """Localize what is in image files, one batch at a time, so that any number of files fits into memory.
 
@@ -96,6 +97,8 @@ def localize_files(
             1000 classes, or else numbers.
         model_name: the name of the model, for the records.
         batch_size: how many photos go through the model at once.
+        value_range: black and white of grey photos of more than 8 bits, see
+            `keras_cam.images.files.read_image`.
 
     Returns:
         An iterator that gives for each file, in order, its record or what is wrong with it.
@@ -112,7 +115,7 @@ def localize_files(
         ['espresso', 'cup']
     """
     photos = [(str(path), path) for path in find_images(paths)]
-    return _localize(load_localizer(localizer), photos, labels, model_name, batch_size)
+    return _localize(load_localizer(localizer), photos, labels, model_name, batch_size, value_range)
 
 
 @lru_cache(maxsize=1)
@@ -155,12 +158,15 @@ def _localize(
     labels: Sequence[str] | None,
     model_name: str,
     batch_size: int,
+    value_range: tuple[float, float] | None = None,
 ) -> Iterator[Localization | FailedImage]:
     names = class_names(localizer.classes, labels, localizer.labels)
 
     def read(index: int) -> np.ndarray:
         _, photo = photos[index]
-        return photo if isinstance(photo, np.ndarray) else read_image(photo, localizer.channels)
+        if isinstance(photo, np.ndarray):
+            return photo
+        return read_image(photo, localizer.channels, value_range)
 
     batches = read_batches(read, len(photos), localizer.size_hw, batch_size, localizer.channels)
 

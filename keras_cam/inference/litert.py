@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from keras_cam.inference.localizer import Localizer
+from keras_cam.models.labels import labels_in_file
 
 LABELS_FILE = "labels.txt"
 """The file inside a model file with the names of the classes, one per line."""
@@ -44,7 +45,7 @@ class LiteRTLocalizer(Localizer):
         )
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
-        self.labels: tuple[str, ...] | None = _labels(path)
+        self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
 
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer, as `keras_cam.build_localizer` describes them."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.localizer import Localizer
+from keras_cam.models.labels import labels_in_file
 from keras_cam.recipes import default_image_size
 
 _RULE = "`path` must be an ONNX file from `keras_cam.export.save_onnx`."
@@ -43,7 +44,7 @@ class OnnxLocalizer(Localizer):
         self.size_hw, self.channels = input_size_hw(shape, default_image_size(outputs)), images.shape[-1]
         self.classes: int = outputs["logits"].shape[-1]
         labels = self._session.get_modelmeta().custom_metadata_map.get("labels")
-        self.labels = tuple(labels.split("\n")) if labels else None
+        self.labels = labels_in_file(path, labels.split("\n") if labels else None, self.classes)
 
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer."""

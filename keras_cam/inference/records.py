@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from keras_cam.check_finite import check_finite
 from keras_cam.recipes import THRESHOLD
 
 if TYPE_CHECKING:
@@ -254,6 +255,7 @@ def localizations(
 
     Raises:
         ValueError: if `images` or `sizes_wh` is not one entry an image, or `labels` lacks a class.
+        NotFiniteError: a `ValueError`, if an output is NaN or infinite.
 
     Examples:
         >>> outputs = {
@@ -267,6 +269,7 @@ def localizations(
         >>> record.detections
         (Detection(class_id=1, label='dog', score=0.5, box_xyxy=(100.0, 0.0, 400.0, 100.0)),)
     """
+    check_finite(outputs)
     batch = len(outputs["detection_boxes"])
     if not batch == len(images) == len(sizes_wh):
         raise ValueError(

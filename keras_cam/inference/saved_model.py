@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.localizer import Localizer
-from keras_cam.models.labels import read_labels
+from keras_cam.models.labels import labels_in_file, read_labels
 from keras_cam.recipes import default_image_size
 
 
@@ -48,7 +48,8 @@ class SavedModelLocalizer(Localizer):
         self.size_hw = input_size_hw(images.shape, default_image_size(self._localize.structured_outputs))
         self.classes = int(self._classify.structured_outputs["logits"].shape[-1])
         labels = version / "assets" / "labels.txt"
-        self.labels = read_labels(labels) if labels.exists() else None
+        found = read_labels(labels) if labels.exists() else None
+        self.labels = labels_in_file(path, found, self.classes)
 
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer."""

@@ -5,6 +5,8 @@ from typing import Any
 
 import keras
 
+from keras_cam.check_labels import check_labels
+
 
 @keras.saving.register_keras_serializable("keras_cam")
 class ClassLabels(keras.layers.Layer):
@@ -22,7 +24,7 @@ class ClassLabels(keras.layers.Layer):
         The input shape.
 
     Raises:
-        ValueError: if the number of labels is not N.
+        ValueError: the number of labels is not N; or a label is empty, has a line break or is there twice.
 
     Examples:
         >>> import numpy as np
@@ -36,6 +38,7 @@ class ClassLabels(keras.layers.Layer):
         super().__init__(**{"autocast": False, **kwargs})
         if isinstance(labels, str):
             raise ValueError(f"`labels` must be a list of names, not one string. Received: labels={labels!r}")
+        check_labels(labels)
         self.labels = tuple(labels)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:

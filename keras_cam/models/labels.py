@@ -6,6 +6,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from keras_cam.check_labels import check_labels
+
 if TYPE_CHECKING:
     import keras
 
@@ -66,7 +68,8 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
         One name a class.
 
     Raises:
-        ValueError: if the file is missing, unreadable, empty, not UTF-8 text, or has a blank line in between.
+        ValueError: if the file is missing, unreadable, empty or not UTF-8 text; or has a blank line between,
+            another kind of line break inside of a line, or the same name twice.
 
     Examples:
         >>> import tempfile
@@ -86,11 +89,15 @@ def read_labels(path: str | Path) -> tuple[str, ...]:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
         raise ValueError(f"{rule} Received: path={str(path)!r} ({reason})") from error
-    labels = tuple(line.strip() for line in text.rstrip().splitlines())
-    if not labels:
+    labels = tuple(line.strip() for line in text.rstrip().split("\n"))
+    if labels == ("",):
         raise ValueError(f"{rule} Received: path={str(path)!r} (empty)")
     if "" in labels:
         raise ValueError(f"{rule} Received: path={str(path)!r} (line {labels.index('') + 1} is blank)")
+    try:
+        check_labels(labels)
+    except ValueError as error:
+        raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
     return labels
 
 
@@ -130,7 +137,7 @@ def class_names(
         One name a class. The usual names are ImageNet's for 1000 classes, else the numbers.
 
     Raises:
-        ValueError: `classes` is not positive, or there is not one name for each class.
+        ValueError: `classes` is not positive, or there is not one name of its own for each class.
 
     Examples:
         >>> class_names(2), class_names(2, carried=("cat", "dog"))
@@ -144,8 +151,28 @@ def class_names(
     if names is None:
         is_imagenet = classes == len(imagenet_labels())
         return imagenet_labels() if is_imagenet else tuple(f"class {index}" for index in range(classes))
+    check_labels(names)
     if len(names) != classes:
         raise ValueError(
             f"`labels` must name the {classes} classes of the model. Received: {len(names)} names"
         )
     return tuple(names)
+
+
+def labels_in_file(path: str | Path, labels: Sequence[str] | None, classes: int) -> tuple[str, ...] | None:
+    """The names that the file of a model carries, checked.
+
+    Args:
+        path: the file, for the error.
+        labels: the names in it; None if there are none.
+        classes: the number of classes of the model.
+
+    Raises:
+        ValueError: there is not one name for each class, each of its own and of one line.
+    """
+    if labels is None:
+        return None
+    try:
+        return class_names(classes, carried=labels)
+    except ValueError as error:
+        raise ValueError(f"{path} has names of classes that do not fit. {error}") from error

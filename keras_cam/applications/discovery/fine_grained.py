@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_cam.applications.discovery.cropped_image import CroppedImage
 from keras_cam.applications.features import LinearSvm, attach, extract_features, fit_linear_svm
+from keras_cam.check_finite import check_finite
 from keras_cam.data import AnnotatedImage, AnnotatedImages
 from keras_cam.drawing.pictures import gallery, overlay
 from keras_cam.evaluation.results import main_boxes
@@ -167,6 +168,7 @@ def boxes_of_classes(
     for batch in annotated.batches(size_hw, batch_size):
         asked = class_ids[batch.index, None].astype(np.int32)
         rows = localizer.predict_on_batch({"images": batch.images, "class_ids": asked})
+        check_finite(rows)
         found = rows["detection_boxes"][:, 0]
         found = np.where(found.any(axis=1, keepdims=True), found, [0.0, 0.0, 1.0, 1.0])
         boxes.append(found[:, [1, 0, 3, 2]] * np.tile(batch.sizes_wh, 2))

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 from skimage.draw import polygon as draw_polygon
 
+from keras_cam.check_finite import check_finite
 from keras_cam.data import AnnotatedImage, AnnotatedImages
 from keras_cam.drawing.pictures import display_size, gallery, overlay
 from keras_cam.images.resize import input_size_hw
@@ -261,6 +262,7 @@ def _scene_images(
             asked = np.array(scenes)[batch.index]
             inputs = {"images": inputs, "class_ids": np.maximum(asked, 0)[:, None].astype(np.int32)}
         found = localizer.predict_on_batch(inputs)
+        check_finite(found)
         for row, position in enumerate(batch.index):
             if error := batch.errors[row]:
                 yield error

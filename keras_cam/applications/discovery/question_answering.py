@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_cam.applications.discovery.vqa_json import Questions, vqa_accuracy
+from keras_cam.check_finite import check_finite
 from keras_cam.drawing.pictures import display_size, draw_localization, gallery
 from keras_cam.images.batches import read_batches
 from keras_cam.images.files import read_image
@@ -290,9 +291,15 @@ def judge_answers(
         The figures.
 
     Raises:
-        ValueError: if no image can be read.
+        ValueError: if no image can be read, or nobody gave an answer that the model knows.
     """
     answers = labels_of(answerer) or ()
+    given = {answer for question in questions.questions for answer in question.answers}
+    if given.isdisjoint(answers):
+        raise ValueError(
+            "The answers of people must be among those of the model. Received: none of its "
+            f"{len(answers)} answers, such as {list(answers[:3])}, to {len(questions.questions)} questions"
+        )
     asked = [(questions.images[one.image].image, one.text) for one in questions.questions]
     right: dict[str, list[float]] = {"both": [], "words": [], "image": []}
     pointed, failures = [], []
@@ -323,7 +330,7 @@ def judge_answers(
 
 def most_frequent_answers(questions: Questions, count: int) -> tuple[str, ...]:
     """The `count` most frequent answers; equally frequent ones are sorted alphabetically."""
-    counts = Counter(question.answer for question in questions.questions)
+    counts = Counter(question.answer for question in questions.questions if question.answer)
     return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer))[:count])
 
 
@@ -341,6 +348,7 @@ def _look(
         # The placeholder of an unreadable image is computed, too, and its answers are ignored.
         texts = ops.convert_to_tensor([asked[index][1] for index in batch.index])
         outputs = localizer.predict_on_batch({"images": batch.images, "questions": texts})
+        check_finite(outputs)
         for row, (error, size_wh) in enumerate(zip(batch.errors, batch.sizes_wh, strict=True)):
             if error:
                 yield error

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from keras_cam.check_finite import check_finite
 from keras_cam.graph.classification_head import find_classification_head
 from keras_cam.images.batches import read_batches
 from keras_cam.images.files import find_images, read_image
@@ -99,6 +100,7 @@ def find_unit_images(
         failures += filter(None, batch.errors)
         if good.any():
             maps = np.moveaxis(backbone.predict_on_batch(batch.images[good]), -1, 0)
+            check_finite({"features": maps})
             _keep_best(best, maps.astype(np.float32), np.array(batch.index)[good])
             means = maps.mean(axis=(2, 3), dtype=np.float64)
             moments += [np.full(units, good.sum()), means.sum(axis=1), (means**2).sum(axis=1)]

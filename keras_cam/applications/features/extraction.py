@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_cam.applications.features.feature_table import FeatureTable, check_suffix
+from keras_cam.check_finite import check_finite
 from keras_cam.data import AnnotatedImages
 from keras_cam.images.resize import input_size_hw
 from keras_cam.images.whole_file import whole_file
@@ -125,6 +126,7 @@ def _extract(
         good = batch.readable
         if good.any():
             features = backbone.predict_on_batch(batch.images[good])
+            check_finite({"features": features})
             vectors.append(features.mean(axis=(1, 2), dtype=np.float32))
         failures += filter(None, batch.errors)
         readable.append(good)

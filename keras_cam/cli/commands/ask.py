@@ -1,11 +1,10 @@
 """`keras-cam ask`: answer questions about a photo, with maps and the contribution of each word."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table
+from keras_cam.cli.console import complain, print_json, print_table
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -70,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
     except (OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     for one in answered:
-        print(json.dumps(one.to_dict())) if args.json else _print(one)
+        print_json(one.to_dict()) if args.json else _print(one)
     if args.output:
         complain(f"Picture: {args.output}") if args.json else print(f"Picture: {args.output}")
     return DONE

@@ -1,10 +1,9 @@
 """`keras-cam benchmark`: evaluate features on the data sets of the paper, by their protocols."""
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -84,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     except (ModuleNotFoundError, ValueError) as error:
         raise UsageError(str(error)) from error
     if args.json:
-        print(json.dumps(_figures(args, data.benchmark, result, table)))
+        print_json(_figures(args, data.benchmark, result, table))
     else:
         _print_figures(data.benchmark, result, table)
     return SOME_FAILED if table.failures or data.images.problems else DONE

@@ -1,14 +1,13 @@
 """`keras-cam evaluate`: the figures of one model, or of two side by side."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -140,31 +139,39 @@ def _name(model: str, method: str) -> str:
 def _evaluate_models(
     args: argparse.Namespace, annotated: "AnnotatedImages", localizers: Sequence[tuple[str, Any]]
 ) -> bool:
-    """Evaluates each model and prints the figures; returns whether all images could be read."""
+    """Evaluates each model and prints the figures; returns whether no image and no page failed."""
+    from keras_cam.evaluation.folder import PageError
+
     evaluations: list[Evaluation] = []
-    with _results(args, annotated, evaluations) as results:
-        for name, localizer in localizers:
-            evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
-            if args.json:
-                print(json.dumps(evaluations[-1].to_dict()), flush=True)
+    page_error = ""
+    try:
+        with _results(args, evaluations) as results:
+            for name, localizer in localizers:
+                evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
+                if args.json:
+                    print_json(evaluations[-1].to_dict())
+    except PageError as error:
+        page_error = str(error)
+    for remark in dict.fromkeys(evaluation.remark for evaluation in evaluations if evaluation.remark):
+        complain(remark)
     for failure in evaluations[0].failures:
         complain(failure)
     if not args.json:
         _print(evaluations, args.format)
     if args.output:
-        complain(f"Results: {args.output / 'results.html'}")
-    return not evaluations[0].failures
+        complain(page_error or f"Results: {args.output / 'results.html'}")
+    return not evaluations[0].failures and not page_error
 
 
 def _results(
-    args: argparse.Namespace, annotated: "AnnotatedImages", evaluations: "list[Evaluation]"
+    args: argparse.Namespace, evaluations: "list[Evaluation]"
 ) -> "AbstractContextManager[Results | None]":
     """What writes the folder of `--output`, if it is given."""
     if not args.output:
         return nullcontext()
     from keras_cam.evaluation.folder import results_folder
 
-    return results_folder(args.output, evaluations, annotated.class_names, str(args.data), args.top_k)
+    return results_folder(args.output, evaluations, str(args.data), args.top_k)
 
 
 def _evaluate_model(

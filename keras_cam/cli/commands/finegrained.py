@@ -1,12 +1,11 @@
 """`keras-cam finegrained`: classify whole images, CAM boxes and ground-truth boxes, and compare."""
 
 import argparse
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -73,19 +72,19 @@ def run(args: argparse.Namespace) -> int:
 
     try:
         comparison = _compare(args)
+        _print_json(comparison) if args.json else _print_rows(comparison)
         if args.picture:
             args.picture.parent.mkdir(parents=True, exist_ok=True)
             write_png(args.picture, draw_crops(comparison))
     except (OSError, ModuleNotFoundError, ValueError) as error:
         raise UsageError(str(error)) from error
-    _print_json(comparison) if args.json else _print_rows(comparison)
     return DONE
 
 
 def _compare(args: argparse.Namespace) -> "FineGrainedComparison":
     from keras_cam.applications.discovery.fine_grained import compare_crops, stratified_folds
 
-    annotated = _read(args)
+    annotated = read_splits(args)
     folds = stratified_folds(annotated.labels, args.folds, args.repeats)
     backbone = load_backbone(args.model)
     locator = None
@@ -105,15 +104,19 @@ def _compare(args: argparse.Namespace) -> "FineGrainedComparison":
         )
 
 
-def _read(args: argparse.Namespace) -> "AnnotatedImages":
+def read_splits(args: argparse.Namespace) -> "AnnotatedImages":
     """Read all splits as one data set."""
-    from keras_cam.data import AnnotatedImages
+    from keras_cam.data import AnnotatedImages, match_classes
 
     parts = [read_data(args.data, split) for split in args.split or [None]]
+    names = max((part.class_names for part in parts), key=len)
     images = []
     for number, part in enumerate(parts):
-        images += [replace(image, name=f"{number}/{image.name}") for image in part[: args.limit]]
-    return AnnotatedImages(str(args.data), parts[0].class_names, tuple(images))
+        match = match_classes(part.class_names, len(names), names)
+        if match.remark:
+            complain(match.remark)
+        images += [replace(image, name=f"{number}/{image.name}") for image in match.apply(part[: args.limit])]
+    return AnnotatedImages(str(args.data), names, tuple(images))
 
 
 def _print_rows(comparison: "FineGrainedComparison") -> None:
@@ -143,4 +146,4 @@ def _print_json(comparison: "FineGrainedComparison") -> None:
         for mean, half_width in [comparison.mean(row)]
     }
     gains = {row: comparison.gain(row, over=FULL_IMAGE) for row in figures if row != FULL_IMAGE}
-    print(json.dumps({"accuracy": figures, "gain": gains, "iou_over_half": comparison.iou_over_half}))
+    print_json({"accuracy": figures, "gain": gains, "iou_over_half": comparison.iou_over_half})

@@ -1,14 +1,13 @@
 """`keras-cam localize`: classes, maps and boxes of photos."""
 
 import argparse
-import json
 import os
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.console import complain, picture_paths, print_localizations, progress
+from keras_cam.cli.console import complain, picture_paths, print_json, print_localizations, progress
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -47,6 +46,14 @@ def add_parser(commands: Any) -> None:
     add_labels(parser)
     add_batch_size(parser, default=8)
     parser.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        metavar=("BLACK", "WHITE"),
+        help="values of black and white in grey photos of more than 8 bits, such as 0 4095 of 12-bit cameras "
+        "(default: what the file states)",
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="DIR", help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/)"
     )
     parser.add_argument(
@@ -58,6 +65,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
+    if args.range and not args.range[0] < args.range[1]:
+        raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
     output = args.output or (None if args.json else DEFAULT_OUTPUT)
     return localize_photos(
         [file for path in args.photos for file in _photos(path, output)],
@@ -68,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         refine=args.refine,
         labels_file=args.labels,
         batch_size=args.batch_size,
+        value_range=args.range,
         as_json=args.json,
     )
 
@@ -82,6 +92,7 @@ def localize_photos(
     refine: str | None = None,
     labels_file: Path | None = None,
     batch_size: int = 8,
+    value_range: tuple[float, float] | None = None,
     as_json: bool = False,
 ) -> int:
     """Localize files, print a line of JSON for each or a table of all, and write their pictures."""
@@ -103,7 +114,7 @@ def localize_photos(
         )
     from keras_cam.inference.files import localize_files
 
-    results = localize_files(localizer, files, labels, model, batch_size)
+    results = localize_files(localizer, files, labels, model, batch_size, value_range)
     done = []
     with progress(len(files)) as advance:
         for picture, result in zip(pictures, results, strict=True):
@@ -112,7 +123,7 @@ def localize_photos(
             elif picture is None or _draw(result, picture):
                 done.append(result)
                 if as_json:
-                    print(json.dumps(result.to_dict()), flush=True)
+                    print_json(result.to_dict())
             advance()
     if not as_json:
         print_localizations(done)

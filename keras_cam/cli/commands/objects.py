@@ -1,11 +1,10 @@
 """`keras-cam objects`: the annotated objects that are most informative for scene categories."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_OUTPUT,
@@ -156,4 +155,4 @@ def _print_json(name: str, scene: "SceneObjects", top: int) -> None:
         }
         for category in scene.ranked()[:top]
     ]
-    print(json.dumps({"scene": name, "images": scene.images, "objects": objects}))
+    print_json({"scene": name, "images": scene.images, "objects": objects})

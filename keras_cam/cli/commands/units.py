@@ -117,17 +117,19 @@ def run(args: argparse.Namespace) -> int:
 
 def _classes(asked: list[str], model: "keras.Model") -> dict[str, int]:
     """The indices of the given classes, by their names."""
+    from keras_cam.data import match_classes
     from keras_cam.models.labels import class_names, labels_of
 
     labels = class_names(model.output_shape[-1], carried=labels_of(model))
     classes = {}
     for name in asked:
-        if name in labels:
-            classes[name] = labels.index(name)
-        elif name.isdecimal() and int(name) < len(labels):
-            classes[labels[int(name)]] = int(name)
-        else:
-            raise ValueError(f"--class must be the name or the number of a class. Received: {name}")
+        try:
+            [number] = match_classes([name], len(labels), labels).numbers
+        except ValueError as error:
+            raise ValueError(
+                f"--class must be the name or the number of a class. Received: {name}"
+            ) from error
+        classes[labels[number]] = number
     return classes
 
 

@@ -1,12 +1,11 @@
 """`keras-cam vqa`: train and evaluate visual question answering."""
 
 import argparse
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress, working
+from keras_cam.cli.console import complain, print_json, print_table, progress, working
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -124,7 +123,7 @@ def _judge(model: "keras.Model", questions: "Questions") -> "AnswererFigures":
 def _print(figures: "AnswererFigures", as_json: bool, failures: list[str]) -> None:
     failures += figures.failures
     if as_json:
-        print(json.dumps(asdict(figures)))
+        print_json(asdict(figures))
         return
     header = ("questions", "accuracy", "words alone", "image alone", "pointing")
     parts = (figures.accuracy, figures.words_only, figures.image_only, figures.pointing)
