@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import keras_cam
 from keras_cam.cli.commands import (
@@ -25,6 +26,7 @@ from keras_cam.cli.commands import (
 )
 from keras_cam.cli.console import complain
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
+from keras_cam.plain_text import plain_text
 
 COMMANDS = (
     localize,
@@ -67,8 +69,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return SOME_FAILED
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows what is invisible in wrong arguments, which may be names of files that a shell put there."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(plain_text(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="keras-cam",
         description="Classes, class activation maps and boxes from image classifiers, in one forward pass.",
         epilog="Exit status: 0 all done, 1 some inputs failed (each is named on stderr), 2 wrong usage.",
