@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from keras_cam.plain_text import plain_text
+
 
 def on_terminal() -> bool:
     """Whether stderr is a terminal, so that progress is shown."""
@@ -31,6 +33,7 @@ def progress(total: int, task: str) -> Iterator[Callable[[int], None]]:
         ...         advance(1)
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import MofNCompleteColumn, Progress
 
     bar = Progress(
@@ -41,7 +44,7 @@ def progress(total: int, task: str) -> Iterator[Callable[[int], None]]:
         disable=not on_terminal(),
     )
     with bar:
-        bar_id = bar.add_task(task, total=total)
+        bar_id = bar.add_task(escape(plain_text(task)), total=total)
         yield lambda steps: bar.advance(bar_id, steps)
 
 
@@ -53,9 +56,10 @@ def working(task: str) -> Iterator[None]:
         task: what is being done, in a few words.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     if not on_terminal():
         yield
         return
-    with Console(stderr=True).status(task):
+    with Console(stderr=True).status(escape(plain_text(task))):
         yield

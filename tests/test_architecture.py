@@ -26,7 +26,16 @@ every_module = pytest.mark.parametrize("module", SOURCES)
 
 # From the bottom to the top: a module imports what stands in its own line or in an earlier one.
 LAYERS = [
-    {"_registration", "check_finite", "check_labels", "formats", "images", "progress", "recipes"},
+    {
+        "_registration",
+        "check_finite",
+        "check_labels",
+        "formats",
+        "images",
+        "plain_text",
+        "progress",
+        "recipes",
+    },
     {"ops"},
     {"layers"},
     {"map_methods"},

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import keras
@@ -160,6 +161,42 @@ def test_bad_files_are_named_and_the_others_processed(capsys, tmp_path, model_fi
     for line, path in zip(lines, bad, strict=True):
         assert line.startswith(f"keras-cam: Cannot read {path}: ")
     assert all(len(record["detections"]) == CLASSES for record in records)
+
+
+STEERING = "\x1b[2J\x1b]0;title\x07\r\n\x85\u2028\u202e\x9b31m\udcff"
+
+
+def test_names_and_labels_steer_no_terminal_and_break_no_line(
+    capsys, monkeypatch, tmp_path, photos, colour_classifier
+):
+    monkeypatch.chdir(tmp_path)
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    shutil.copy(next(photos.iterdir()), odd / f"good{STEERING}.png")
+    (odd / f"bad{STEERING}.png").write_bytes(b"no image")
+    labels = tuple(f"{colour} \x1b[31m\u202e" for colour in ("red", "green", "blue"))
+    keras_cam.build_localizer(colour_classifier, labels=labels).save(tmp_path / "odd.keras")
+    arguments = ["localize", str(odd), "--model", "odd.keras"]
+    assert cli.main([*arguments, "--output", f"out{STEERING}"]) == 1
+    out, err = capsys.readouterr()
+    for text in (out, err):
+        assert all(character.isprintable() for line in text.split("\n") for character in line)
+    assert len(err.splitlines()) == 1
+    assert r"bad\x1b[2J\x1b]0;title\x07\r\n\x85\u2028\u202e\x9b31m\udcff.png: not an image" in err
+    assert r"green \x1b[31m\u202e" in out
+    # JSON has escapes of its own, from which the same names come back.
+    assert cli.main([*arguments, "--json"]) == 1
+    [record] = map(json.loads, capsys.readouterr().out.splitlines())
+    assert record["image"] == str(odd / f"good{STEERING}.png")
+    assert {row["label"] for row in record["detections"]} == set(labels)
+
+
+def test_what_a_shell_puts_among_the_arguments_steers_no_terminal(capsys, photos):
+    with pytest.raises(SystemExit):
+        cli.main(["localize", str(photos), f"--{STEERING}"])
+    assert cli.main(["localize", str(photos), "--model", f"a{STEERING}"]) == 2
+    err = capsys.readouterr().err
+    assert all(character.isprintable() for line in err.split("\n") for character in line)
 
 
 def test_a_photo_and_its_exif_rotated_copy_have_the_same_box(capsys, tmp_path, photos, model_file):

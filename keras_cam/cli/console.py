@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.quiet_libraries import quiet_c_libraries
 from keras_cam.inference.records import Detection, Localization
+from keras_cam.plain_text import plain_text
 from keras_cam.progress import on_terminal
 from keras_cam.progress import progress as plain_progress
 from keras_cam.progress import working as working
@@ -18,11 +19,9 @@ from keras_cam.progress import working as working
 _LOW_SCORE = 0.1
 
 
-def complain(message: str) -> None:
-    """Write one line to stderr."""
-    # A file name may hold bytes that are not valid UTF-8, which must not prevent the message about it.
-    line = f"keras-cam: {message}\n".encode(errors="backslashreplace").decode()
-    sys.stderr.write(line)
+def complain(*lines: str) -> None:
+    """Write a message to stderr, usually of one line; what is invisible in it is shown, see `plain_text`."""
+    sys.stderr.write(f"keras-cam: {_shown(lines)}\n")
     sys.stderr.flush()
 
 
@@ -39,6 +38,15 @@ def print_json(value: Any) -> None:
             f"A result is NaN or infinite, which JSON does not know. Received: {value}"
         ) from error
     print(line, flush=True)
+
+
+def say(*lines: object) -> None:
+    """Write lines for people to stdout; what is invisible in them is shown, see `plain_text`."""
+    print(_shown(lines), flush=True)
+
+
+def _shown(lines: Iterable[object]) -> str:
+    return "\n".join(plain_text(str(line)) for line in lines)
 
 
 @contextmanager
@@ -62,7 +70,7 @@ def print_localizations(records: Sequence[Localization]) -> None:
     header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
     print_table(header, rows, right=("rank", "score"))
     if any(record.detections and record.detections[0].score < _LOW_SCORE for record in records):
-        print(f"Best scores below {_LOW_SCORE:.0%}: no class stands out, so the first one is a guess.")
+        say(f"Best scores below {_LOW_SCORE:.0%}: no class stands out, so the first one is a guess.")
 
 
 def _short_names(files: Sequence[str]) -> list[str]:
@@ -112,9 +120,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
 
     table = Table(box=box.SIMPLE_HEAD)
     for name in header:
-        table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        table.add_column(
+            Text(plain_text(name)), justify="right" if name in right else "left", overflow="fold"
+        )
     for row in rows:
-        table.add_row(*map(Text, row))  # as text, because file names may look like Rich's markup
+        table.add_row(*(Text(plain_text(text)) for text in row))  # file names may look like Rich's markup
     # For a file or a pipe rich assumes 80 columns, but there is no need to wrap lines there.
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 

@@ -5,7 +5,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import keras_cam
 from keras_cam.check_finite import NotFiniteError
@@ -29,6 +29,7 @@ from keras_cam.cli.commands import (
 from keras_cam.cli.console import complain
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.images.files import ImageWarning
+from keras_cam.plain_text import plain_text
 
 COMMANDS = (
     localize,
@@ -78,8 +79,15 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
     complain(f"warning: {message}")
 
 
+class _Parser(argparse.ArgumentParser):
+    """Shows what is invisible in wrong arguments, which may be names of files that a shell put there."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(plain_text(message))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="keras-cam",
         description="Classes, class activation maps and boxes from image classifiers, in one forward pass.",
         epilog="Exit status: 0 all done, 1 some inputs failed (each is named on stderr), 2 wrong usage.",

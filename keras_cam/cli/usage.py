@@ -177,7 +177,7 @@ def read_data(source: str | Path, split: str | None = None, strict: bool = False
 
     annotated = read_annotations(source, split, strict=strict)
     if annotated.problems:
-        complain(describe_problems(annotated.problems))
+        complain(*describe_problems(annotated.problems).split("\n"))
     return annotated
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
 from keras_cam.images.files import ImageError, read_image
+from keras_cam.plain_text import plain_text
 
 
 class ProblemKind(str, Enum):
@@ -53,7 +54,7 @@ class AnnotationProblem:
 
     def __str__(self) -> str:
         where = f"{self.file}, {self.item}" if self.item else self.file
-        return f"{where}: {self.kind}" + (f" ({self.detail})" if self.detail else "")
+        return plain_text(f"{where}: {self.kind}" + (f" ({self.detail})" if self.detail else ""))
 
 
 class LazyImage(Protocol):
@@ -202,12 +203,13 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
         return dict(Counter(problem.kind for problem in self.problems).most_common())
 
 
-def describe_problems(problems: Sequence[AnnotationProblem], first: int = 5) -> str:
+def describe_problems(problems: Sequence[AnnotationProblem], first: int = 5, one_line: bool = False) -> str:
     """Summarizes problems: their number, their kinds, and the first ones in full.
 
     Args:
         problems: for instance `AnnotatedImages.problems`.
         first: how many of them are listed.
+        one_line: whether all of it is one line.
 
     Returns:
         A line with the counts, followed by one line for each listed problem.
@@ -217,8 +219,9 @@ def describe_problems(problems: Sequence[AnnotationProblem], first: int = 5) -> 
         1 problem (1 missing file):
           cat.jpg: missing file
     """
-    lines = [f"{_summary(problems)}:", *(f"  {problem}" for problem in problems[:first])]
-    return "\n".join(lines + ["  …"] * (len(problems) > first))
+    listed = [*map(str, problems[:first]), *["…"] * (len(problems) > first)]
+    first_break, line_break = (" ", "; ") if one_line else ("\n  ", "\n  ")
+    return f"{_summary(problems)}:{first_break}{line_break.join(listed)}"
 
 
 def _summary(problems: Iterable[AnnotationProblem]) -> str:

@@ -129,9 +129,9 @@ class ImageIndex:
             raise AnnotationError(f"{self._source} cannot be used. {error}") from error
         problems = tuple(self._problems)
         if strict and problems:
-            raise AnnotationError(f"{self._source} has {describe_problems(problems)}")
+            raise AnnotationError(f"{self._source} has {describe_problems(problems, one_line=True)}")
         if not self._images:
-            found = f" It has {describe_problems(problems)}" if problems else ""
+            found = f" It has {describe_problems(problems, one_line=True)}" if problems else ""
             raise AnnotationError(f"There is no usable image in {self._source}.{found}")
         return AnnotatedImages(self._source, names, tuple(self._images.values()), problems)
 

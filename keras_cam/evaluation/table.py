@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_cam.evaluation.rates import GT_KNOWN_RATES
 from keras_cam.evaluation.results import Evaluation, mcnemar_p_value
+from keras_cam.plain_text import plain_text
 
 STYLES = {"markdown": "pipe", "latex": "latex_booktabs", "html": "html"}
 """The styles of `format_table`, and what the package tabulate calls them."""
@@ -61,7 +62,8 @@ def format_table(header: Sequence[str], rows: Sequence[Sequence[str]], style: st
     from tabulate import tabulate
 
     alignment = ["left"] + ["right"] * (len(header) - 1)
-    return str(tabulate(rows, header, STYLES[style], disable_numparse=True, colalign=alignment))
+    titles = list(map(plain_text, header))
+    return str(tabulate(rows, titles, STYLES[style], disable_numparse=True, colalign=alignment))
 
 
 def _label(name: str, figures: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from keras_cam.images.bands import ARRAY_SUFFIX, is_array_file, read_bands
 from keras_cam.images.deep_grey import deep_grey, doubt, scaled, stated_range
 from keras_cam.images.whole_file import whole_file
+from keras_cam.plain_text import plain_text
 
 IMAGE_SUFFIXES = (
     ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".mpo", ".pbm", ".pgm", ".png", ".pnm", ".ppm",
@@ -37,7 +38,7 @@ class ImageError(ValueError):
     """A file cannot be read as an image; the one-line message gives the file and the reason."""
 
     def __init__(self, path: str | Path, reason: str):
-        super().__init__(f"Cannot read {path}: {' '.join(reason.split())}")
+        super().__init__(f"Cannot read {plain_text(str(path))}: {plain_text(' '.join(reason.split()))}")
 
 
 class ImageWarning(UserWarning):

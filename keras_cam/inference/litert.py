@@ -4,6 +4,7 @@ This needs NumPy, Pillow and `ai-edge-litert`: `pip install keras-cam[runtime]`;
 TensorFlow, `pip install --no-deps keras-cam` and these three packages.
 """
 
+import threading
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ _SIGNATURES = ("localize", "classify", "cam")
 class LiteRTLocalizer(Localizer):
     """A localizer in a file from `keras_cam.export.save_litert`.
 
-    Calls from several threads at the same time are not supported.
+    Several threads may share it; their calls take turns. Threads that must not wait for each other open the
+    file once each.
 
     Args:
         path: the `.tflite` file.
@@ -43,6 +45,7 @@ class LiteRTLocalizer(Localizer):
         _, height, width, self.channels = (
             self._runners["localize"].get_input_details()["images"]["shape"].tolist()
         )
+        self._lock = threading.Lock()  # an interpreter has one set of tensors, which all signatures share
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
         self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
@@ -72,10 +75,11 @@ class LiteRTLocalizer(Localizer):
         inputs = {"images": _quantized(pixels, runner.get_input_details()["images"]), **others}
         step = int(runner.get_input_details()["images"]["shape"][0])
         count = len(pixels)
-        batches = [
-            runner(**{name: _rows(value, start, step) for name, value in inputs.items()})
-            for start in range(0, count, step)
-        ]
+        with self._lock:
+            batches = [
+                runner(**{name: _rows(value, start, step) for name, value in inputs.items()})
+                for start in range(0, count, step)
+            ]
         return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in batches[0]}
 
 

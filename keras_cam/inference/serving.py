@@ -3,17 +3,26 @@
 import base64
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from contextlib import contextmanager
+from http.client import HTTPException
+from itertools import chain, islice, repeat
 from pathlib import Path
+from random import uniform
+from time import monotonic, sleep
 from typing import Any, Protocol
+from urllib.parse import quote
 
 import numpy as np
 from PIL import Image
 
 from keras_cam.images.files import ImageError, read_image, upright_size_wh
+from keras_cam.inference.checked_outputs import checked_outputs
+from keras_cam.inference.http_exchange import Answer, UnreachableError, http_exchange
 from keras_cam.inference.records import FailedImage, Localization, localizations
 from keras_cam.models.labels import class_names
+from keras_cam.plain_text import plain_text
 
 SIGNATURE = "localize_bytes"
 
@@ -21,15 +30,28 @@ SIGNATURE = "localize_bytes"
 # 1.6 seconds, with either protocol.
 _ATTEMPTS, _FIRST_WAIT, _LONGEST_WAIT = 5, 0.2, 5.0
 
+MAX_ANSWER_BYTES = 64 * 2**20
+"""An answer of a server with more bytes is an error."""
+
+# The number of classes for which names are made because a server says that it has them.
+_MOST_CLASSES = 1_000_000
+
+_LONGEST_REASON = 300
+
 
 class ServingError(RuntimeError):
-    """A request to a server failed; the message is one line with the reason."""
+    """A request to a server failed; the message is one short line with the reason."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"The server at {address} {plain_text(' '.join(reason.split()), _LONGEST_REASON)}")
 
 
 class ServingClient:
     """Localizes photos on a server that serves a model from `keras_cam.export.save_saved_model`.
 
-    A request to a server that is busy or not yet reachable is repeated up to four times.
+    A request to a server that is busy or not yet reachable is repeated up to four times. What a server
+    answers is not trusted: at most `MAX_ANSWER_BYTES` are read, and numbers that no localizer gives are an
+    error. REST goes to the server directly: proxies of the environment are not asked, redirects not followed.
 
     Args:
         address: host and port, such as "localhost:8500" for gRPC, or "localhost:8501" for REST.
@@ -38,10 +60,10 @@ class ServingClient:
         version: the version of the model; None takes the newest.
         labels: the names of all classes; None takes ImageNet's for 1000 classes, else numbers, because
             servers do not report the names.
-        timeout: the limit of a request in seconds, with gRPC including all repetitions.
+        timeout: the limit of a request in seconds, including all repetitions and all of the answer.
 
     Raises:
-        ValueError: an unknown protocol.
+        ValueError: an unknown protocol, or `timeout` is not positive.
         ModuleNotFoundError: a package that the protocol needs is not installed.
 
     Reference:
@@ -60,7 +82,9 @@ class ServingClient:
     ) -> None:
         if protocol not in _PROTOCOLS:
             raise ValueError(f"`protocol` must be one of {list(_PROTOCOLS)}. Received: protocol={protocol!r}")
-        self.model = model
+        if not 0 < timeout < math.inf:
+            raise ValueError(f"`timeout` must be a positive number of seconds. Received: timeout={timeout!r}")
+        self.model, self._address = model, address
         self._server: _Server = _PROTOCOLS[protocol](address, model, version, timeout)
         self._labels = labels
 
@@ -79,7 +103,8 @@ class ServingClient:
             For each photo, in order, its record or its error. An array is named by its number.
 
         Raises:
-            ServingError: the server cannot be reached, is too slow, or does not serve such a model.
+            ServingError: the server cannot be reached, is too slow, does not serve such a model, or answers
+                with what is no localization.
             ValueError: an array of another shape or type, or `batch_size` is not positive.
         """
         if batch_size < 1:
@@ -107,9 +132,11 @@ class ServingClient:
         self, sent: Sequence[tuple[str, bytes, tuple[int, int]]]
     ) -> list[Localization | FailedImage]:
         names, contents, sizes_wh = zip(*sent, strict=True)
-        outputs = self._server.predict(contents)
-        if self._labels is None:
-            self._labels = class_names(self._server.classes())
+        with self._understood():
+            answer = self._server.predict(contents)
+            if self._labels is None:
+                self._labels = _names(self._server.classes())
+            outputs = checked_outputs(answer, len(sent), len(self._labels))
         records: list[Localization | FailedImage] = []
         for record, scores in zip(
             localizations(outputs, names, sizes_wh, self._labels, self.model),
@@ -120,6 +147,15 @@ class ServingClient:
             error = str(ImageError(record.image, "the server cannot decode it"))
             records.append(record if np.any(scores) else FailedImage(record.image, error))
         return records
+
+    @contextmanager
+    def _understood(self) -> Iterator[None]:
+        """Turn whatever an answer of another form leads to into a `ServingError`."""
+        try:
+            yield
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+            reason = f"{type(error).__name__}: {error}" if isinstance(error, LookupError) else str(error)
+            raise ServingError(self._address, f"answers with what is no localization ({reason})") from error
 
 
 class _Server(Protocol):
@@ -152,7 +188,7 @@ class _GrpcServer:
         options = {
             "grpc.service_config": json.dumps({"methodConfig": [service]}),
             "grpc.max_send_message_length": -1,
-            "grpc.max_receive_message_length": -1,
+            "grpc.max_receive_message_length": MAX_ANSWER_BYTES,
         }
         channel = grpc.insecure_channel(address, list(options.items()))
         self._stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
@@ -167,7 +203,7 @@ class _GrpcServer:
         request.model_spec.signature_name = SIGNATURE
         request.inputs["image_bytes"].CopyFrom(tf.make_tensor_proto(list(contents), tf.string))
         outputs = self._ask(self._stub.Predict, request).outputs
-        return {name: tf.make_ndarray(tensor) for name, tensor in outputs.items()}
+        return {name: _array(tensor) for name, tensor in outputs.items()}
 
     def classes(self) -> int:
         from tensorflow_serving.apis import get_model_metadata_pb2
@@ -194,52 +230,56 @@ class _GrpcServer:
                 grpc.StatusCode.UNAVAILABLE: f"cannot be reached ({details})",
                 grpc.StatusCode.DEADLINE_EXCEEDED: f"did not answer within {self._timeout:g} s",
             }
-            raise ServingError(_message(self._address, reasons.get(code, f"refused: {details}"))) from error
+            raise ServingError(self._address, reasons.get(code, f"refused: {details}")) from error
 
 
 class _RestServer:
     def __init__(self, address: str, model: str, version: int | None, timeout: float) -> None:
-        import requests
-        from urllib3.util import Retry
-
-        retries = Retry(
-            total=_ATTEMPTS - 1,
-            read=False,  # a server that is slow gets no more to do
-            backoff_factor=_FIRST_WAIT,
-            backoff_max=_LONGEST_WAIT,
-            status_forcelist=[503],
-            allowed_methods=None,
-            raise_on_status=False,
-        )
-        self._session = requests.Session()
-        self._session.mount("http://", requests.adapters.HTTPAdapter(max_retries=retries))
         versions = "" if version is None else f"/versions/{version}"
-        self._url = f"http://{address}/v1/models/{model}{versions}"
+        self._url = f"http://{address}/v1/models/{quote(model)}{versions}"
         self._address, self._timeout = address, timeout
 
-    def predict(self, contents: Sequence[bytes]) -> dict[str, np.ndarray]:
+    def predict(self, contents: Sequence[bytes]) -> dict[str, Any]:
         encoded = [{"image_bytes": {"b64": base64.b64encode(one).decode()}} for one in contents]
         body = {"signature_name": SIGNATURE, "instances": encoded}
-        rows = self._ask("POST", f"{self._url}:predict", json=body)["predictions"]
-        return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+        rows = self._ask("POST", f"{self._url}:predict", json.dumps(body).encode())["predictions"]
+        return {name: [row[name] for row in rows] for name in rows[0]}
 
     def classes(self) -> int:
         metadata = self._ask("GET", f"{self._url}/metadata")["metadata"]["signature_def"]["signature_def"]
         return int(metadata["classify"]["outputs"]["logits"]["tensor_shape"]["dim"][-1]["size"])
 
-    def _ask(self, method: str, url: str, **content: Any) -> Any:
-        import requests
-
+    def _ask(self, method: str, url: str, content: bytes | None = None) -> Any:
         try:
-            answer = self._session.request(method, url, timeout=self._timeout, **content)
-        except requests.Timeout as error:
-            reason = f"did not answer within {self._timeout:g} s"
-            raise ServingError(_message(self._address, reason)) from error
-        except requests.ConnectionError as error:
-            raise ServingError(_message(self._address, f"cannot be reached ({error})")) from error
-        if not answer.ok:
-            raise ServingError(_message(self._address, f"refused: {answer.status_code} {answer.text}"))
-        return answer.json()
+            answer = _repeated(method, url, content, monotonic() + self._timeout)
+        except TimeoutError as error:
+            raise ServingError(self._address, f"did not answer within {self._timeout:g} s") from error
+        except (OSError, HTTPException) as error:
+            raise ServingError(
+                self._address, f"cannot be reached ({error or type(error).__name__})"
+            ) from error
+        if answer.status != 200:
+            text = answer.content[: 4 * _LONGEST_REASON].decode(errors="replace")
+            raise ServingError(self._address, f"refused: {answer.status} {text}")
+        return json.loads(answer.content)
+
+
+def _repeated(method: str, url: str, content: bytes | None, deadline: float) -> Answer:
+    """Send a request again, after a pause, while there is no connection or the server is busy."""
+    longest = (min(_FIRST_WAIT * 2**number, _LONGEST_WAIT) for number in range(_ATTEMPTS - 1))
+    pauses = chain(map(uniform, repeat(0.0), longest), [math.inf])
+    while True:
+        pause = next(pauses)
+        try:
+            answer = http_exchange(method, url, content, deadline, MAX_ANSWER_BYTES)
+        except UnreachableError:
+            if monotonic() + pause >= deadline:
+                raise
+        else:
+            pause = max(pause, answer.retry_after)
+            if answer.status != 503 or monotonic() + pause >= deadline:
+                return answer
+        sleep(pause)
 
 
 _PROTOCOLS: dict[str, type[_GrpcServer] | type[_RestServer]] = {"grpc": _GrpcServer, "rest": _RestServer}
@@ -251,8 +291,20 @@ def _several(images: Any) -> Iterable[Any]:
     return [images] if is_single else images
 
 
-def _message(address: str, reason: str) -> str:
-    return f"The server at {address} {' '.join(reason.split())}"
+def _names(classes: int) -> Sequence[str]:
+    if classes > _MOST_CLASSES:
+        raise ValueError(f"a model of {classes} classes")
+    return class_names(classes)
+
+
+def _array(tensor: Any) -> np.ndarray:
+    """The array in a message, which may claim a shape for which it has no values."""
+    import tensorflow as tf
+
+    sizes = [dimension.size for dimension in tensor.tensor_shape.dim]
+    if min(sizes, default=0) < 0 or 4 * math.prod(sizes) > MAX_ANSWER_BYTES:
+        raise ValueError(f"an array of shape {tuple(sizes)}")
+    return tf.make_ndarray(tensor)
 
 
 def _encoded(image: str | Path | np.ndarray) -> tuple[bytes, tuple[int, int]]:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_json, print_table
+from keras_cam.cli.console import complain, print_json, print_table, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     for one in answered:
         print_json(one.to_dict()) if args.json else _print(one)
     if args.output:
-        complain(f"Picture: {args.output}") if args.json else print(f"Picture: {args.output}")
+        complain(f"Picture: {args.output}") if args.json else say(f"Picture: {args.output}")
     return DONE
 
 

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         data = read_benchmark(args.name, args.data, args.train_per_class, args.runs)
         if data.images.problems:
-            complain(describe_problems(data.images.problems))
+            complain(*describe_problems(data.images.problems).split("\n"))
         backbone = load_backbone(args.model, args.layer)
         with progress(len(data.images), "Extracting features") as advance:
             table = extract_features(backbone, data.images, args.features, args.batch_size, advance)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, progress, working
+from keras_cam.cli.console import complain, progress, say, working
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     except (ModuleNotFoundError, OSError, ValueError) as error:
         raise UsageError(str(error)) from error
     rounds, negatives = len(concept.negatives), concept.negatives[-1]
-    print(f"Detector: {args.output}, trained on {negatives} negatives in {rounds} rounds")
+    say(f"Detector: {args.output}, trained on {negatives} negatives in {rounds} rounds")
     failures = list(concept.failures)
     if args.gallery:
         failures += _draw(concept, args.photos, args.gallery, args.top)
@@ -124,5 +124,5 @@ def _draw(concept: "Concept", photos: list[Path], file: Path, count: int) -> lis
         best, failures = ranked(concept.classifier, files, advance)
     with working(f"Writing {file}"):
         write_png(file, gallery([draw_localization(record.image, record) for record in best[:count]]))
-    print(f"Gallery: {file}")
+    say(f"Gallery: {file}")
     return failures

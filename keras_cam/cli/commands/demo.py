@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_cam.cli.commands.localize import localize_photos
-from keras_cam.cli.console import picture_paths
+from keras_cam.cli.console import picture_paths, say
 from keras_cam.cli.usage import DEFAULT_OUTPUT
 
 PHOTOS = ("chelsea.png", "coffee.png", "camera.png", "motorcycle_left.png")
@@ -31,5 +31,5 @@ def run(args: argparse.Namespace) -> int:
     status = localize_photos(photos, output=args.output)
     sheet = args.output / "gallery.png"
     write_png(sheet, gallery(picture_paths(photos, args.output)))
-    print(f"All in one: {sheet}")
+    say(f"All in one: {sheet}")
     return status

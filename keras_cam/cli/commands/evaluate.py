@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_json, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -202,4 +202,4 @@ def _print(evaluations: "Sequence[Evaluation]", style: str) -> None:
     if style == "table":
         print_table(header, rows, right=header[1:])
     else:
-        print(format_table(header, rows, style))
+        say(*format_table(header, rows, style).split("\n"))

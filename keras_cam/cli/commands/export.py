@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import working
+from keras_cam.cli.console import say, working
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -102,16 +102,16 @@ def _report(
     from keras_cam.models.labels import labels_of
 
     paths = [written] if isinstance(written, Path) else written
-    print(*paths, sep="\n")
+    say(*paths)
     height, width = image_size_hw(localizer)
     refined = names.LOCALIZATION_MAPS in localizer.output
     classes = localizer.get_layer(names.SCORES).output.shape[-1]
     named = "with their names" if labels or labels_of(localizer) else "without names of their own"
-    print(f"size: {_megabytes(paths[0]):.1f} MB")
-    print(f"input: RGB images of {height} x {width} pixels, 0..255")
-    print(f"output: boxes of {'refined' if refined else 'class activation'} maps; {classes} classes {named}")
+    say(f"size: {_megabytes(paths[0]):.1f} MB")
+    say(f"input: RGB images of {height} x {width} pixels, 0..255")
+    say(f"output: boxes of {'refined' if refined else 'class activation'} maps; {classes} classes {named}")
     if FORMATS[args.format].reader:
-        print(f"try it: keras-cam localize photos/ --model {shlex.quote(str(paths[0]))}")
+        say(f"try it: keras-cam localize photos/ --model {shlex.quote(str(paths[0]))}")
 
 
 def _megabytes(path: Path) -> float:

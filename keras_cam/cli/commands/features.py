@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress, working
+from keras_cam.cli.console import complain, print_table, progress, say, working
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -80,7 +80,7 @@ def _extract(
     for failure in table.failures:
         complain(failure)
     if output:
-        print(f"{len(table)} x {table.vectors.shape[1]} features: {output}")
+        say(f"{len(table)} x {table.vectors.shape[1]} features: {output}")
     return table
 
 
@@ -94,7 +94,7 @@ def _classify(backbone: "keras.Model", table: "FeatureTable", args: argparse.Nam
     _print_accuracies(svm, tested)
     if args.classifier:
         save_model(attach(svm, backbone), args.classifier)
-        print(f"Classifier: {args.classifier}")
+        say(f"Classifier: {args.classifier}")
     return tested.failures if tested else ()
 
 

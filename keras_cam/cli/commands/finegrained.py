@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_json, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -130,7 +130,7 @@ def _print_rows(comparison: "FineGrainedComparison") -> None:
     print_table(header, rows, right=header[1:])
     if comparison.iou_over_half:
         share = sum(comparison.iou_over_half) / len(comparison.iou_over_half)
-        print(f"CAM boxes with IoU of at least 0.5: {share:.1%}. Intervals: 95 %, over the folds.")
+        say(f"CAM boxes with IoU of at least 0.5: {share:.1%}. Intervals: 95 %, over the folds.")
 
 
 def _text(mean: float, half_width: float, sign: str = "") -> str:

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.console import complain, progress, working
+from keras_cam.cli.console import complain, progress, say, working
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -86,5 +86,5 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(str(error)) from error
     for failure in failures:
         complain(failure)
-    print(f"Localizer: {args.output}")
+    say(f"Localizer: {args.output}")
     return SOME_FAILED if failures else DONE

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.console import complain, picture_paths, print_json, print_localizations, progress
+from keras_cam.cli.console import complain, picture_paths, print_json, print_localizations, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -128,7 +128,7 @@ def localize_photos(
     if not as_json:
         print_localizations(done)
         if done:
-            print(f"Pictures: {output}{os.sep}")
+            say(f"Pictures: {output}{os.sep}")
     return DONE if len(done) == len(files) else SOME_FAILED
 
 

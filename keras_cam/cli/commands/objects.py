@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_json, print_table, progress
+from keras_cam.cli.console import complain, print_json, print_table, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_OUTPUT,
@@ -96,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
     args.output.mkdir(parents=True, exist_ok=True)
     picture = args.output / "objects.png"
     write_png(picture, draw_informative_objects(found.scenes, annotated.class_names))
-    complain(f"Picture: {picture}") if args.json else print(picture)
+    complain(f"Picture: {picture}") if args.json else say(picture)
     return SOME_FAILED if found.failures else DONE
 
 

@@ -8,7 +8,7 @@ import argparse
 import shlex
 from typing import Any
 
-from keras_cam.cli.console import complain
+from keras_cam.cli.console import complain, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import DONE, UsageError
 
@@ -62,4 +62,4 @@ def _help() -> int:
 
 
 def _report(line: str) -> None:
-    print(line, flush=True)
+    say(*line.split("\n"))

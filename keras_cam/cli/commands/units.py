@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, progress
+from keras_cam.cli.console import complain, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_OUTPUT,
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     with whole_file(page) as unfinished:
         unfinished.write_text(unit_sheet_html(rows, f"Units of {args.model}"), encoding="utf-8")
     write_png(picture, draw_unit_sheet(rows))
-    print(page, picture, sep="\n")
+    say(page, picture)
     return SOME_FAILED if found.failures else DONE
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_json, print_table, progress, working
+from keras_cam.cli.console import complain, print_json, print_table, progress, say, working
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         model = _learn(args, splits[0], failures)
         with working(f"Writing {args.output}"):
             save_model(model, args.output)
-        complain(f"Model: {args.output}") if args.json else print(f"Model: {args.output}")
+        complain(f"Model: {args.output}") if args.json else say(f"Model: {args.output}")
         for questions in splits[1:]:
             _print(_judge(model, questions), args.json, failures)
     except (OSError, ValueError) as error:
@@ -92,7 +92,7 @@ def _read(folder: Path, split: str) -> "Questions":
     with working(f"Reading questions of {split}"):
         questions = read_questions(folder, split)
     if questions.images.problems:
-        complain(describe_problems(questions.images.problems))
+        complain(*describe_problems(questions.images.problems).split("\n"))
     return questions
 
 

@@ -1,0 +1,50 @@
+"""Sixteen threads that share a localizer get what one thread gets."""
+
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import numpy as np
+import pytest
+
+import keras_cam
+from keras_cam import load_localizer
+from keras_cam.export import save_litert, save_onnx, save_saved_model
+
+THREADS, ROUNDS = 16, 8
+
+
+@pytest.fixture(scope="module")
+def models(colour_classifier, tmp_path_factory):
+    """What opens the same localizer anew, by the name of its runtime."""
+    folder = tmp_path_factory.mktemp("models")
+    localizer = keras_cam.build_localizer(colour_classifier)
+    files = {
+        "litert": save_litert(localizer, folder / "colours.tflite"),
+        "onnx": save_onnx(localizer, folder / "colours.onnx"),
+        "saved_model": save_saved_model(localizer, folder / "colours" / "1"),
+    }
+    return {"keras": localizer, **files}
+
+
+def answers(localizer, images):
+    """What all methods return for a batch."""
+    found = localizer.classify_and_cam(images, [[2]] * len(images), 2)
+    return {**localizer.localize(images), **found, "classified": localizer.classify(images)}
+
+
+@pytest.mark.parametrize("name", ["keras", "litert", "onnx", "saved_model"])
+def test_threads_get_what_one_thread_gets(models, photos, name):
+    batches = [photos(1 + index % 3, 32, 32, seed=index) for index in range(THREADS)]
+    expected = [answers(load_localizer(models[name]), images) for images in batches]
+    shared, together = load_localizer(models[name]), Barrier(THREADS)
+
+    def work(index):
+        together.wait(timeout=60)  # so that the first calls, which compile, meet
+        return [answers(shared, batches[index]) for _ in range(ROUNDS)]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = list(pool.map(work, range(THREADS)))
+    for index, rounds in enumerate(found):
+        for answer in rounds:
+            for key, values in expected[index].items():
+                np.testing.assert_array_equal(answer[key], values, err_msg=key)
