@@ -44,6 +44,7 @@ class KerasLocalizer(Localizer):
         self.size_hw = image_size_hw(model)
         self.labels = labels_of(model)
         self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
+        self.threshold = float(np.median(model.get_layer(names.DETECTIONS).threshold))
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, 3), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)

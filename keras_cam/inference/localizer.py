@@ -17,11 +17,13 @@ class Localizer(Protocol):
         size_hw: the height and width to which photos are resized.
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
+        threshold: the fraction of a map's maximum above which an object is; None: the usual one of its maps.
     """
 
     size_hw: tuple[int, int]
     classes: int
     labels: tuple[str, ...] | None
+    threshold: float | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:
