@@ -64,7 +64,7 @@ class AnnotationOptions:
         """The path of a photo relative to `images_dir`, with slashes; an array keeps its name."""
         if record.pixels is not None:
             return record.image
-        return Path(os.path.relpath(record.image, self.images_dir)).as_posix()
+        return os.path.relpath(record.image, self.images_dir).replace(os.sep, "/")
 
 
 def readable(text: str) -> str:

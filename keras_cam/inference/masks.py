@@ -1,9 +1,11 @@
-"""The pixels of an object: a thresholded map as a mask, and masks as run-length codes and polygons."""
+"""The pixels of an object: a thresholded map as a mask, and masks as run-length codes and polygons.
+
+OpenCV is imported where it is used: the help of the command line imports this module.
+"""
 
 import math
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from keras_cam.recipes import THRESHOLD
@@ -40,6 +42,8 @@ def object_mask(
         >>> mask.shape, np.flatnonzero(mask.any(axis=0)).tolist()
         ((40, 40), [20, 21, 22, 23, 24, 25, 26, 27, 28, 29])
     """
+    import cv2
+
     surface = cv2.resize(np.asarray(activation_map, np.float32), size_wh, interpolation=cv2.INTER_LINEAR)
     xmin, ymin = (max(0, math.floor(side + 1e-3)) for side in box_xyxy[:2])
     xmax, ymax = (math.ceil(side - 1e-3) for side in box_xyxy[2:])
@@ -116,6 +120,8 @@ def polygons(mask: np.ndarray) -> list[np.ndarray]:
         >>> polygons(mask)[0].tolist()
         [[1.0, 1.0], [1.0, 3.0], [2.0, 3.0], [2.0, 1.0]]
     """
+    import cv2
+
     # OpenCV's contours run through the centres of pixels. Of a mask of twice the size, every second line of
     # centres becomes a border between pixels.
     double = np.repeat(np.repeat(mask.astype(np.uint8), 2, axis=0), 2, axis=1)
