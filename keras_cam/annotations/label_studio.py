@@ -4,6 +4,7 @@ import os
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,9 +19,49 @@ from keras_cam.inference.records import Detection, Localization
 LOCAL_FILES = "/data/local-files/?d="
 """What Label Studio calls a file below its LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT."""
 
-# The tags of the labelling interface: what their regions are called, and the tag that draws them.
-_BOXES, _BRUSHES = "label", "brush"
-_TAGS = {_BOXES: "RectangleLabels", _BRUSHES: "BrushLabels"}
+_BOXES, _BRUSHES = "RectangleLabels", "BrushLabels"
+
+
+@dataclass(frozen=True)
+class Interface:
+    """The names in a labelling interface, by default those of `label_config`.
+
+    Attributes:
+        boxes: the tag that draws rectangles.
+        brushes: the tag that draws masks; None if there is none.
+        image: the tag that shows the photo.
+        variable: the key of a task's `data` that names the photo.
+    """
+
+    boxes: str = "label"
+    brushes: str | None = "brush"
+    image: str = "image"
+    variable: str = "image"
+
+    @classmethod
+    def from_xml(cls, text: str) -> "Interface":
+        """Read the labelling interface of a project.
+
+        Raises:
+            ValueError: it is not XML, or has no `Image` with `RectangleLabels`.
+
+        Examples:
+            >>> Interface.from_xml(label_config(["cat"]))
+            Interface(boxes='label', brushes=None, image='image', variable='image')
+        """
+        try:
+            view = ET.fromstring(text)
+        except ET.ParseError as error:
+            raise ValueError(f"The labelling interface must be XML. Received: {error}") from error
+        image, boxes, brushes = (view.find(f".//{tag}") for tag in ("Image", _BOXES, _BRUSHES))
+        if image is None or boxes is None:
+            raise ValueError(f"The labelling interface must have `Image` and `{_BOXES}`. Received: {text!r}")
+        return cls(
+            boxes=boxes.get("name", ""),
+            brushes=None if brushes is None else brushes.get("name"),
+            image=image.get("name", ""),
+            variable=image.get("value", "").lstrip("$"),
+        )
 
 
 @contextmanager
@@ -45,12 +86,15 @@ def label_studio_writer(path: Path, options: AnnotationOptions) -> Iterator[Call
         (folder / "label_config.xml").write_text(label_config(names, options.masks), encoding="utf-8")
 
 
-def prediction(record: Localization, masks: bool = False) -> dict[str, Any]:
+def prediction(
+    record: Localization, masks: bool = False, interface: Interface = Interface()
+) -> dict[str, Any]:
     """All boxes and masks of a photo as one prediction.
 
     Args:
         record: the record.
-        masks: whether there are masks, too.
+        masks: whether there are masks, too, if the interface has brushes.
+        interface: the names of its tags.
 
     Returns:
         `model_version`, `score`, that of the best one, and `result`, whose rectangles are in percent of the
@@ -62,13 +106,24 @@ def prediction(record: Localization, masks: bool = False) -> dict[str, Any]:
         >>> {key: found["result"][0]["value"][key] for key in ("x", "y", "width", "height")}
         {'x': 25.0, 'y': 25.0, 'width': 25.0, 'height': 75.0}
     """
+    kinds = {_BOXES: (interface.boxes, _rectangle)}
+    if masks and interface.brushes is not None:
+        kinds[_BRUSHES] = (interface.brushes, _brush)
     results = [
-        _region(record, found, _BOXES, rank, _rectangle(record, found)) for rank, found in _ranked(record)
+        {
+            "id": f"{tag}-{rank}",
+            "from_name": tag,
+            "to_name": interface.image,
+            "type": kind.lower(),
+            "original_width": record.width,
+            "original_height": record.height,
+            "image_rotation": 0,
+            "score": round(found.score, 6),
+            "value": {**value(record, found), kind.lower(): [readable(found.label)]},
+        }
+        for kind, (tag, value) in kinds.items()
+        for rank, found in enumerate(record.boxed, 1)
     ]
-    if masks:
-        results += [
-            _region(record, found, _BRUSHES, rank, _brush(record, found)) for rank, found in _ranked(record)
-        ]
     score = max((found.score for found in record.boxed), default=0.0)
     return {"model_version": record.model or "keras-cam", "score": round(score, 6), "result": results}
 
@@ -78,8 +133,10 @@ def label_config(names: Iterable[str], masks: bool = False) -> str:
     view = ET.Element("View")
     ET.SubElement(view, "Image", name="image", value="$image", zoom="true")
     listed = [readable(name) for name in names]
-    for tag in (_BOXES, _BRUSHES) if masks else (_BOXES,):
-        labels = ET.SubElement(view, _TAGS[tag], name=tag, toName="image")
+    tags = Interface()
+    kinds = {_BOXES: tags.boxes, **({_BRUSHES: tags.brushes} if masks else {})}
+    for kind, tag in kinds.items():
+        labels = ET.SubElement(view, kind, name=str(tag), toName="image")
         for name in listed:
             ET.SubElement(labels, "Label", value=name)
     ET.indent(view)
@@ -93,27 +150,6 @@ def _url(name: str, record: Localization) -> str:
             f"LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT. Received: {record.image!r}"
         )
     return LOCAL_FILES + quote(os.fsencode(name))
-
-
-def _ranked(record: Localization) -> Iterator[tuple[int, Detection]]:
-    return enumerate(record.boxed, 1)
-
-
-def _region(
-    record: Localization, found: Detection, tag: str, rank: int, value: dict[str, Any]
-) -> dict[str, Any]:
-    kind = _TAGS[tag].lower()
-    return {
-        "id": f"{tag}-{rank}",
-        "from_name": tag,
-        "to_name": "image",
-        "type": kind,
-        "original_width": record.width,
-        "original_height": record.height,
-        "image_rotation": 0,
-        "score": round(found.score, 6),
-        "value": {**value, kind: [readable(found.label)]},
-    }
 
 
 def _rectangle(record: Localization, found: Detection) -> dict[str, Any]:
