@@ -5,6 +5,7 @@ setup(
     # One by one: searching for packages would also find folders that are not the product.
     packages=[
         "keras_cam",
+        "keras_cam.annotations",
         "keras_cam.applications",
         "keras_cam.applications.discovery",
         "keras_cam.applications.features",
@@ -28,6 +29,7 @@ setup(
     ],
     package_data={
         "keras_cam": ["py.typed", "__init__.pyi"],
+        "keras_cam.annotations": ["__init__.pyi"],
         "keras_cam.drawing": ["__init__.pyi", "page.html"],
         "keras_cam.evaluation": ["__init__.pyi"],
         "keras_cam.export": ["__init__.pyi", "web_page/*"],

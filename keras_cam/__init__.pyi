@@ -1,4 +1,5 @@
-from . import callbacks, data, drawing, evaluation, export, inference, layers, metrics, training  # type: ignore[attr-defined]
+from . import annotations, callbacks, data, drawing, evaluation, export, inference, layers, metrics, training  # type: ignore[attr-defined]
+from .annotations import export_annotations
 from .data import read_annotations
 from .evaluation import evaluate
 from .graph.classification_head import find_classification_head
@@ -9,6 +10,7 @@ from .models.registry import list_models
 
 __all__ = [
     "Localization",
+    "annotations",
     "build_localizer",
     "build_model",
     "callbacks",
@@ -17,6 +19,7 @@ __all__ = [
     "evaluate",
     "evaluation",
     "export",
+    "export_annotations",
     "find_classification_head",
     "inference",
     "layers",

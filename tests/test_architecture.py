@@ -42,7 +42,7 @@ LAYERS = [
     {"graph"},
     {"models"},
     {"localizer"},
-    {"drawing", "inference"},
+    {"annotations", "drawing", "inference"},
     {"data", "metrics"},
     {"callbacks", "evaluation"},
     {"export", "training"},

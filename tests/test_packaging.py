@@ -22,6 +22,7 @@ DISTRIBUTIONS = {
     "ai_edge_litert": "ai-edge-litert",
     "ai_edge_quantizer": "ai-edge-quantizer",
     "cv2": "opencv-python",
+    "cvat_sdk": "cvat-sdk",
     "grpc": "grpcio",
     "lazy_loader": "lazy-loader",
     "ml_collections": "ml-collections",

@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
+from keras_cam.annotations.selection import Selection
 from keras_cam.cli.console import complain
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
 from keras_cam.models.labels import LABEL_LISTS
@@ -72,6 +73,42 @@ def add_threshold(parser: argparse.ArgumentParser) -> None:
         help="a box encloses the cells above this fraction of the map's maximum (default: "
         f"{THRESHOLD}; {refined}, with the mean of the boxes)",
     )
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """Add `--min-score` and `--classes`."""
+    parser.add_argument(
+        "--min-score",
+        type=_min_score,
+        action="append",
+        default=[],
+        metavar="S|CLASS=S",
+        help="leave out detections with a lower score; CLASS=S sets it for one class; may be repeated",
+    )
+    parser.add_argument(
+        "--classes",
+        nargs="+",
+        metavar="CLASS",
+        help="leave out all other classes; in annotations these are numbered in this order",
+    )
+
+
+def selection_of(args: argparse.Namespace) -> Selection:
+    """What `--min-score` and `--classes` select."""
+    scores = dict(args.min_score)
+    return Selection(scores.pop(None, 0.0), scores, args.classes)
+
+
+def _min_score(text: str) -> tuple[str | None, float]:
+    """Parse a number in [0, 1], for all classes (None) or for the class before the last "="."""
+    name, _, number = text.rpartition("=")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number in [0, 1], or CLASS=NUMBER. Received: {text}")
+    return name or None, value
 
 
 def add_labels(parser: argparse.ArgumentParser) -> None:

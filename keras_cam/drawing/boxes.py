@@ -6,12 +6,12 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from keras_cam.inference.records import BoxXYXY
+from keras_cam.inference.records import BoxXYXY, whole_pixels
 
 Rectangle = tuple[int, int, int, int]  # xmin, ymin, xmax, ymax with half-open maxima
 
 # White, then colour-blind-safe hues of Okabe and Ito that contrast with photos and colour maps.
-_COLOURS = ((255, 255, 255), (86, 180, 233), (0, 200, 140), (240, 228, 66), (255, 150, 200))
+COLOURS = ((255, 255, 255), (86, 180, 233), (0, 200, 140), (240, 228, 66), (255, 150, 200))
 _BLACK = (0, 0, 0)
 
 
@@ -42,23 +42,16 @@ def draw_boxes(
     draw = ImageDraw.Draw(canvas)
     unit = math.sqrt(canvas.width * canvas.height)
     line = max(1, round(unit / 160))
-    rectangles = [None if box is None else _pixels(box, canvas.size) for box in boxes_xyxy]
+    rectangles = [None if box is None else whole_pixels(box, canvas.size) for box in boxes_xyxy]
     for position, rectangle in reversed(list(enumerate(rectangles))):  # the first box on top
         if rectangle is not None:
-            _outline(draw, rectangle, line, _COLOURS[position % len(_COLOURS)])
+            _outline(draw, rectangle, line, COLOURS[position % len(COLOURS)])
     taken: list[Rectangle] = []
     for position, (text, rectangle) in enumerate(zip(texts, rectangles, strict=False)):
         plate = _Plate(text, unit, canvas.width)
         corner = plate.place(rectangle or (0, 0, 0, 0), line, canvas.size, taken)
-        plate.draw(draw, corner, _COLOURS[position % len(_COLOURS)])
+        plate.draw(draw, corner, COLOURS[position % len(COLOURS)])
     return np.array(canvas)
-
-
-def _pixels(box_xyxy: BoxXYXY, size_wh: tuple[int, int]) -> Rectangle:
-    """The box rounded to pixels and clipped to the image, at least one pixel wide and high."""
-    xmin, ymin = (min(max(round(low), 0), size - 1) for low, size in zip(box_xyxy[:2], size_wh, strict=True))
-    xmax, ymax = (min(round(high), size) for high, size in zip(box_xyxy[2:], size_wh, strict=True))
-    return xmin, ymin, max(xmax, xmin + 1), max(ymax, ymin + 1)
 
 
 def _outline(

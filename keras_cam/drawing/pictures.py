@@ -15,10 +15,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from keras_cam.drawing.boxes import draw_boxes
-from keras_cam.drawing.plain_text import plain_text
+from keras_cam.drawing.boxes import COLOURS, draw_boxes
 from keras_cam.images.files import read_image
+from keras_cam.inference.masks import object_mask
 from keras_cam.inference.records import FLAT_MAP, BoxXYXY, Detection, Localization
+from keras_cam.plain_text import plain_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -98,6 +99,7 @@ def draw_localization(
     localization: Localization,
     top: int = 1,
     *,
+    masks: bool = False,
     alpha: float = 0.7,
     colormap: str = "inferno",
 ) -> np.ndarray:
@@ -108,7 +110,8 @@ def draw_localization(
             `localization`, boxes are scaled.
         localization: the localization of this photo.
         top: the number of boxes, at least 1.
-        alpha: the opacity at the maximum of the map, in [0, 1].
+        masks: draw the masks of these boxes, in their colours, in place of the map.
+        alpha: the opacity at the maximum of the map and of masks, in [0, 1].
         colormap: one of `COLORMAPS`.
 
     Returns:
@@ -129,10 +132,13 @@ def draw_localization(
         raise ValueError(f"`top` must be at least 1. Received: top={top!r}")
     photo = _photo(image)
     best = localization.detections[:top]
+    boxes = [_shown_box(detection, localization, photo) for detection in best]
+    if masks:
+        photo = _with_masks(photo, best, boxes, alpha)
     return overlay(
         photo,
-        _shown_map(best[0]) if best else None,
-        [_shown_box(detection, localization, photo) for detection in best],
+        _shown_map(best[0]) if best and not masks else None,
+        boxes,
         [detection.label for detection in best],
         [detection.score for detection in best],
         remarks=[detection.remark for detection in best],
@@ -326,6 +332,20 @@ def _blend(photo: np.ndarray, activation_map: np.ndarray, alpha: float, colormap
     colours_bgr = cv2.applyColorMap(np.rint(heat * 255).astype(np.uint8), COLORMAPS[colormap])
     opacity = alpha * heat
     return cv2.blendLinear(colours_bgr[..., ::-1], photo, opacity, 1 - opacity)
+
+
+def _with_masks(
+    photo: np.ndarray, detections: Sequence[Detection], boxes_xyxy: Sequence[BoxXYXY | None], alpha: float
+) -> np.ndarray:
+    """The photo with masks in the colours of their boxes, the first one on top."""
+    picture = photo.copy()
+    for position in reversed(range(len(detections))):
+        found, box = detections[position], boxes_xyxy[position]
+        if box is not None:
+            mask = object_mask(found.activation_map, box, (photo.shape[1], photo.shape[0]), found.threshold)
+            colour = np.array(COLOURS[position % len(COLOURS)])
+            picture[mask] = np.rint(picture[mask] * (1 - alpha) + colour * alpha)
+    return picture
 
 
 def _shown_map(detection: Detection) -> np.ndarray | None:

@@ -10,11 +10,11 @@ import numpy as np
 
 from keras_cam.drawing.html_page import html_image, html_page
 from keras_cam.drawing.pictures import display_size, overlay
-from keras_cam.drawing.plain_text import plain_text
 from keras_cam.evaluation.results import Evaluation, ImageResult, main_boxes
 from keras_cam.evaluation.table import evaluation_table, format_table
 from keras_cam.images.files import ImageError
 from keras_cam.metrics import choe2020
+from keras_cam.plain_text import plain_text
 
 _SHOWN_PIXELS = 480  # the longer side of a picture
 _COLOURS = ("#1b6ca8", "#c8553d", "#4c956c")

@@ -4,6 +4,7 @@ from .keras import KerasLocalizer
 from .litert import LiteRTLocalizer
 from .load import load_classifier, load_localizer
 from .localizer import Localizer
+from .masks import coco_rle, object_mask, polygons
 from .onnx import OnnxLocalizer
 from .records import Detection, FailedImage, Localization, localizations, to_dataframe
 from .saved_model import SavedModelLocalizer
@@ -23,10 +24,13 @@ __all__ = [
     "ServingClient",
     "ServingError",
     "TenCropLocalizer",
+    "coco_rle",
     "load_classifier",
     "load_localizer",
     "localizations",
     "localize",
     "localize_files",
+    "object_mask",
+    "polygons",
     "to_dataframe",
 ]

@@ -177,7 +177,8 @@ def _localize(
             if good.any():
                 outputs = localizer.localize(batch.images[good])
                 images = [photos[index][0] for index in np.array(batch.index)[good]]
-                found = iter(localizations(outputs, images, batch.sizes_wh[good], names, model_name))
+                sizes_wh = batch.sizes_wh[good]
+                found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
             for index, error in zip(batch.index, batch.errors, strict=True):
                 name, photo = photos[index]
                 if error is not None:

@@ -64,6 +64,7 @@ class SaliencyLocalizer(Localizer):
             )
         self.classes: int = logits.shape[-1]
         self.labels: tuple[str, ...] | None = labels_of(model)
+        self.threshold = threshold
         self._activation = keras.layers.Activation(activation)
         self._selection = ClassSelection(top_k=min(top_k, self.classes))
         self._detections = MapDetections(threshold)

@@ -44,6 +44,7 @@ class KerasLocalizer(Localizer):
         self.size_hw, self.channels = image_size_hw(model), model.inputs[0].shape[-1]
         self.labels = labels_of(model)
         self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
+        self.threshold = float(np.median(model.get_layer(names.DETECTIONS).threshold))
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)

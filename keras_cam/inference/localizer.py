@@ -18,12 +18,14 @@ class Localizer(Protocol):
         channels: the number of channels of an image.
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
+        threshold: the fraction of a map's maximum above which an object is; None: the usual one of its maps.
     """
 
     size_hw: tuple[int, int]
     channels: int = 3
     classes: int
     labels: tuple[str, ...] | None
+    threshold: float | None = None
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.check_finite import check_finite
-from keras_cam.recipes import THRESHOLD
+from keras_cam.inference.masks import coco_rle, object_mask, polygons
+from keras_cam.recipes import DEFAULT_RECIPE, RECIPES, THRESHOLD
 
 if TYPE_CHECKING:
     import pandas
@@ -20,8 +22,24 @@ BoxXYXY = tuple[float, float, float, float]
 
 FLAT_MAP = "flat map"
 
+_SIDES = ("xmin", "ymin", "xmax", "ymax")
+COLUMNS = ("image", "width", "height", "model", "rank", "class_id", "label", "score", *_SIDES)
+"""The columns of `Localization.rows`: a row for each detection."""
+
 # A side of a map with fewer cells cannot tell where in a photo something is.
 _FEWEST_CELLS = 5
+
+
+def whole_pixels(box_xyxy: BoxXYXY, size_wh: tuple[int, int]) -> tuple[int, int, int, int]:
+    """A box rounded to pixels and clipped to the photo, at least one pixel wide and high.
+
+    Examples:
+        >>> whole_pixels((0.4, 1.6, 9.5, 1.9), (8, 8))
+        (0, 2, 8, 3)
+    """
+    xmin, ymin = (min(max(round(low), 0), size - 1) for low, size in zip(box_xyxy[:2], size_wh, strict=True))
+    xmax, ymax = (min(round(high), size) for high, size in zip(box_xyxy[2:], size_wh, strict=True))
+    return xmin, ymin, max(xmax, xmin + 1), max(ymax, ymin + 1)
 
 
 @dataclass(frozen=True)
@@ -36,6 +54,7 @@ class Detection:
             is the width. None if no position of the map speaks for the class.
         activation_map: float32 (h, w), the map that the box was cut out of: the raw class activation map, or
             the refined one. Not a part of `to_dict()`.
+        threshold: the fraction of the map's maximum above which the object is. Not a part of `to_dict()`.
     """
 
     class_id: int
@@ -43,6 +62,7 @@ class Detection:
     score: float
     box_xyxy: BoxXYXY | None
     activation_map: np.ndarray = field(repr=False, compare=False)
+    threshold: float = field(default=THRESHOLD, repr=False, compare=False)
 
     @property
     def remark(self) -> str:
@@ -98,10 +118,33 @@ class Localization:
     detections: tuple[Detection, ...]
     pixels: np.ndarray | None = field(default=None, repr=False, compare=False)
 
-    def picture(self, top: int = 1) -> np.ndarray:
+    @property
+    def boxed(self) -> tuple[Detection, ...]:
+        """The detections that have a box."""
+        return tuple(detection for detection in self.detections if detection.box_xyxy is not None)
+
+    def mask(self, detection: Detection) -> np.ndarray | None:
+        """The pixels of a detection, see `keras_cam.inference.object_mask`.
+
+        Args:
+            detection: one of `detections`.
+
+        Returns:
+            bool (height, width); None if it has no box.
+        """
+        if detection.box_xyxy is None:
+            return None
+        size_wh = (self.width, self.height)
+        return object_mask(detection.activation_map, detection.box_xyxy, size_wh, detection.threshold)
+
+    def picture(self, top: int = 1, masks: bool = False) -> np.ndarray:
         """The photo with the map of the best class and the boxes of the `top` best ones, uint8 (H', W', 3).
 
         Small photos are enlarged and large ones reduced, see `keras_cam.drawing.display_size`.
+
+        Args:
+            top: the number of boxes.
+            masks: draw the masks of these boxes in place of the map.
 
         Raises:
             ImageError: the photo cannot be read any more.
@@ -110,10 +153,10 @@ class Localization:
         from keras_cam.images.viewable import viewable
 
         photo = display_size(viewable(self.image if self.pixels is None else self.pixels))
-        return draw_localization(photo, self, top)
+        return draw_localization(photo, self, top, masks=masks)
 
-    def save(self, path: str | Path, top: int = 1) -> None:
-        """Write the picture to a PNG file.
+    def save(self, path: str | Path, top: int = 1, masks: bool = False) -> None:
+        """Write the picture to a PNG file, see `picture`.
 
         Raises:
             ImageError: the photo cannot be read any more.
@@ -121,13 +164,13 @@ class Localization:
         """
         from keras_cam.images.files import write_png
 
-        write_png(path, self.picture(top))
+        write_png(path, self.picture(top, masks))
 
-    def show(self, top: int = 1) -> None:
+    def show(self, top: int = 1, masks: bool = False) -> None:
         """Show the picture: in the notebook, or else in a window of the system's image viewer."""
         from PIL import Image
 
-        picture = Image.fromarray(self.picture(top))
+        picture = Image.fromarray(self.picture(top, masks))
         if "ipykernel" in sys.modules:
             from IPython.display import display
 
@@ -142,28 +185,37 @@ class Localization:
         Image.fromarray(self.picture()).save(file, format="PNG")
         return file.getvalue()
 
-    def to_supervision(self) -> "supervision.Detections":
+    def to_supervision(self, masks: bool = False) -> "supervision.Detections":
         """The boxes as `supervision.Detections`; a class without a box is left out.
+
+        Args:
+            masks: whether they have masks, too.
 
         Returns:
             `xyxy` float32 (N, 4) in pixels, `confidence` float32 (N,), `class_id` int (N,), and the labels as
-            `data["class_name"]`, best score first.
+            `data["class_name"]`, best score first; with `masks`, `mask` bool (N, height, width).
 
         Raises:
             ModuleNotFoundError: the package supervision is not installed.
         """
         import supervision  # the extra `supervision`
 
-        found = [detection for detection in self.detections if detection.box_xyxy is not None]
+        found = self.boxed
+        shape = (-1, self.height, self.width)
         return supervision.Detections(
             xyxy=np.array([detection.box_xyxy for detection in found], np.float32).reshape(-1, 4),
             confidence=np.array([detection.score for detection in found], np.float32),
             class_id=np.array([detection.class_id for detection in found], int),
+            mask=np.array([self.mask(one) for one in found], bool).reshape(shape) if masks else None,
             data={"class_name": np.array([detection.label for detection in found], str)},
         )
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self, masks: bool = False) -> dict[str, Any]:
         """The record as JSON-ready values.
+
+        Args:
+            masks: whether each detection also has its `mask`, COCO's run-length code, and `polygons`, lists
+                of x, y, x, y, ... in pixels; None if it has no box.
 
         Examples:
             >>> cat = Detection(281, "tabby", 0.75, (1.0, 2.0, 30.123, 40.0), np.zeros((7, 7), np.float32))
@@ -175,8 +227,32 @@ class Localization:
             "width": self.width,
             "height": self.height,
             "model": self.model,
-            "detections": [detection.to_dict() for detection in self.detections],
+            "detections": [
+                {**detection.to_dict(), **(self._mask_dict(detection) if masks else {})}
+                for detection in self.detections
+            ],
         }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The detections as rows of a table with `COLUMNS`, best first."""
+        photo = {name: getattr(self, name) for name in ("image", "width", "height", "model")}
+        return [
+            {
+                **photo,
+                "rank": rank,
+                "class_id": found.class_id,
+                "label": found.label,
+                "score": found.score,
+                **dict(zip(_SIDES, found.box_xyxy or (), strict=False)),
+            }
+            for rank, found in enumerate(self.detections, 1)
+        ]
+
+    def _mask_dict(self, detection: Detection) -> dict[str, Any]:
+        mask = self.mask(detection)
+        if mask is None:
+            return {"mask": None, "polygons": None}
+        return {"mask": coco_rle(mask), "polygons": [outline.ravel().tolist() for outline in polygons(mask)]}
 
 
 @dataclass(frozen=True)
@@ -216,20 +292,14 @@ def to_dataframe(records: Iterable[Localization | FailedImage]) -> "pandas.DataF
     """
     import pandas
 
-    sides = ("xmin", "ymin", "xmax", "ymax")
     rows: list[dict[str, Any]] = []
     for record in records:
         if isinstance(record, FailedImage):
             rows.append({"image": record.image, "error": record.error})
-            continue
-        photo = {name: getattr(record, name) for name in ("image", "width", "height", "model")}
-        for rank, found in enumerate(record.detections, 1):
-            box = dict(zip(sides, found.box_xyxy or (), strict=False))
-            row = {"rank": rank, "class_id": found.class_id, "label": found.label, "score": found.score}
-            rows.append({**photo, **row, **box})
-    columns = ("image", "width", "height", "model", "rank", "class_id", "label", "score", *sides, "error")
+        else:
+            rows += record.rows()
     integers = ("width", "height", "rank", "class_id")
-    return pandas.DataFrame(rows, columns=columns).astype(dict.fromkeys(integers, "Int64"))
+    return pandas.DataFrame(rows, columns=(*COLUMNS, "error")).astype(dict.fromkeys(integers, "Int64"))
 
 
 def localizations(
@@ -238,6 +308,7 @@ def localizations(
     sizes_wh: Sequence[tuple[int, int]],
     labels: Sequence[str] | None = None,
     model: str = "",
+    threshold: float | None = None,
 ) -> list[Localization]:
     """Turns what a localizer returns for a batch into one record a photo.
 
@@ -249,6 +320,7 @@ def localizations(
         sizes_wh: B sizes (width, height) of the original photos in pixels.
         labels: the names of all classes; None names them by their numbers.
         model: the name of the model, for the record.
+        threshold: `Detection.threshold`; None takes the usual one of raw or of refined maps.
 
     Returns:
         B records, in the order of `images`.
@@ -282,18 +354,27 @@ def localizations(
             width=int(width),
             height=int(height),
             model=model,
-            detections=_detections({key: out[row] for key, out in outputs.items()}, width, height, labels),
+            detections=_detections(
+                {key: out[row] for key, out in outputs.items()}, width, height, labels, threshold
+            ),
         )
         for row, (image, (width, height)) in enumerate(zip(images, sizes_wh, strict=True))
     ]
 
 
 def _detections(
-    outputs: Mapping[str, Any], width: int, height: int, labels: Sequence[str] | None
+    outputs: Mapping[str, Any],
+    width: int,
+    height: int,
+    labels: Sequence[str] | None,
+    threshold: float | None,
 ) -> tuple[Detection, ...]:
     """The detections of one image, from the outputs of that image alone."""
     scale = np.array([height, width, height, width], np.float64)
     maps = outputs.get("localization_maps", outputs["class_activation_maps"])
+    if threshold is None:
+        refined = "localization_maps" in outputs
+        threshold = median(RECIPES[DEFAULT_RECIPE].thresholds) if refined else THRESHOLD
     boxes_yxyx = np.clip(outputs["detection_boxes"], 0.0, 1.0) * scale
     detections = []
     for row, class_id in enumerate(int(value) for value in outputs["detection_classes"]):
@@ -305,6 +386,7 @@ def _detections(
                 score=float(outputs["detection_scores"][row]),
                 box_xyxy=(xmin, ymin, xmax, ymax) if row < outputs["num_detections"] else None,
                 activation_map=np.asarray(maps[row], np.float32),
+                threshold=threshold,
             )
         )
     # The localizer puts the rows that hold a box first; a reader wants the likeliest class first.

@@ -2,11 +2,13 @@
 
 import argparse
 import os
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from keras_cam.annotations.formats import ANNOTATION_FORMATS
+from keras_cam.annotations.selection import Selection
 from keras_cam.cli.console import complain, picture_paths, print_json, print_localizations, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.cli.usage import (
@@ -19,11 +21,13 @@ from keras_cam.cli.usage import (
     add_labels,
     add_photos,
     add_refine,
+    add_selection,
     add_threshold,
     add_top_k,
     check_model,
     load_model,
     read_labels,
+    selection_of,
 )
 from keras_cam.inference.load import needs_tensorflow
 from keras_cam.inference.records import Localization
@@ -43,6 +47,7 @@ def add_parser(commands: Any) -> None:
     add_top_k(parser)
     add_refine(parser)
     add_threshold(parser)
+    add_selection(parser)
     add_labels(parser)
     add_batch_size(parser, default=8)
     parser.add_argument(
@@ -54,7 +59,28 @@ def add_parser(commands: Any) -> None:
         "(default: what the file states)",
     )
     parser.add_argument(
-        "--output", type=Path, metavar="DIR", help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/)"
+        "--output",
+        type=Path,
+        metavar="PATH",
+        help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/); with --format, the file or new folder",
+    )
+    formats = "; ".join(f"{name}: {row.summary}" for name, row in ANNOTATION_FORMATS.items())
+    parser.add_argument(
+        "--format",
+        choices=ANNOTATION_FORMATS,
+        help=f"write annotations for other tools to --output in place of pictures. {formats}",
+    )
+    parser.add_argument(
+        "--masks", action="store_true", help="masks as well as boxes, in annotations, JSON and pictures"
+    )
+    parser.add_argument(
+        "--crops", type=Path, metavar="DIR", help="new folder for a picture of each detection"
+    )
+    parser.add_argument(
+        "--images-dir",
+        type=Path,
+        metavar="DIR",
+        help="folder that names of photos in annotations are relative to (default: the one --output is in)",
     )
     parser.add_argument(
         "--json",
@@ -67,10 +93,15 @@ def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
     if args.range and not args.range[0] < args.range[1]:
         raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
-    output = args.output or (None if args.json else DEFAULT_OUTPUT)
+    if args.format and not args.output:
+        raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
+    pictures = args.output or (None if args.json or args.crops else DEFAULT_OUTPUT)
+    if args.format:
+        pictures = None
+        _check_format(args)
     return localize_photos(
-        [file for path in args.photos for file in _photos(path, output)],
-        output,
+        [file for path in args.photos for file in _photos(path, pictures)],
+        pictures,
         model=args.model,
         top_k=args.top_k,
         threshold=args.threshold,
@@ -79,7 +110,29 @@ def run(args: argparse.Namespace) -> int:
         batch_size=args.batch_size,
         value_range=args.range,
         as_json=args.json,
+        selection=selection_of(args),
+        masks=args.masks,
+        annotations=tuple(_annotations(args)),
+        images_dir=args.images_dir,
     )
+
+
+def _annotations(args: argparse.Namespace) -> Iterator[tuple[str, Path]]:
+    """The formats and places of what is written besides pictures."""
+    if args.format:
+        yield args.format, args.output
+    if args.crops:
+        yield "crops", args.crops
+
+
+def _check_format(args: argparse.Namespace) -> None:
+    """Complain about what the format cannot do before a model is loaded."""
+    from keras_cam.annotations.export import check_annotation_format
+
+    try:
+        check_annotation_format(args.output, args.format, args.masks)
+    except ValueError as error:
+        raise UsageError(f"--format {args.format} --output {args.output}: {error}") from error
 
 
 def localize_photos(
@@ -94,8 +147,12 @@ def localize_photos(
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
     as_json: bool = False,
+    selection: Selection = Selection(),  # noqa: B008  (frozen)
+    masks: bool = False,
+    annotations: Sequence[tuple[str, Path]] = (),
+    images_dir: Path | None = None,
 ) -> int:
-    """Localize files, print a line of JSON for each or a table of all, and write their pictures."""
+    """Localize files, print JSON or a table, and write pictures and annotations."""
     labels = read_labels(labels_file)
     check_model(model)
     pictures: Sequence[Path | None] = [None] * len(files)
@@ -114,22 +171,100 @@ def localize_photos(
         )
     from keras_cam.inference.files import localize_files
 
+    names = labels or localizer.class_names
+    _check_names(selection, names)
     results = localize_files(localizer, files, labels, model, batch_size, value_range)
-    done = []
-    with progress(len(files)) as advance:
+    shown, done = [], 0
+    with (
+        _writers(annotations, selection, names, masks, images_dir) as writers,
+        progress(len(files)) as advance,
+    ):
         for picture, result in zip(pictures, results, strict=True):
             if not isinstance(result, Localization):
                 complain(result.error)
-            elif picture is None or _draw(result, picture):
-                done.append(result)
+            elif _write(record := selection(result), picture, writers, masks):
+                done += 1
                 if as_json:
-                    print_json(result.to_dict())
+                    print_json(record.to_dict(masks))
+                elif not annotations:
+                    shown.append(record)
             advance()
     if not as_json:
-        print_localizations(done)
-        if done:
-            say(f"Pictures: {output}{os.sep}")
-    return DONE if len(done) == len(files) else SOME_FAILED
+        _summarize(shown, done, output, annotations)
+    return DONE if done == len(files) else SOME_FAILED
+
+
+def _check_names(selection: Selection, names: Sequence[str]) -> None:
+    try:
+        selection.check_names(names)
+    except ValueError as error:
+        raise UsageError(f"--classes, --min-score: {error}") from error
+
+
+_Writers = Sequence[Callable[[Localization], None]]
+
+
+@contextmanager
+def _writers(
+    annotations: Sequence[tuple[str, Path]],
+    selection: Selection,
+    names: Sequence[str],
+    masks: bool,
+    images_dir: Path | None,
+) -> Iterator[_Writers]:
+    """The functions that write a record in each of the formats."""
+    with ExitStack() as stack:
+        try:
+            yield [
+                stack.enter_context(_writer(name, path, selection, names, masks, images_dir))
+                for name, path in annotations
+            ]
+            stack.close()
+        except (ValueError, OSError, ModuleNotFoundError) as error:
+            if not annotations or isinstance(error, BrokenPipeError):
+                raise
+            places = ", ".join(str(path) for _, path in annotations)
+            raise UsageError(f"Cannot write {places}: {error}") from error
+
+
+def _writer(
+    name: str, path: Path, selection: Selection, names: Sequence[str], masks: bool, images_dir: Path | None
+) -> Any:
+    from keras_cam.annotations.export import annotation_writer
+
+    _make_folder(path.parent)
+    masks = masks and ANNOTATION_FORMATS[name].has_masks
+    classes: Any = selection.classes
+    return annotation_writer(
+        path, name, class_names=names, classes=classes, masks=masks, images_dir=images_dir
+    )
+
+
+def _write(record: Localization, picture: Path | None, writers: _Writers, masks: bool) -> bool:
+    """Write the picture and the annotations of a photo; returns whether that succeeded."""
+    from keras_cam.images.files import ImageError
+
+    if picture is not None and not _draw(record, picture, masks):
+        return False
+    try:
+        for write in writers:
+            write(record)
+    except ImageError as error:
+        complain(str(error))
+        return False
+    return True
+
+
+def _summarize(
+    shown: Sequence[Localization], done: int, output: Path | None, annotations: Sequence[tuple[str, Path]]
+) -> None:
+    """Print the table, and what was written where."""
+    if not annotations:
+        print_localizations(shown)
+    for name, path in annotations:
+        say(f"{name}, {done} photos: {path}")
+    if done and output:
+        say(f"Pictures: {output}{os.sep}")
 
 
 def _photos(path: Path, output: Path | None) -> Sequence[Path]:
@@ -152,12 +287,12 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _draw(record: "Localization", picture: Path) -> bool:
+def _draw(record: Localization, picture: Path, masks: bool) -> bool:
     """Write the picture of a photo; returns whether that succeeded."""
     from keras_cam.images.files import ImageError
 
     try:
-        record.save(picture)
+        record.save(picture, masks=masks)
     except (ImageError, OSError) as error:
         complain(str(error) if isinstance(error, ImageError) else f"Cannot write {picture}: {error.strerror}")
         return False
