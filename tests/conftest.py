@@ -1,5 +1,6 @@
 """Fixtures that several test files share: models, images, and the paper's identity of maps and logits."""
 
+import os
 import runpy
 from pathlib import Path
 
@@ -12,7 +13,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 # Programs that need torch, not tests.
 collect_ignore = ["make_map_method_outputs.py", "make_torchvision_outputs.py"]
 
-# What `make quick` leaves out, besides single tests that are marked as slow.
+# What `make quick` leaves out, besides single tests that are marked as slow and those that use `real_data`.
 SLOW_FILES = {
     # Build large networks.
     "test_applications",
@@ -50,7 +51,7 @@ SLOW_FILES = {
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        if item.path.stem in SLOW_FILES:
+        if item.path.stem in SLOW_FILES or "real_data" in getattr(item, "fixturenames", ()):
             item.add_marker("slow")
 
 
@@ -59,6 +60,14 @@ def dtype_policy_as_it_was():
     policy = keras.config.dtype_policy()
     yield
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder of the development sets, which the environment variable KERAS_CAM_DATA names."""
+    if "KERAS_CAM_DATA" not in os.environ:
+        pytest.skip("KERAS_CAM_DATA does not name the folder of the development sets")
+    return Path(os.environ["KERAS_CAM_DATA"])
 
 
 @pytest.fixture(scope="session")

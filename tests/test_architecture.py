@@ -22,7 +22,6 @@ SOURCES = {
     for package, folder in FOLDERS.items()
     for path in sorted((REPOSITORY / folder).rglob("*.py"))
 }
-every_module = pytest.mark.parametrize("module", SOURCES)
 
 # From the bottom to the top: a module imports what stands in its own line or in an earlier one.
 LAYERS = [
@@ -71,35 +70,36 @@ def imports(module):
     return found
 
 
-@every_module
-def test_a_module_imports_only_from_its_own_layer_and_below(module):
-    if module == "keras_cam":
-        return  # the package itself only names what is public
-    for name, line in imports(module):
-        if name.startswith("keras_cam."):
+def all_imports():
+    """(module, name, line) of everything that is imported."""
+    return [(module, *found) for module in SOURCES for found in imports(module)]
+
+
+def test_a_module_imports_only_from_its_own_layer_and_below():
+    for module, name, line in all_imports():
+        if module != "keras_cam" and name.startswith(
+            "keras_cam."
+        ):  # the package itself only names what is public
             assert layer_of(name) <= layer_of(module), f"{module}:{line} imports {name}"
 
 
-@every_module
-def test_training_and_export_are_not_known_to_the_library(module):
-    if module.startswith(("keras_cam.cli.", "keras_cam.applications.")):
-        return  # these are above them
-    for part in ("keras_cam.training", "keras_cam.export"):
-        for name, line in imports(module):
+def test_training_and_export_are_not_known_to_the_library():
+    for module, name, line in all_imports():
+        if module.startswith(("keras_cam.cli.", "keras_cam.applications.")):
+            continue  # these are above them
+        for part in ("keras_cam.training", "keras_cam.export"):
             inside = f"{module}.".startswith(f"{part}.")
             assert inside or not f"{name}.".startswith(f"{part}."), f"{module}:{line} imports {name}"
 
 
-PACKAGES = [module for module, path in SOURCES.items() if path.name == "__init__.py"]
-
-
-@pytest.mark.parametrize("package", PACKAGES)
-def test_no_module_is_shadowed_by_what_its_package_exports(package):
+def test_no_module_is_shadowed_by_what_its_package_exports():
     """`import package.module as m` gives the module, and `package.name` what the package says it has."""
-    parent = importlib.import_module(package)
-    modules = {path.stem for path in SOURCES[package].parent.glob("*.py")} - {"__init__"}
-    for name in modules & set(getattr(parent, "__all__", ())):
-        assert getattr(parent, name) is importlib.import_module(f"{package}.{name}")
+    for package, path in SOURCES.items():
+        if path.name == "__init__.py":
+            parent = importlib.import_module(package)
+            modules = {path.stem for path in path.parent.glob("*.py")} - {"__init__"}
+            for name in modules & set(getattr(parent, "__all__", ())):
+                assert getattr(parent, name) is importlib.import_module(f"{package}.{name}")
 
 
 PRIVATE_OF_KERAS = re.compile(
@@ -107,21 +107,18 @@ PRIVATE_OF_KERAS = re.compile(
 )
 
 
-@every_module
-def test_what_is_private_of_keras_is_behind_one_fence(module):
-    if module != "keras_cam.graph.keras_internals":
-        assert not PRIVATE_OF_KERAS.search(SOURCES[module].read_text())
+def test_what_is_private_of_keras_is_behind_one_fence():
+    outside = set(SOURCES) - {"keras_cam.graph.keras_internals"}
+    assert [name for name in outside if PRIVATE_OF_KERAS.search(SOURCES[name].read_text())] == []
 
 
-@every_module
-def test_tensorflow_itself_is_imported_only_with_a_reason(module):
+def test_tensorflow_itself_is_imported_only_with_a_reason():
     """A comment at the import says why, or the module's docstring does."""
-    source = SOURCES[module].read_text()
-    lines, docstring = source.splitlines(), ast.get_docstring(ast.parse(source))
-    for name, line in imports(module):
+    for module, name, line in all_imports():
         if name.partition(".")[0] == "tensorflow":
-            commented = any("#" in text for text in lines[line - 2 : line])
-            assert commented or "TensorFlow" in docstring, f"{module}:{line}"
+            source = SOURCES[module].read_text()
+            commented = any("#" in text for text in source.splitlines()[line - 2 : line])
+            assert commented or "TensorFlow" in ast.get_docstring(ast.parse(source)), f"{module}:{line}"
 
 
 def test_importing_the_package_is_light():
@@ -139,6 +136,7 @@ def saved_localizer(tmp_path_factory):
     return path
 
 
+@pytest.mark.slow  # TensorFlow starts twice
 @pytest.mark.parametrize("first", ["import keras_cam, keras", "import keras, keras_cam"])
 def test_a_saved_localizer_loads_in_whatever_order_the_two_are_imported(first, saved_localizer):
     code = f"import sys\n{first}\nprint(keras.models.load_model(sys.argv[1]).name)"

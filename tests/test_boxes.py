@@ -1,8 +1,6 @@
 """Boxes worked out on the map's own grid against OpenCV on the upsampled map."""
 
 import json
-import os
-from pathlib import Path
 
 import cv2
 import keras
@@ -15,7 +13,6 @@ from keras import ops
 import keras_cam
 from keras_cam.ops import boxes_from_maps
 
-DATA = os.environ.get("KERAS_CAM_DATA")
 SIZE = 224
 
 
@@ -193,7 +190,6 @@ def opencv_largest_boxes(activation_map: np.ndarray, threshold: float) -> list[n
     ]
 
 
-@pytest.mark.skipif(not DATA, reason="KERAS_CAM_DATA names the folder of real images")
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -202,8 +198,8 @@ def opencv_largest_boxes(activation_map: np.ndarray, threshold: float) -> list[n
         ("vgg16_gap", {}),
     ],
 )
-def test_real_maps_agree_with_opencv(name, options):
-    folder = Path(DATA) / "ilsvrc_val_dev"
+def test_real_maps_agree_with_opencv(name, options, real_data):
+    folder = real_data / "ilsvrc_val_dev"
     images = json.loads((folder / "annotations.json").read_text())["images"]
     if name == "vgg16_gap":
         images = images[:40]  # 15 times the cost of the others

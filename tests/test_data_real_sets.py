@@ -1,15 +1,9 @@
 """The development sets, where the environment variable KERAS_CAM_DATA names their folder."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from keras_cam.data import read_annotations, to_dataset
-
-DATA = os.environ.get("KERAS_CAM_DATA")
-pytestmark = pytest.mark.skipif(not DATA, reason="KERAS_CAM_DATA is not set")
 
 SETS = [
     ("ilsvrc_val_dev", None, 654, 1000, 948),
@@ -23,22 +17,22 @@ SETS = [
 
 
 @pytest.mark.parametrize(("name", "split", "images", "classes", "boxes"), SETS)
-def test_counts(name, split, images, classes, boxes):
-    annotated = read_annotations(Path(DATA) / name, split, strict=True)
+def test_counts(name, split, images, classes, boxes, real_data):
+    annotated = read_annotations(real_data / name, split, strict=True)
     assert (len(annotated), len(annotated.class_names)) == (images, classes)
     assert sum(len(image.boxes_xyxy) for image in annotated) == boxes
     assert all(image.label in image.box_labels for image in annotated)
 
 
-def test_class_indices_of_ilsvrc_are_its_ids():
-    annotated = read_annotations(Path(DATA) / "ilsvrc_val_dev")
+def test_class_indices_of_ilsvrc_are_its_ids(real_data):
+    annotated = read_annotations(real_data / "ilsvrc_val_dev")
     assert annotated.class_names[0] == "tench, Tinca tinca"
     assert annotated.class_names[999] == "toilet tissue, toilet paper, bathroom tissue"
     assert annotated[0].label == 260
 
 
-def test_batches():
-    annotated = read_annotations(Path(DATA) / "pets3", "test")[:20]
+def test_batches(real_data):
+    annotated = read_annotations(real_data / "pets3", "test")[:20]
     batches = list(to_dataset(annotated, (64, 64), batch_size=8))
     assert [len(batch["index"]) for batch in batches] == [8, 8, 4]
     for batch in batches:

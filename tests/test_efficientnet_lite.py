@@ -5,8 +5,6 @@ JSON), its published accuracy is checked as well.
 """
 
 import json
-import os
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -17,7 +15,6 @@ from PIL import Image
 from keras_cam import build_localizer, build_model
 from keras_cam.models import efficientnet_lite
 
-DATA = os.environ.get("KERAS_CAM_DATA")
 EGYPTIAN_CAT = 285
 
 
@@ -82,13 +79,11 @@ def test_every_tensor_of_the_checkpoint_has_its_place(lite0):
 
 # On real photos.
 
-needs_data = pytest.mark.skipif(not DATA, reason="KERAS_CAM_DATA does not name a folder with ilsvrc_val_dev")
-
 
 @pytest.fixture(scope="module")
-def imagenet():
+def imagenet(real_data):
     """Photos (N, 224, 224, 3) uint8, resized as a whole, and their classes."""
-    folder = Path(DATA) / "ilsvrc_val_dev"
+    folder = real_data / "ilsvrc_val_dev"
     annotations = json.loads((folder / "annotations.json").read_text())
     classes = {box["image_id"]: box["category_id"] for box in annotations["annotations"]}
     photos = [
@@ -105,7 +100,6 @@ def accuracy(model, imagenet):
     return hits[:, 0].mean(), hits.any(axis=1).mean()
 
 
-@needs_data
 def test_the_accuracy_is_the_published_one_and_survives_finer_maps(lite0, imagenet):
     top_1, top_5 = accuracy(lite0, imagenet)
     assert top_1 >= 0.81

@@ -1,8 +1,6 @@
 """Refined maps: by hand, in every family of networks, saved, in half precision, and on real photos."""
 
 import json
-import os
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -27,11 +25,12 @@ from keras_cam.recipes import RECIPES
 from keras_cam.training import train_foreground
 
 SMALL = {"classes": 3, "input_shape": (128, 128, 3)}
-FAMILIES = (
-    "alexnet_gap", "vgg16_gap", "googlenet_gap", "nin_gap", "efficientnet_lite0", "resnet50", "resnet50_v2",
-    "densenet121", "mobilenet", "mobilenet_v2", "mobilenet_v3_small", "efficientnet_b0", "efficientnet_v2_b0",
-    "inception_v3", "xception", "nasnet_mobile",
-)  # fmt: skip
+FAMILIES = ["alexnet_gap", "mobilenet_v2"]
+LARGE_FAMILIES = [
+    "vgg16_gap", "googlenet_gap", "nin_gap", "efficientnet_lite0", "resnet50", "resnet50_v2", "densenet121",
+    "mobilenet", "mobilenet_v3_small", "efficientnet_b0", "efficientnet_v2_b0", "inception_v3", "xception",
+    "nasnet_mobile",
+]  # fmt: skip
 
 
 def by_hand(maps, features):
@@ -92,7 +91,9 @@ def test_a_constant_map_has_no_refined_box():
     assert np.max(refined) == 0
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize(
+    "name", FAMILIES + [pytest.param(name, marks=pytest.mark.slow) for name in LARGE_FAMILIES]
+)
 def test_every_family_can_be_refined(name, randomize, photos):
     model = randomize(keras_cam.build_model(name, **SMALL))
     images = photos(2, 128, 128)
@@ -179,9 +180,8 @@ def test_small_heads_are_refined_by_what_speaks_for_a_class(randomize, photos):
     assert np.abs(maps(small, True) - maps(small, False)).max() > 0.01
 
 
-@pytest.mark.skipif("KERAS_CAM_DATA" not in os.environ, reason="needs KERAS_CAM_DATA")
-def test_refinement_beats_plain_maps_on_photos(capsys):
-    data = Path(os.environ["KERAS_CAM_DATA"]) / "ilsvrc_val_dev"
+def test_refinement_beats_plain_maps_on_photos(real_data, capsys):
+    data = real_data / "ilsvrc_val_dev"
     figures = {}
     for refine in ("none", "B32"):
         assert (
@@ -260,10 +260,8 @@ def test_the_command_writes_a_localizer_and_names_what_it_could_not_read(lite0, 
     assert "--output must end in .keras" in capsys.readouterr().err
 
 
-@pytest.mark.skipif("KERAS_CAM_DATA" not in os.environ, reason="needs KERAS_CAM_DATA")
-def test_a_foreground_learned_without_labels_finds_birds_better():
-    data = Path(os.environ["KERAS_CAM_DATA"]) / "cub10"
-    train, test = (read_annotations(data, split) for split in ("train", "test"))
+def test_a_foreground_learned_without_labels_finds_birds_better(real_data):
+    train, test = (read_annotations(real_data / "cub10", split) for split in ("train", "test"))
     model = keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(320, 320, 3))
     backbone = backbone_of(model)
     classifier = attach(fit_linear_svm(extract_features(backbone, train)), backbone)
