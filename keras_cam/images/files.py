@@ -60,9 +60,9 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """List the image files in files and folders.
 
     A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
-    without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list, so that nothing is dropped silently, and
-    `read_image` raises an error for it: missing files, folders without images, folders below that may not be
-    read or are links, which are not followed, and links to nothing.
+    without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list, so
+    that nothing is dropped silently, and `read_image` raises an error for it: missing files, folders without
+    images, folders below that may not be read or are links, which are not followed, and links to nothing.
 
     Args:
         paths: a file or a folder, or several of them.
@@ -105,8 +105,8 @@ def read_image(
             file, (H, W, channels), (channels, H, W) or, for one channel, (H, W).
         channels: what the model takes:
 
-            - 3: 8-bit RGB. Grey of more than 8 bits is scaled from `value_range`; else from the range that the
-              file states (TIFF's `SMinSampleValue` and `SMaxSampleValue`, or fewer than 16 bits); else 16-bit
+            - 3: 8-bit RGB. Grey of more than 8 bits is scaled from `value_range`; else from the range that
+              the file states (TIFF's `SMinSampleValue` and `SMaxSampleValue`, or fewer than 16 bits); else 16-bit
               grey from 0..65535, and 32-bit integer and float grey from its minimum to its maximum. An
               `ImageWarning` says so if that may be wrong: for 32 bits, and for 16 bits without values of 4096
               and more, as 12-bit cameras write.
