@@ -324,7 +324,8 @@ def test_gradient_maps_agree_with_tensorflows_gradients(name):
     localizer = build_localizer(model, method="hirescam", refine="none", class_ids=[2, 0])
     assert (localizer.map_kind, localizer.map_method) == ("gradient", "hirescam")
     maps = np.asarray(localizer(photos())["class_activation_maps"])
-    feature = next(layer.output for layer in model.layers[::-1] if tuple(layer.output.shape[1:3]) == (4, 4))
+    outputs = [operation.output for operation in model.operations[::-1]]
+    feature = next(output for output in outputs if tuple(output.shape[1:3]) == (4, 4))
     for row, class_id in enumerate([2, 0]):
         values, gradients = gradients_by_tape(model, feature, photos(), class_id)
         expected = 16 * (values * gradients).sum(axis=-1)
