@@ -27,23 +27,23 @@ def hidden_layer():
     return keras.Model(images, layers.Dense(3, activation="softmax")(x))
 
 
-def saved(format, localizer, folder):
-    if format == "saved_model":
+def saved(kind, localizer, folder):
+    if kind == "saved_model":
         return save_saved_model(localizer, folder / "1")
-    if format == "onnx":
+    if kind == "onnx":
         pytest.importorskip("tf2onnx")
         return save_onnx(localizer, folder / "localizer.onnx")
     return save_litert(localizer, folder / "localizer.tflite")
 
 
-@pytest.mark.parametrize("format", ["saved_model", "litert", "onnx"])
+@pytest.mark.parametrize("kind", ["saved_model", "litert", "onnx"])
 @pytest.mark.parametrize("build", [transformer, hidden_layer])
-def test_maps_of_gradients_are_the_same_in_every_format(build, format, tmp_path):
+def test_maps_of_gradients_are_the_same_in_every_format(build, kind, tmp_path):
     keras.utils.set_random_seed(1)
     localizer = build_localizer(build(), class_ids=[2, 0], method="gradcam")
     images = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3)).astype("float32")
     expected = np.asarray(localizer(images)["class_activation_maps"])
-    loaded = load_localizer(saved(format, localizer, tmp_path))
+    loaded = load_localizer(saved(kind, localizer, tmp_path))
     found = loaded.localize(images)["class_activation_maps"]
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
