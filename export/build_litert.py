@@ -14,6 +14,7 @@ from keras_cam.export.quantize_litert import quantize_litert
 from keras_cam.export.representative_images import representative_images
 from keras_cam.export.signatures import Signatures, build_signatures
 from keras_cam.formats import CALIBRATED, QUANTIZATIONS
+from keras_cam.graph import names
 from keras_cam.localizer import check_localizer, image_size_hw
 
 
@@ -71,7 +72,8 @@ def build_litert(
         images = representative_images(
             representative_data, signatures.size_hw, signatures.localizer.inputs[0].shape[-1]
         )
-    model = convert_to_litert(functions, signatures.localizer.variables)
+    head = signatures.localizer.get_layer(names.HEAD)
+    model = convert_to_litert(functions, signatures.localizer.variables, head.taped)
     if quantization is not None:
         model = quantize_litert(model, quantization, images)
     if loop_rounds is not None:

@@ -4,13 +4,15 @@ Uses TensorFlow directly for its converter.
 """
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
 
 
-def convert_to_litert(functions: Mapping[str, Any], variables: Sequence[Any]) -> bytes:
+def convert_to_litert(
+    functions: Mapping[str, Any], variables: Sequence[Any], without_rule: Iterable[str] = ()
+) -> bytes:
     """Convert functions to one LiteRT model, with a signature for each and shared weights.
 
     The model has only LiteRT's builtin operations, so that it runs without TensorFlow.
@@ -18,6 +20,7 @@ def convert_to_litert(functions: Mapping[str, Any], variables: Sequence[Any]) ->
     Args:
         functions: by name, `tf.function`s with an input signature of fixed shapes; they return dicts.
         variables: the Keras variables that the functions read.
+        without_rule: the names of layers whose gradients only TensorFlow itself can compute, for the message.
 
     Returns:
         The model, in float32.
@@ -42,6 +45,9 @@ def convert_to_litert(functions: Mapping[str, Any], variables: Sequence[Any]) ->
         try:
             return converter.convert()
         except Exception as error:  # the converter has no public class for its errors
+            layers = sorted(without_rule)
+            reason = f"a head with layers whose gradients only TensorFlow has, {layers}: " if layers else ""
             raise ValueError(
-                f"The model must consist of LiteRT's builtin operations (TFLITE_BUILTINS). Received: {error}"
+                "The model must consist of LiteRT's builtin operations (TFLITE_BUILTINS). "
+                f"Received: {reason}{error}"
             ) from error

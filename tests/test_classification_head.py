@@ -10,6 +10,7 @@ from keras import layers, ops
 
 from keras_cam import build_localizer, find_classification_head
 from keras_cam.applications.features import backbone_of
+from keras_cam.graph.head import find_head
 
 CLASSES = 4
 
@@ -422,13 +423,27 @@ def test_a_layer_in_the_way_is_named_with_what_to_do(kind):
     build, advice = REFUSED[kind]
     name = "flatten" if kind == "pooling of a part" else "blocker"
     with pytest.raises(ValueError, match=rf"exact only if .* Received: layer '{name}\w*' \(\w+\).*{advice}"):
-        build_localizer(build())
+        find_classification_head(build())
 
 
-def test_convnext_is_refused_because_of_its_normalization():
-    model = keras.applications.ConvNeXtTiny(weights=None, input_shape=(32, 32, 3), classes=3)
-    with pytest.raises(ValueError, match=r"head_layernorm' \(LayerNormalization\)"):
-        build_localizer(model)
+NO_VECTOR = {"average over a neighbourhood", "several softmaxes in one layer", "channels as positions"}
+
+
+@pytest.mark.parametrize("kind", sorted(NO_VECTOR))
+def test_an_output_that_is_no_vector_has_no_maps(kind):
+    with pytest.raises(ValueError, match=r"one vector of logits or scores per image, \(B, N\)"):
+        find_head(REFUSED[kind][0]())
+
+
+@pytest.mark.parametrize("kind", sorted(REFUSED.keys() - NO_VECTOR))
+def test_other_heads_have_maps_as_well(kind, photos):
+    """Exact ones, if the layer is affine in spite of all, else from gradients."""
+    model = REFUSED[kind][0]()
+    head = find_head(model)
+    features = keras.Model(head.inputs, head.features)([photos(1, 32, 32)])
+    maps = np.asarray(head.layer(features, np.array([[0, 1]])))
+    assert maps.shape[:2] == (1, 2)
+    assert np.isfinite(maps).all()
 
 
 def test_pooled_features_need_a_classifier():
@@ -438,15 +453,8 @@ def test_pooled_features_need_a_classifier():
 
 def test_a_model_without_images_has_no_maps():
     vector = keras.Input((8,))
-    with pytest.raises(ValueError, match="a model without global average pooling before its output"):
+    with pytest.raises(ValueError, match="a layer whose output has several positions"):
         build_localizer(keras.Model(vector, dense(vector)))
-
-
-def test_two_images_that_feed_one_head_have_no_map_of_either():
-    left, right = keras.Input((32, 32, 3), name="left"), keras.Input((32, 32, 3), name="right")
-    x = layers.Concatenate()([backbone(left), layers.Conv2D(8, 3, 4, padding="same")(right)])
-    with pytest.raises(ValueError, match=r"exactly one image input .*\('left', .*\('right', "):
-        build_localizer(keras.Model([left, right], gap_dense(x)))
 
 
 class Subclassed(keras.Model):
@@ -463,7 +471,7 @@ class Subclassed(keras.Model):
 @pytest.mark.parametrize("build", [Subclassed, lambda: keras.Sequential(gap_dense_layers())])
 def test_a_model_without_a_graph_is_refused(build):
     with pytest.raises(
-        ValueError, match=r"start a `Sequential` model with an `Input`; rebuild a subclassed model"
+        ValueError, match=r"start a `Sequential` model with an `Input`|must have been called on images"
     ):
         build_localizer(build())
 

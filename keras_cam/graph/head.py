@@ -65,9 +65,15 @@ def find_head(
             layer = ClassActivationHead(plain.classifier, name=names.HEAD)
             return Head([plain.inputs], [plain.features], layer, plain.activation, plain.labels)
     split = split_classifier(model, output)
-    if method == CAM and not split.is_exact:
-        raise refusal or ValueError(method)
+    is_classifier = bool(split.head.weights) or split.activation != "linear"
+    if refusal and not (is_classifier and (split.is_exact or method == AUTO)):
+        raise refusal
     if method == AUTO:
         method = CAM if split.is_exact else DEFAULT_GRADIENT_METHOD
     layer = DifferentiableHead(split.head, split.places, method, name=names.HEAD)
     return Head(split.inputs, [*split.features, *split.context], layer, split.activation, split.labels)
+
+
+def one_or_all(tensors: list[Any]) -> Any:
+    """The only tensor of a list, or the list: the inputs and outputs of models."""
+    return tensors[0] if len(tensors) == 1 else tensors

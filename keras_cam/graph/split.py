@@ -60,7 +60,7 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
         output: name or index of the output, if the model has several.
 
     Raises:
-        ValueError: no such tensor; the message says what was found.
+        ValueError: the output is not (B, N), or there is no such tensor.
 
     Examples:
         >>> model = keras.Sequential([
@@ -77,6 +77,11 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
     flat = flat_graph(keras.Model(model.inputs, end, name=model.name))
     images = _image_input(flat.inputs)
     logits, activation = _without_activation(flat.outputs[0])
+    if len(logits.shape) != 2:
+        raise ValueError(
+            "The output of a classifier must be one vector of logits or scores per image, (B, N). "
+            f"Received: logits of shape {tuple(logits.shape)}"
+        )
     dependent = dependents(flat, [images])
     inputs = [images, *(x for x in flat.inputs if x is not images)]
     labels = next((layer.labels for layer in flat.layers if isinstance(layer, ClassLabels)), None)

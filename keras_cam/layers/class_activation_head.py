@@ -52,6 +52,7 @@ class ClassActivationHead(keras.layers.Layer):
 
     map_kind = "exact"
     map_method = "cam"
+    taped: frozenset[str] = frozenset()  # it needs no gradients
 
     @property
     def weighted_classes(self) -> int:
