@@ -23,6 +23,7 @@ from keras_cam.layers import (
     UnitRange,
 )
 from keras_cam.map_methods import Evidence
+from keras_cam.models.keras_hub import with_preprocessing
 from keras_cam.recipes import (
     AFFINITY,
     AUTO,
@@ -75,7 +76,8 @@ def build_localizer(
     A row whose map is constant (as every 1x1 map) or has no positive value has an all-zero box.
 
     Args:
-        model: any built functional or `Sequential` classifier.
+        model: any built classifier. A task of keras_hub brings its preprocessing: the localizer takes raw
+            pixels.
         top_k: int, the number of best classes that get rows, at most all. None or "all": every class.
         class_ids: select the classes instead. A list of integers: these classes for every image. "input":
             a second input `class_ids`, integers (B, K), selects classes for each image:
@@ -136,7 +138,7 @@ def build_localizer(
             "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
             f"Received: model={model!r}"
         )
-    head = find_head(model, output, method)
+    head = find_head(with_preprocessing(model), output, method)
     options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}
     recipe, refined_maps = _refinement(refine, rule, head, options)
     images, *others = (
