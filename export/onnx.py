@@ -60,6 +60,7 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
             warnings.catch_warnings(),
         ):  # Keras and tf2onnx use deprecated names of NumPy
             warnings.simplefilter("ignore")
+            _support_gelu()
             _with_all_outputs(localizer).export(unfinished, format="onnx", verbose=False)
         exported = onnx.load(unfinished)
         _let_class_ids_be_left_out(exported.graph)
@@ -94,6 +95,23 @@ def _with_all_outputs(localizer: keras.Model) -> keras.Model:
     model = keras.Model([images, class_ids], outputs)
     model(model.inputs)  # Keras can only export a model that was called
     return model
+
+
+def _support_gelu() -> None:
+    """Teach tf2onnx the complementary error function, of which TensorFlow makes GELU: 1 - erf."""
+    from tf2onnx.handler import tf_op
+
+    @tf_op("Erfc")
+    class ComplementaryErrorFunction:
+        @classmethod
+        def version_9(cls, ctx: Any, node: Any, **_: Any) -> None:
+            dtype = ctx.get_dtype(node.output[0])
+            shape, output = ctx.get_shape(node.output[0]), node.output[0]
+            erf = ctx.make_node("Erf", [node.input[0]], dtypes=[dtype], shapes=[shape])
+            one = ctx.make_const(f"{node.name}_one", np.array(1, "float32"))
+            ctx.remove_node(node.name)
+            inputs = [one.output[0], erf.output[0]]
+            ctx.make_node("Sub", inputs, outputs=[output], dtypes=[dtype], shapes=[shape])
 
 
 def _let_class_ids_be_left_out(graph: Any) -> None:

@@ -89,7 +89,7 @@ class DifferentiableHead(keras.layers.Layer):
         def gradients(weights: Any = None) -> Any:
             if weights is None:
                 weights = ops.one_hot(class_ids, self.head.output_shape[-1], dtype="float32")
-            found = places.laid_out(run.gradients(weights)[index], leading=2)
+            found = places.laid_out(run.gradients(weights)[index], ops.shape(class_ids)[1])
             return ops.relu(found) if positive_weights else found
 
         def logits_of(features: Any) -> Any:

@@ -64,6 +64,32 @@ def flat_graph(model: keras.Model) -> keras.Model:
     return keras.Model(inputs, flattened(model)(inputs), name=model.name)
 
 
+def functional_model(model: keras.Model) -> keras.Model:
+    """A functional model of a subclassed model that was built; any other model as it is.
+
+    Raises:
+        ValueError: the model cannot be traced.
+    """
+    if is_graph(model) or not isinstance(model, keras.Model) or isinstance(model, keras.Sequential):
+        return model
+    shape = (model.get_build_config() or {}).get("input_shape")
+    if own_variables(model) or not (isinstance(shape, list | tuple) and len(shape) > 2):
+        raise ValueError(
+            "A subclassed `model` must have been called on images, and have its weights in layers, so that it "
+            f"can be traced. Received: model={model!r}, input shape {shape}, "
+            f"own weights {[variable.name for variable in own_variables(model)]}"
+        )
+    try:
+        images = keras.Input(batch_shape=(None, *shape[1:]), name="images")
+        return recorded(model.call, (images,), _at_inference(model), model.name)[0]
+    except Exception as error:  # whatever the user's code raises for a KerasTensor
+        raise ValueError(
+            "The `call` of a subclassed `model` must take KerasTensors, so that it can be traced: compute with "
+            "layers and `keras.ops` instead of `tf`, or rebuild the model with the functional API. "
+            f"Received: model={model!r}, whose `call` raised {type(error).__name__}: {error}"
+        ) from error
+
+
 def recorded(call: Callable[..., Any], args: Any, kwargs: Any, name: str | None = None) -> tuple[Any, list]:
     """A functional model of what a function of KerasTensors does, and the tensors that it takes."""
     found = keras.tree.flatten((args, kwargs))

@@ -35,6 +35,7 @@ class Step:
         operands: all positional arguments, without nesting, and the tensors among the keyword arguments, in
             the order of their names.
         output: its value.
+        classes: K.
         held: whether statistics of the image count as constants, so that the operation is affine.
     """
 
@@ -43,6 +44,7 @@ class Step:
     kwargs: Any
     operands: list[Any]
     output: Any
+    classes: Any
     held: bool = False
 
     @property
@@ -78,8 +80,9 @@ def unbroadcast(g: Any, x: Any) -> Any:
     return ops.sum(g, axis=axes, keepdims=True) if axes else g
 
 
-def _shaped_like(g: Any, x: Any) -> Any:
-    return ops.reshape(g, (*ops.shape(g)[:2], *ops.shape(x)[1:]))
+def _shaped_like_x(step: Step, g: Any) -> Any:
+    # Not the shape of `g`: tf2onnx takes that of its source where it joins two reshapes.
+    return ops.reshape(g, (-1, step.classes, *ops.shape(step.x)[1:]))
 
 
 def _identity(step: Step, g: Any) -> list[Any]:
@@ -87,7 +90,7 @@ def _identity(step: Step, g: Any) -> list[Any]:
 
 
 def _same_elements(step: Step, g: Any) -> list[Any]:
-    return [_shaped_like(g, step.x)]
+    return [_shaped_like_x(step, g)]
 
 
 def _activation(step: Step, g: Any) -> list[Any]:
@@ -144,7 +147,7 @@ def _convolution(step: Step, g: Any) -> list[Any]:
     if tuple(step.x.shape[1:-1]) != tuple(window) or layer.padding != "valid":
         raise NoRuleError
     flat = ops.reshape(kernel, (-1, kernel.shape[-1]))
-    return [_shaped_like(ops.matmul(g, ops.transpose(flat)), step.x)]
+    return [_shaped_like_x(step, ops.matmul(g, ops.transpose(flat)))]
 
 
 def _batch_normalization(step: Step, g: Any) -> list[Any]:

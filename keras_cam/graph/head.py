@@ -9,6 +9,7 @@ import keras
 from keras_cam.graph import names
 from keras_cam.graph.classification_head import find_classification_head, output_tensor
 from keras_cam.graph.differentiable_head import CAM, DifferentiableHead
+from keras_cam.graph.flat_graph import functional_model
 from keras_cam.graph.split import split_classifier
 from keras_cam.layers import ClassActivationHead
 from keras_cam.map_methods import MAP_METHODS, Evidence
@@ -54,6 +55,7 @@ def find_head(
         raise ValueError(
             f"`method` must be one of {[AUTO, CAM, *MAP_METHODS]} or a function. Received: method={method!r}"
         )
+    model = functional_model(model)
     output_tensor(model, output)
     refusal = None
     if method in (AUTO, CAM):
@@ -66,7 +68,7 @@ def find_head(
             return Head([plain.inputs], [plain.features], layer, plain.activation, plain.labels)
     split = split_classifier(model, output)
     if method == CAM and not split.is_exact:
-        raise refusal or ValueError
+        raise refusal or ValueError(method)
     if method == AUTO:
         method = CAM if split.is_exact else DEFAULT_GRADIENT_METHOD
     layer = DifferentiableHead(split.head, split.places, method, name=names.HEAD)

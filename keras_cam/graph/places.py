@@ -30,12 +30,13 @@ class Places:
     tokens: bool = False
     prefix: int = 0
 
-    def laid_out(self, values: Any, leading: int = 1) -> Any:
-        """Values (..., positions and channels) as (..., h, w, C), after `leading` axes.
+    def laid_out(self, values: Any, classes: Any = None) -> Any:
+        """Features (B, ...) as (B, h, w, C); or their cotangents (B, K, ...) as (B, K, h, w, C).
 
         A signal has h = 1; a volume (d, h, w) is laid out as d * h rows.
         """
-        outer = ops.shape(values)[:leading]
+        outer = (-1,) if classes is None else (-1, classes)
+        leading = len(outer)
         if self.tokens:
             values = values[(slice(None),) * leading + (slice(self.prefix, None),)]
         if self.channels_first:

@@ -40,6 +40,7 @@ class ReverseMode:
         self._dependent = dependents(head, self._sources)
         self._calls = flat_calls(head)
         self._before_activation: dict[int, Any] = {}
+        self._classes: Any = None
         self.taped: list[str] = []
         for call in self._calls:
             self._run(call)
@@ -49,6 +50,7 @@ class ReverseMode:
     def gradients(self, cotangents: Any) -> list[Any]:
         """From cotangents of the output (B, K, N) to those of the first inputs, (B, K, ...) each."""
         found: dict[int, Any] = {id(self._output): cotangents}
+        self._classes = ops.shape(cotangents)[1]
         for call in reversed(self._calls):
             given = [found.get(id(tensor)) for tensor in call.outputs]
             if any(g is not None for g in given):
@@ -81,14 +83,15 @@ class ReverseMode:
     def _cotangents(self, call: FlatCall, given: list[Any]) -> list[Any]:
         """The cotangents of the inputs of a call, by its rule or else by a tape."""
         outputs = [self._values[id(tensor)] for tensor in call.outputs]
-        given = _with_zeros(given, outputs)
+        given = [self._zeros(y) if g is None else g for g, y in zip(given, outputs, strict=True)]
         args, kwargs = call.arguments(self._values)
         symbolic_args, symbolic_kwargs = call.symbolic_arguments
         keywords = [name for name in sorted(kwargs) if isinstance(symbolic_kwargs[name], keras.KerasTensor)]
         operands = [*keras.tree.flatten(args), *(kwargs[name] for name in keywords)]
         symbols = [*keras.tree.flatten(symbolic_args), *(symbolic_kwargs[name] for name in keywords)]
         several = len(outputs) > 1
-        step = Step(call.operation, args, kwargs, operands, outputs if several else outputs[0], self._held)
+        output = outputs if several else outputs[0]
+        step = Step(call.operation, args, kwargs, operands, output, self._classes, self._held)
         rule = find_rule(call.operation)
         try:
             if rule is None:
@@ -110,9 +113,13 @@ class ReverseMode:
             raise NoRuleError
         return gradient(before, step.output, g)
 
+    def _zeros(self, y: Any) -> Any:
+        """The cotangents of an output that nothing depends on."""
+        return ops.repeat(of_all_classes(ops.zeros_like(y)), self._classes, axis=1)
+
     def _by_tape(self, call: FlatCall, given: list[Any]) -> list[Any]:
         """Cotangents by TensorFlow's own gradient, for a copy of the batch per class."""
-        classes = ops.shape(given[0])[1]
+        classes = self._classes
         copies = {id(x): ops.repeat(self._values[id(x)], classes, axis=0) for x in call.inputs}
         with tf.GradientTape() as tape:
             tape.watch(copies)
@@ -136,15 +143,6 @@ def _is_symbolic(argument: Any) -> bool:
 def _in_float32(value: Any) -> Any:
     value = ops.convert_to_tensor(value)
     return ops.cast(value, "float32") if keras.backend.is_float_dtype(value.dtype) else value
-
-
-def _with_zeros(given: list[Any], outputs: list[Any]) -> list[Any]:
-    """Zeros for outputs that nothing depends on."""
-    classes = next(ops.shape(g)[1] for g in given if g is not None)
-    return [
-        ops.repeat(of_all_classes(ops.zeros_like(y)), classes, axis=1) if g is None else g
-        for g, y in zip(given, outputs, strict=True)
-    ]
 
 
 def _run(operation: Any, args: Any, kwargs: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any
 import keras
 
 from keras_cam.graph.cursor import sources_of
-from keras_cam.graph.keras_internals import calls_in, calls_to, operation_of
+from keras_cam.graph.flat_call import flat_call_of, flat_calls
+from keras_cam.graph.keras_internals import operation_of
 
 # These layers enlarge their input; others with `strides` reduce it.
 _ENLARGING = (keras.layers.Conv2DTranspose, keras.layers.UpSampling2D)
@@ -102,12 +103,13 @@ def halving_phase(tail: keras.Model) -> int:
     Args:
         tail: the stage, a functional model without nested models. An unknown input size is assumed even.
     """
-    for operation in tail.operations:
+    for call in flat_calls(tail):
+        operation = call.operation
         window = getattr(operation, "kernel_size", getattr(operation, "pool_size", (1, 1)))[0]
         if _step(operation) == 2 and window > 1:
-            source = calls_to(operation)[-1].input_tensors[0]
+            source = call.inputs[0]
             size = source.shape[1] or 0
-            maker = operation_of(source)
+            maker = flat_call_of(source).operation
             if operation.padding == "same":
                 before = max(window - 2 + size % 2, 0) // 2
             elif isinstance(maker, keras.layers.ZeroPadding2D):
@@ -122,23 +124,21 @@ def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
     """All spatial tensors at or after a convolution, in the order of the graph."""
     # For each tensor: its stride, the dilation that replaces removed strides, whether a convolution precedes.
     state = {id(tensor): (1.0, 1, False) for tensor in backbone.inputs}
-    nodes = calls_in(backbone)
-    uses = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    calls = flat_calls(backbone)
+    uses = Counter(id(tensor) for call in calls for tensor in call.inputs)
     uses[id(backbone.outputs[0])] += 1
     pending = {id(tensor) for tensor in backbone.inputs}
-    for node in nodes:
-        if node.is_input:
-            continue
-        operation = node.operation
-        sources = [state[id(tensor)] for tensor in node.input_tensors]
+    for call in calls:
+        operation = call.operation
+        sources = [state[id(tensor)] for tensor in call.inputs]
         stride = max((source[0] for source in sources), default=1.0) * _step(operation)
         dilation = max([_dilation(operation), *(source[1] for source in sources)])
         learned = isinstance(operation, _LEARNED) or any(source[2] for source in sources)
-        for tensor in node.input_tensors:
+        for tensor in call.inputs:
             uses[id(tensor)] -= 1
             if not uses[id(tensor)]:
                 pending.discard(id(tensor))
-        for tensor in node.outputs:
+        for tensor in call.outputs:
             state[id(tensor)] = (stride, dilation, learned)
             if uses[id(tensor)]:
                 pending.add(id(tensor))
@@ -163,7 +163,7 @@ def _dilation(operation: Any) -> int:
 
 
 def _block_output(taps: Sequence[Tap]) -> Tap:
-    sums = [tap for tap in taps if isinstance(operation_of(tap.tensor), keras.layers.Add)]
+    sums = [tap for tap in taps if type(flat_call_of(tap.tensor).operation).__name__ == "Add"]
     narrowest = min((tap.tensor.shape[-1] for tap in sums), default=0)
     return [tap for tap in sums or taps if not sums or tap.tensor.shape[-1] == narrowest][-1]
 

@@ -59,6 +59,25 @@ class LocalizerModel(keras.Model):
         super().compile(optimizer, loss, metrics=metrics, jit_compile=jit_compile, **options)
 
     @property
+    def map_kind(self) -> str:
+        """ "exact", if `mean(map) + bias` is the logit; else "gradient"."""
+        return self._head.map_kind
+
+    @property
+    def map_method(self) -> str:
+        """The method that makes the maps: "cam", or the name of a method of gradients."""
+        return self._head.map_method
+
+    @property
+    def _head(self) -> Any:
+        return next(layer for layer in self.layers if hasattr(layer, "map_kind"))
+
+    def summary(self, *args: Any, print_fn: Callable[[str], Any] | None = None, **kwargs: Any) -> None:
+        """Print Keras' summary, and how maps are made."""
+        super().summary(*args, print_fn=print_fn, **kwargs)
+        (print_fn or print)(f" Maps: {self.map_kind} ({self.map_method})")
+
+    @property
     def metrics(self) -> list[keras.metrics.Metric]:
         others = [metric for metric in super().metrics if self._has_loss or metric.name != "loss"]
         return [*others, *self._whole_metrics()]
