@@ -1,5 +1,6 @@
 """Build a Keras model that returns classes, maps and boxes in one forward pass."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
 from statistics import median
@@ -39,6 +40,12 @@ from keras_cam.recipes import (
 )
 
 
+_ONE_CELL = (
+    "The map has one cell, so there can be no box: use a larger image or an earlier layer. "
+    "Received: a classifier whose features have 1x1 positions for images {shape}"
+)
+
+
 def build_localizer(
     model: keras.Model,
     top_k: int | Literal["all"] | None = 5,
@@ -73,7 +80,7 @@ def build_localizer(
     - `localization_maps` (B, R, h', w') float32, only if maps are refined: the maps in [0, 1] from which
       boxes are computed.
 
-    A row whose map is constant (as every 1x1 map) or has no positive value has an all-zero box.
+    A row whose map is constant (as every 1x1 map, of which a warning tells) or has no positive value has an all-zero box.
 
     Args:
         model: any built classifier. A task of keras_hub brings its preprocessing: the localizer takes raw
@@ -182,6 +189,8 @@ def build_localizer(
         name=names.DETECTIONS,
     )
     maps = head.layer(features, chosen)
+    if tuple(maps.shape[2:]) == (1, 1):
+        warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
     if recipe is None or refined_maps is None:
         return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
     views = [refined_maps(view, chosen)]

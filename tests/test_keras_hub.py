@@ -56,7 +56,8 @@ def test_an_unknown_preset_is_named(tmp_path):
 
 
 def test_a_task_without_preprocessor_keeps_its_own_range(pixels):
-    backbone = keras.Sequential([keras.Input((SIZE, SIZE, 3)), keras.layers.Conv2D(4, 3)])
+    images = keras.Input((SIZE, SIZE, 3))
+    backbone = keras.Model(images, keras.layers.Conv2D(4, 3)(images))
     task = keras_hub.models.ImageClassifier(backbone, num_classes=CLASSES)
     out = keras_cam.build_localizer(task, top_k=1, refine="none")(pixels)
     expected = task.predict(pixels.astype("float32"), verbose=0).max(axis=1)
