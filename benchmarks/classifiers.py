@@ -86,7 +86,7 @@ def images_for(model: keras.Model, count: int = 2) -> Any:
 
 def difference(model: keras.Model, head: Head) -> float:
     """The largest difference of probabilities between the classifier and the localizer's head."""
-    backbone = keras.Model(head.inputs, head.features)
+    backbone = keras.Model(head.inputs if len(head.inputs) > 1 else head.inputs[0], head.features)
     values = images_for(backbone)
     ordered = [values[x.name] for x in head.inputs] if isinstance(values, dict) else values
     features = backbone(ordered, training=False)
@@ -106,11 +106,15 @@ def difference(model: keras.Model, head: Head) -> float:
 def identity_error(head: Head, count: int = 6) -> float:
     """How constant `logit - mean(map)` is over random features, with the same other inputs of the head."""
     random = np.random.default_rng(0)
-    features = len(getattr(head.layer, "places", (0,)))
+    places = getattr(head.layer, "places", (None,))
+    features = len(places)
     values = []
     for index, tensor in enumerate(head.features):
         shape = [size or 8 for size in tensor.shape[1:]]
         value = random.normal(size=(count if index < features else 1, *shape)).astype("float32")
+        if index < features and places[index] is not None:
+            prefix = places[index].prefix  # tokens without a place count for the bias
+            value[:, :prefix] = value[:1, :prefix]
         values.append(np.repeat(value, count // len(value), axis=0))
     inputs = values[0] if len(values) == 1 else values
     logits = np.asarray(head.layer(inputs))
