@@ -1,5 +1,6 @@
 """Build a Keras model that returns classes, maps and boxes in one forward pass."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from os import PathLike
 from statistics import median
@@ -24,6 +25,7 @@ from keras_cam.layers import (
     UnitRange,
 )
 from keras_cam.map_methods import Evidence
+from keras_cam.models.keras_hub import with_preprocessing
 from keras_cam.recipes import (
     AFFINITY,
     AUTO,
@@ -36,6 +38,12 @@ from keras_cam.recipes import (
     THRESHOLD,
     Recipe,
     default_image_size,
+)
+
+
+_ONE_CELL = (
+    "The map has one cell, so there can be no box: use a larger image or an earlier layer. "
+    "Received: a classifier whose features have 1x1 positions for images {shape}"
 )
 
 
@@ -73,10 +81,11 @@ def build_localizer(
     - `localization_maps` (B, R, h', w') float32, only if maps are refined: the maps in [0, 1] from which
       boxes are computed.
 
-    A row whose map is constant (as every 1x1 map) or has no positive value has an all-zero box.
+    A row whose map is constant (as every 1x1 map, of which a warning tells) or has no positive value has an all-zero box.
 
     Args:
-        model: any built functional or `Sequential` classifier.
+        model: any built classifier. A task of keras_hub brings its preprocessing: the localizer takes raw
+            pixels.
         top_k: int, the number of best classes that get rows, at most all. None or "all": every class.
         class_ids: select the classes instead. A list of integers: these classes for every image. "input":
             a second input `class_ids`, integers (B, K), selects classes for each image:
@@ -138,7 +147,7 @@ def build_localizer(
             "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
             f"Received: model={model!r}"
         )
-    head = find_head(model, output, method)
+    head = find_head(with_preprocessing(model), output, method)
     options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}
     recipe, refined_maps = _refinement(refine, rule, head, options)
     images, *others = (
@@ -182,6 +191,8 @@ def build_localizer(
         name=names.DETECTIONS,
     )
     maps = head.layer(features, chosen)
+    if tuple(maps.shape[2:]) == (1, 1):
+        warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
     if recipe is None or refined_maps is None:
         return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
     views = [refined_maps(view, chosen)]

@@ -158,3 +158,15 @@ def test_saved_models_keep_the_channels(tmp_path, channels):
     [record] = keras_cam.localize(spot(channels, "float32", 2.0), served)
     assert record.detections[0].activation_map.max() == pytest.approx(2 * channels)
     assert ("localize_bytes" in served._model.signatures) == (channels == 1)
+
+
+def test_one_cell_is_said_rather_than_passed_over():
+    images = keras.Input((8, 8, 3))
+    features = layers.Conv2D(4, 8)(images)
+    model = keras.Model(images, layers.Dense(2)(layers.GlobalAveragePooling2D()(features)))
+    with pytest.warns(
+        UserWarning, match=r"one cell, so there can be no box: use a larger image.*\(8, 8, 3\)"
+    ):
+        localizer = keras_cam.build_localizer(model, refine="none")
+    [record] = keras_cam.localize(spot(3, "uint8", 9), localizer)
+    assert [found.remark for found in record.detections] == ["map of one cell"] * 2

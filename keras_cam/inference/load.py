@@ -34,6 +34,7 @@ def load_localizer(
         model: one of
 
             - a name in `keras_cam.list_models()`, which is built with its ImageNet weights;
+            - "keras_hub:" and a preset of an image classifier of keras_hub;
             - a `.keras` file with a classifier or a localizer;
             - a published `.caffemodel` or `.pth` file, see `keras_cam.models.published_weights`;
             - an exported localizer: the folder of a SavedModel, a `.onnx` or a `.tflite` file;
@@ -94,6 +95,8 @@ def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -
 
         weights = name
         name, classes = find_network(name)
+    if name.startswith("keras_hub:"):
+        return keras_cam.build_model(name)
     if name not in MODELS:
         return keras.models.load_model(model, compile=False)
     height, width = (max(size, smallest_size) for size in MODELS[name].input_size)

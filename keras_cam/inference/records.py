@@ -68,6 +68,7 @@ class Detection:
     def remark(self) -> str:
         """Why the box says little about the place; empty if there is no reason.
 
+        - "map of one cell": there can be no box, see `keras_cam.build_localizer`.
         - "no box": the map is constant, or positive nowhere.
         - "flat map": all of the map is above 20 % of its maximum, so that a box encloses the whole photo.
         - "map of 3 x 3 cells": the map has fewer than 5 cells a side.
@@ -78,6 +79,8 @@ class Detection:
             'flat map'
         """
         height, width = self.activation_map.shape
+        if height == width == 1:
+            return "map of one cell"
         if self.box_xyxy is None:
             return "no box"
         if self.activation_map.min() > THRESHOLD * self.activation_map.max():

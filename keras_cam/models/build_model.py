@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from keras_cam.layers import ClassLabels, PixelNormalization
+from keras_cam.models.keras_hub import PREFIX, load_preset
 from keras_cam.models.published_weights import PublishedWeights, is_published
 from keras_cam.models.registry import MODELS, NORMALIZATIONS, PUBLISHED_SUFFIXES, REFUSED, ModelSpec
 
@@ -36,7 +37,9 @@ def build_model(
     `predictions` if there is an activation, `labels` if there are any.
 
     Args:
-        name: one of `keras_cam.list_models()`.
+        name: one of `keras_cam.list_models()`; or "keras_hub:" and a preset of an image classifier of
+            keras_hub, with which its weights are loaded and its preprocessing becomes part of the graph.
+            Besides `labels`, only `classes` can be given then: other than 1000 makes a new head.
         weights: None (random); "imagenet", the published classifier, where it is one linear layer over
             global average pooling; the path of a `.weights.h5` or `.keras` file saved from this model; or the
             path of a `.caffemodel` or torchvision's `.pth` file that was published for this network. If it is
@@ -76,6 +79,11 @@ def build_model(
         >>> model.output_shape, model.get_layer("features").output.shape
         ((None, 20), (None, None, None, 1024))
     """
+    if name.startswith(PREFIX):
+        preset = load_preset(name.removeprefix(PREFIX), None if classes == 1000 else classes)
+        if labels is None:
+            return preset
+        return keras.Model(preset.input, ClassLabels(labels, name="labels")(preset.output), name=preset.name)
     spec = _spec(name)
     options = {
         "pooling": pooling,
