@@ -2,10 +2,10 @@
 
     python benchmarks/methods.py DATA [--sets cub10 pets3 ilsvrc_val_dev] [--images 100] [--faithful 16]
 
-DATA is a folder with `ilsvrc_val_dev`, `cub10` and `pets3`. The network is EfficientNet-Lite0 at 224 x 224, its
-maps are not refined. On `ilsvrc_val_dev` it has its own linear head; on the other sets two heads that are not
-linear, trained for seconds on the training images: a hidden layer behind average pooling ("average"), and one behind
-maximum pooling ("maximum"). Images are chosen at random, with a fixed seed.
+DATA is a folder with `ilsvrc_val_dev`, `cub10` and `pets3`. The network is EfficientNet-Lite0 at 224 x 224,
+its maps are not refined. On `ilsvrc_val_dev` it has its own linear head; on the other sets two heads that are
+not linear, trained for seconds on the training images: a hidden layer behind average pooling ("average"), and
+one behind maximum pooling ("maximum"). Images are chosen at random, with a fixed seed.
 """
 
 import argparse
@@ -53,9 +53,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--images", type=int, default=100, help="on which boxes and maps are judged")
-    parser.add_argument(
-        "--faithful", type=int, default=16, help="of these, that insertion, deletion and ROAD take"
-    )
+    parser.add_argument("--faithful", type=int, default=16, help="of these, for insertion and so on")
     arguments = parser.parse_args()
     rows = []
     for name in arguments.sets:
