@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_cam.graph import names
 from keras_cam.graph.foreground import foreground_of
-from keras_cam.graph.head import Head, find_head
+from keras_cam.graph.head import Head, find_head, one_or_all
 from keras_cam.graph.refined_maps import RefinedMaps
 from keras_cam.graph.taps import NoTapsError
 from keras_cam.images.resize import input_size_hw
@@ -145,9 +145,9 @@ def build_localizer(
         for index, x in enumerate(head.inputs)
     )
     if refined_maps is None:
-        backbone = keras.Model(head.inputs, _alone(head.features), name=names.BACKBONE)
+        backbone = keras.Model(one_or_all(head.inputs), one_or_all(head.features), name=names.BACKBONE)
         # `training=False`: layers that augment images must not do so when the localizer is called.
-        features = backbone(_alone([images, *others]), training=False)
+        features = backbone(one_or_all([images, *others]), training=False)
     else:
         view = refined_maps.view([images, *others])
         features = view.features
@@ -248,11 +248,6 @@ def _refinement(
         if refine != AUTO or given:
             raise
         return None, None
-
-
-def _alone(tensors: list[Any]) -> Any:
-    """The only tensor of a list, or the list."""
-    return tensors[0] if len(tensors) == 1 else tensors
 
 
 def _takes_positive_weights(head: Head, asked: bool | None) -> bool:

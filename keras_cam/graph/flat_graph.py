@@ -75,8 +75,8 @@ def functional_model(model: keras.Model) -> keras.Model:
     shape = (model.get_build_config() or {}).get("input_shape")
     if own_variables(model) or not (isinstance(shape, list | tuple) and len(shape) > 2):
         raise ValueError(
-            "A subclassed `model` must have been called on images, and have its weights in layers, so that it "
-            f"can be traced. Received: model={model!r}, input shape {shape}, "
+            "A subclassed `model` must have been called on images, and have its weights in layers, so that "
+            f"it can be traced. Received: model={model!r}, input shape {shape}, "
             f"own weights {[variable.name for variable in own_variables(model)]}"
         )
     try:
@@ -84,8 +84,8 @@ def functional_model(model: keras.Model) -> keras.Model:
         return recorded(model.call, (images,), _at_inference(model), model.name)[0]
     except Exception as error:  # whatever the user's code raises for a KerasTensor
         raise ValueError(
-            "The `call` of a subclassed `model` must take KerasTensors, so that it can be traced: compute with "
-            "layers and `keras.ops` instead of `tf`, or rebuild the model with the functional API. "
+            "The `call` of a subclassed `model` must take KerasTensors, so that it can be traced: compute "
+            "with layers and `keras.ops` instead of `tf`, or rebuild the model with the functional API. "
             f"Received: model={model!r}, whose `call` raised {type(error).__name__}: {error}"
         ) from error
 

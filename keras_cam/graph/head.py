@@ -71,3 +71,8 @@ def find_head(
         method = CAM if split.is_exact else DEFAULT_GRADIENT_METHOD
     layer = DifferentiableHead(split.head, split.places, method, name=names.HEAD)
     return Head(split.inputs, [*split.features, *split.context], layer, split.activation, split.labels)
+
+
+def one_or_all(tensors: list[Any]) -> Any:
+    """The only tensor of a list, or the list: the inputs and outputs of models."""
+    return tensors[0] if len(tensors) == 1 else tensors

@@ -87,8 +87,9 @@ def places_of(tensor: Any, images: Any) -> Any:
     if len(shape) == rank:
         channels_first = _is_channels_first(tensor)
         grid = shape[2:] if channels_first else shape[1:-1]
-        size = images.shape[2:] if _is_channels_first(images) else images.shape[1:-1]
-        is_grid = prod(n or 2 for n in grid) > 1 and (rank == 3 or _same_strides(size, grid))
+        sizes = (images.shape[1:-1], images.shape[2:])  # whichever order of axes the input has
+        is_grid = rank == 3 or any(_same_strides(size, grid) for size in sizes)
+        is_grid = is_grid and prod(n or 2 for n in grid) > 1
         return Places(grid, channels_first) if is_grid else None
     if rank >= 4 and len(shape) == 3 and shape[1] and shape[1] > 1:
         tokens = _grid_of_tokens(tensor, shape[1], images)
@@ -112,7 +113,8 @@ def _same_strides(size: tuple[int | None, ...], grid: tuple[int | None, ...]) ->
 
 def _grid_of_tokens(tensor: Any, count: int, images: Any) -> Any:
     """The grid from which tokens were made: the nearest tensor with about as many positions."""
-    todo, seen = [tensor], set()
+    todo, seen = [tensor], {id(images)}
+    has_grids = False
     while todo:
         current = todo.pop(0)
         if id(current) in seen:
@@ -121,10 +123,11 @@ def _grid_of_tokens(tensor: Any, count: int, images: Any) -> Any:
         if len(current.shape) == len(images.shape):
             places = places_of(current, images)
             grid: Any = places.grid if places else (None,)
+            has_grids = has_grids or places is not None
             if None not in grid and 0 <= count - prod(grid) <= _MOST_PREFIX_TOKENS:
                 return grid
         todo += sources_of(current)
-    return _grid_like_the_image(count, images)
+    return None if has_grids else _grid_like_the_image(count, images)
 
 
 def _grid_like_the_image(count: int, images: Any) -> tuple[int, ...] | None:

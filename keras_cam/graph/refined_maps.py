@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_cam.graph import names
 from keras_cam.graph.flat_graph import flat_graph
-from keras_cam.graph.head import Head
+from keras_cam.graph.head import Head, one_or_all
 from keras_cam.graph.taps import NoTapsError, find_bottleneck, find_taps, halving_phase
 from keras_cam.layers import (
     AffinityRefinement,
@@ -54,12 +54,13 @@ class RefinedMaps:
         found = find_taps(graph, taps)
         tensors = [tap.tensor for tap in found]
         bottleneck = find_bottleneck(graph) if dense and len(graph.outputs) == 1 else None
+        inputs = one_or_all(graph.inputs)
         self._taps = len(tensors)
         if bottleneck is None:
-            self._backbone = keras.Model(graph.inputs, [*tensors, *graph.outputs], name=names.BACKBONE)
+            self._backbone = keras.Model(inputs, [*tensors, *graph.outputs], name=names.BACKBONE)
             self._rest = None
         else:
-            self._backbone = keras.Model(graph.inputs, [*tensors, bottleneck.tensor], name=names.BACKBONE)
+            self._backbone = keras.Model(inputs, [*tensors, bottleneck.tensor], name=names.BACKBONE)
             self._rest = keras.Model(bottleneck.tensor, graph.outputs[0], name="rest")
             phase = halving_phase(self._rest)
             self._half_steps = HalfSteps(phase, name="half_steps")
@@ -71,10 +72,10 @@ class RefinedMaps:
     def view(self, inputs: list[Any]) -> View:
         """Run the backbone."""
         # `training=False`: layers that augment images must not do so when the localizer is called.
-        outputs = self._backbone(inputs, training=False)
+        outputs = self._backbone(one_or_all(inputs), training=False)
         taps, features = self._aligned(outputs[: self._taps]), outputs[self._taps :]
         if self._rest is None:
-            return View(features[0] if len(features) == 1 else features, taps, None)
+            return View(one_or_all(features), taps, None)
         [last] = features
         between = self._rest(self._half_steps(last), training=False)
         return View(self._rest(last, training=False), taps, (between, last))
