@@ -94,8 +94,8 @@ def build_localizer(
         method: how the class activation maps are made. "auto": exactly, if logits are an affine function of
             the features, else from gradients of the logits by `keras_cam.recipes.DEFAULT_GRADIENT_METHOD`.
             "cam": exactly, or an error that says what prevents it. Otherwise a name in
-            `keras_cam.map_methods.MAP_METHODS`, with "finer:" before it if wanted, or a function from an
-            `Evidence` to maps (B, K, h, w).
+            `keras_cam.map_methods.MAP_METHODS`, which may follow "finer:", see `map_method` there; or a
+            function from an `Evidence` to maps (B, K, h, w).
         refine: the maps from which boxes are computed. "none", the paper's rule: the class activation maps.
             "affinity": maps refined by the similarity of mid-level features, which cover the whole object
             rather than its most discriminative part. One of `keras_cam.recipes.RECIPES`: refined by this

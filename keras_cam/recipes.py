@@ -34,7 +34,7 @@ NONE, AFFINITY, AUTO = "none", "affinity", "auto"
 REFINEMENTS = (AUTO, NONE, AFFINITY, *RECIPES)
 """The values of `refine`; see `REFINE_HELP`."""
 
-DEFAULT_GRADIENT_METHOD = "hirescam"
+DEFAULT_GRADIENT_METHOD = "layercam"
 """How maps are made where no map is exact, see `keras_cam.map_methods.MAP_METHODS`."""
 
 DEFAULT_REFINE = AUTO

@@ -18,6 +18,7 @@ PRINTED = {
     "discovery": r"(9[5-9]|100)%\n",
     "evaluation": r"1\.0 \(0\.2.*\)\nhalf\n1\.0\n",
     "localization": r"\(None, 5, 20, 20\)\n",
+    "methods": r"\(None, 3, 2, 2\)\n",
     "own_model": r"\(None, 3, 3, 1280\)\nTrue\n",
     "training": r"64\n2\n",
 }

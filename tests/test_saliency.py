@@ -124,5 +124,12 @@ def test_the_command_compares_the_two_methods(linear, weights, tmp_path, capsys)
     both = [*arguments, "--method", "cam", "--model", str(tmp_path / "gap.keras")]
     assert cli.main(both) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
-    assert cli.main([*both, "--model", "vgg16_gap"]) == 2
-    assert "once or twice" in capsys.readouterr().err
+    three = [*both, "--method", "gradcam", "--method", "finer:hirescam"]
+    assert cli.main(three) == 0
+    models = [json.loads(line)["model"].rpartition("/")[2] for line in capsys.readouterr().out.splitlines()]
+    assert models[2:] == ["gap.keras (gradcam)", "gap.keras (finer:hirescam)"]
+    assert cli.main(["localize", str(tmp_path / "photos"), "--method", "layercam", *both[-2:], "--json"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    with pytest.raises(SystemExit, match="2"):
+        cli.main([*arguments, "--method", "grad-cam"])
+    assert "grad-cam" in capsys.readouterr().err

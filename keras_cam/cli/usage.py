@@ -172,13 +172,17 @@ def read_labels(path: Path | None) -> Sequence[str] | None:
 
 
 def load_model(
-    model: str, top_k: int | None = None, threshold: float | None = None, refine: str | None = None
+    model: str,
+    top_k: int | None = None,
+    threshold: float | None = None,
+    refine: str | None = None,
+    method: str | None = None,
 ) -> "Localizer":
     """Load a localizer by name or file. Raises a `UsageError` if that fails."""
     from keras_cam.inference.load import load_localizer
 
     with usage_errors_of(model):
-        localizer = load_localizer(model, top_k, threshold, refine)
+        localizer = load_localizer(model, top_k, threshold, refine, method)
     if top_k is not None and top_k > localizer.classes:
         complain(f"--top-k {top_k}: the model has {localizer.classes} classes, which are all localized")
     return localizer

@@ -33,7 +33,7 @@ def results_page(
     """Write the page.
 
     Args:
-        evaluations: of one model, or of two on the same images.
+        evaluations: of one model, or of several on the same images.
         galleries: titles, and images to show with their maps, boxes and truth.
         source: the name of the data set.
 

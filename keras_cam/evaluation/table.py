@@ -1,4 +1,4 @@
-"""The figures of one or two evaluations as a table, for a terminal, a paper or a web page."""
+"""The figures of evaluations as a table, for a terminal, a paper or a web page."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ def evaluation_table(evaluations: Sequence[Evaluation]) -> tuple[list[str], list
     """A row for each figure and a column for each model; for two models also a column of p-values.
 
     Args:
-        evaluations: of one model, or of two on the same images.
+        evaluations: of one model, or of several on the same images.
 
     Returns:
         `(header, rows)`: rates in percent with their 95 % intervals (Wilson). Figures whose threshold was

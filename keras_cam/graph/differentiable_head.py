@@ -33,8 +33,8 @@ class DifferentiableHead(keras.layers.Layer):
             that turns logits into scores is ignored.
         places: the layout of each of the features, which are the head's first inputs. Its other inputs count
             as constants.
-        method: "cam"; a name that `keras_cam.map_methods.map_method` takes; or a function from an `Evidence` to maps
-            (B, K, h, w), registered with Keras if the model is to be saved.
+        method: "cam"; a name that `keras_cam.map_methods.map_method` takes; or a function from an `Evidence`
+            to maps (B, K, h, w), registered with Keras if the model is to be saved.
 
     Input shape:
         features: the inputs of `head`, a tensor or a list. class_ids (optional): integers (B, K).

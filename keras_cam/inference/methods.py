@@ -1,11 +1,12 @@
 """The methods that make maps, as data. Reading it needs no Keras."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from keras_cam.inference.load import load_classifier, load_localizer
 from keras_cam.inference.localizer import Localizer
+from keras_cam.map_methods.table import FINER, MAP_METHODS, MapMethod
 from keras_cam.recipes import NONE
 
 
@@ -16,10 +17,13 @@ class Method:
     Attributes:
         summary: one line for people.
         load: from the name or file of a model and `refine` (None: the default) to a localizer.
+        is_in_the_graph: whether the maps are made in the graph of the localizer, by what
+            `keras_cam.build_localizer` calls a method, and can be refined.
     """
 
     summary: str
     load: Callable[[str | Path, str | None], Localizer]
+    is_in_the_graph: bool = True
 
 
 def _class_activation_maps(model: str | Path, refine: str | None) -> Localizer:
@@ -42,11 +46,35 @@ def _ten_crops(model: str | Path, refine: str | None) -> Localizer:
     return TenCropLocalizer(load_localizer(model, refine=NONE))
 
 
+def _of_the_head(name: str, method: MapMethod) -> Method:
+    def load(model: str | Path, refine: str | None) -> Localizer:
+        return load_localizer(model, refine=refine, method=name)
+
+    finer = ", compared with the most similar classes" if name.startswith(FINER) else ""
+    return Method(f"{method.summary}{finer} ({method.reference})", load)
+
+
 METHODS = {
-    "cam": Method("class activation maps, exact, refined by default", _class_activation_maps),
+    "cam": Method(
+        "class activation maps, exact if the head allows it, refined by default", _class_activation_maps
+    ),
     "ten_crops": Method(
         "class activation maps of ten crops of the photo at 256 x 256, merged as the paper's authors do",
         _ten_crops,
+        is_in_the_graph=False,
     ),
-    "backprop": Method("gradients of the logit (Simonyan et al. 2013), for any classifier", _gradients),
+    "backprop": Method(
+        "gradients of the logit (Simonyan et al. 2013), for any classifier",
+        _gradients,
+        is_in_the_graph=False,
+    ),
+    **{name: _of_the_head(name, method) for name, method in MAP_METHODS.items()},
+    **{f"{FINER}{name}": _of_the_head(f"{FINER}{name}", method) for name, method in MAP_METHODS.items()},
 }
+"""The methods by name; from `gradcam` on they make maps for any head of a classifier."""
+
+
+def methods_help(methods: Mapping[str, Method]) -> str:
+    """The meaning of each of some methods, for the help of the command line."""
+    listed = [f"{name}: {row.summary}" for name, row in methods.items() if not name.startswith(FINER)]
+    return "; ".join([*listed, f"{FINER}NAME: what sets the class apart from the most similar ones"])

@@ -104,8 +104,8 @@ def map_method(name: str) -> Maps:
     method = MAP_METHODS.get(name.removeprefix(FINER))
     if method is None:
         raise ValueError(
-            f"`method` must be 'auto', 'cam', a function, or one of {list(MAP_METHODS)}, with or without {FINER!r} "
-            f"before it. Received: method={name!r}"
+            "`method` must be 'auto', 'cam', a function, or one of "
+            f"{list(MAP_METHODS)}, with or without {FINER!r} before it. Received: method={name!r}"
         )
 
     def finer(evidence: "Evidence") -> Any:

@@ -1,4 +1,4 @@
-"""`keras-cam evaluate`: the figures of one model, or of two side by side."""
+"""`keras-cam evaluate`: the figures of models and methods, side by side."""
 
 import argparse
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from keras_cam.cli.usage import (
     usage_errors_of,
 )
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
-from keras_cam.inference.methods import METHODS
+from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.models.registry import MODELS, PUBLISHED_SUFFIXES
 from keras_cam.recipes import NONE
 
@@ -45,15 +45,16 @@ def add_parser(commands: Any) -> None:
         "--model",
         action="append",
         metavar="NAME|FILE",
-        help="a name from `keras-cam models`, a .keras file or an exported model; give it twice to compare "
-        f"two models (default: {DEFAULT_MODEL})",
+        help="a name from `keras-cam models`, a .keras file or an exported model; give it several times "
+        f"to compare models (default: {DEFAULT_MODEL})",
     )
-    methods = "; ".join(f"{name}: {method.summary}" for name, method in METHODS.items())
     parser.add_argument(
         "--method",
         action="append",
         choices=METHODS,
-        help=f"how maps are made. {methods} (default: cam)",
+        metavar="NAME",
+        help="how maps are made; give it several times to compare methods. "
+        f"{methods_help(METHODS)} (default: cam)",
     )
     parser.add_argument(
         "--data",
@@ -96,9 +97,6 @@ def run(args: argparse.Namespace) -> int:
     """Evaluates the models and prints their figures."""
     models, methods = args.model or [DEFAULT_MODEL], args.method or ["cam"]
     judged = [(model, method) for model in models for method in methods]
-    if len(judged) > 2:
-        names = ", ".join(_name(*one) for one in judged)
-        raise UsageError(f"--model or --method may be given once or twice. Received: {names}")
     for model in models:
         check_model(model)
     _check_refine(args.refine, PROTOCOLS[args.protocol])
@@ -126,7 +124,7 @@ def _check_refine(refine: str | None, protocol: type[Protocol]) -> None:
 
 def _load(model: str, method: str, refine: str | None, protocol: type[Protocol]) -> "Localizer":
     is_built = model in MODELS or model.endswith(PUBLISHED_SUFFIXES)
-    if refine is None and not protocol.judges_refined_maps and method == "cam" and is_built:
+    if refine is None and not protocol.judges_refined_maps and METHODS[method].is_in_the_graph and is_built:
         refine = NONE  # so that a model that is built here takes images of its own size
     with usage_errors_of(model):
         return METHODS[method].load(model, refine)

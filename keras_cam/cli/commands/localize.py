@@ -30,7 +30,9 @@ from keras_cam.cli.usage import (
     selection_of,
 )
 from keras_cam.inference.load import needs_tensorflow
+from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.inference.records import Localization
+from keras_cam.recipes import DEFAULT_GRADIENT_METHOD
 
 
 def add_parser(commands: Any) -> None:
@@ -45,6 +47,14 @@ def add_parser(commands: Any) -> None:
         help="a name from `keras-cam models`, a .keras file or an exported model (default: %(default)s)",
     )
     add_top_k(parser)
+    methods = {name: method for name, method in METHODS.items() if method.is_in_the_graph}
+    parser.add_argument(
+        "--method",
+        choices=methods,
+        metavar="NAME",
+        help=f"how maps are made. {methods_help(methods)} (default: cam, or {DEFAULT_GRADIENT_METHOD} where "
+        "no map is exact)",
+    )
     add_refine(parser)
     add_threshold(parser)
     add_selection(parser)
@@ -106,6 +116,7 @@ def run(args: argparse.Namespace) -> int:
         top_k=args.top_k,
         threshold=args.threshold,
         refine=args.refine,
+        method=args.method,
         labels_file=args.labels,
         batch_size=args.batch_size,
         value_range=args.range,
@@ -143,6 +154,7 @@ def localize_photos(
     top_k: int | None = None,
     threshold: float | None = None,
     refine: str | None = None,
+    method: str | None = None,
     labels_file: Path | None = None,
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
@@ -163,7 +175,7 @@ def localize_photos(
         import_quietly()
     # LiteRT prints a banner; TensorFlow printed its own when it was imported.
     with nullcontext() if needs_tensorflow(model) else quiet_c_libraries():
-        localizer = load_model(model, top_k, threshold, refine)
+        localizer = load_model(model, top_k, threshold, refine, method)
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
             f"--labels must name the {localizer.classes} classes of the model. "
