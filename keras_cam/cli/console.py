@@ -26,6 +26,20 @@ def complain(message: str) -> None:
     sys.stderr.flush()
 
 
+class OutputError(Exception):
+    """Standard output cannot be written; the message is the reason."""
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """Print at once, and tell errors of standard output from those of other files."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError((error.strerror or str(error)).lower()) from error
+
+
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON, at once.
 
@@ -38,7 +52,8 @@ def print_json(value: Any) -> None:
         raise NotFiniteError(
             f"A result is NaN or infinite, which JSON does not know. Received: {value}"
         ) from error
-    print(line, flush=True)
+    with standard_output():
+        print(line)
 
 
 @contextmanager
@@ -116,7 +131,8 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
     for row in rows:
         table.add_row(*map(Text, row))  # as text, because file names may look like Rich's markup
     # For a file or a pipe rich assumes 80 columns, but there is no need to wrap lines there.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    with standard_output():
+        Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
 def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """The command line `keras-cam`. What each command does is in `keras_cam.cli.commands`."""
 
 import argparse
+import errno
 import os
 import sys
 import warnings
@@ -26,7 +27,7 @@ from keras_cam.cli.commands import (
     units,
     vqa,
 )
-from keras_cam.cli.console import complain
+from keras_cam.cli.console import OutputError, complain, standard_output
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.images.files import ImageWarning
 
@@ -58,20 +59,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 all done, 1 some inputs failed, 2 wrong usage, 130 interrupted.
     """
-    args = _parser().parse_args(argv)
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
-            warnings.simplefilter("default", ImageWarning)
-            return args.run(args)
+        return _run(argv)
     except (UsageError, NotFiniteError) as error:
         complain(f"error: {error}")
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+    except OutputError as error:  # the disk is full, or the reader, such as `head`, has ended
+        complain(f"error: standard output: {error}")
+        # What is still in the buffer would fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        args = _parser().parse_args(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning
+            warnings.simplefilter("default", ImageWarning)
+            return args.run(args)
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EPIPE):  # from `print`
+            raise OutputError((error.strerror or str(error)).lower()) from error
+        raise
+    finally:
+        with standard_output():  # what is still in the buffer, such as the help
+            pass
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:

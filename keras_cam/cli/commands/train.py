@@ -8,9 +8,9 @@ import argparse
 import shlex
 from typing import Any
 
-from keras_cam.cli.console import complain
+from keras_cam.cli.console import complain, standard_output
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import DONE, UsageError
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 
 _USAGE = "usage: keras-cam train [DATA] --config NAME|FILE.py [--config.FIELD=VALUE ...] [--output RUN] ..."
 
@@ -37,13 +37,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         asked = parse_run(command[1:])
         import_quietly(start_devices=False)
-        from keras_cam.training import DivergedError
+        from keras_cam.training import DivergedError, StoppedError
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error
     try:
         train_run(asked, shlex.join(command), _report, complain)
     except (ValueError, ImportError, DivergedError) as error:
         raise UsageError(str(error)) from error
+    except StoppedError as error:
+        complain(str(error))
+        return SOME_FAILED
     return DONE
 
 
@@ -62,4 +65,5 @@ def _help() -> int:
 
 
 def _report(line: str) -> None:
-    print(line, flush=True)
+    with standard_output():
+        print(line)
