@@ -287,7 +287,8 @@ def test_two_runs_do_not_train_in_one_folder(photos, tmp_path):
         RunFolder(tmp_path / "run").claim({})
     folder.release()
     assert run_python("-c", code).stdout == "mine\n"
-    RunFolder(tmp_path / "run").claim({})  # a run that died leaves no lock
+    folder.claim({})  # a run that died leaves no lock
+    folder.release()
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_no_checkpoint_has_it(photos, tmp_path):

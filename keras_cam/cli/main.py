@@ -77,7 +77,7 @@ def _run(argv: Sequence[str] | None) -> int:
     try:
         args = _parser().parse_args(argv)
         with warnings.catch_warnings():
-            warnings.showwarning = _show_warning
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
             warnings.simplefilter("default", ImageWarning)
             return args.run(args)
     except OSError as error:
@@ -93,8 +93,15 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
     complain(f"warning: {message}")
 
 
+class _Parser(argparse.ArgumentParser):
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; argparse itself hides that it could not."""
+        with standard_output():
+            print(self.format_help(), end="", file=file)
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="keras-cam",
         description="Classes, class activation maps and boxes from image classifiers, in one forward pass.",
         epilog="Exit status: 0 all done, 1 some inputs failed (each is named on stderr), 2 wrong usage.",

@@ -183,7 +183,7 @@ def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
     columns = [_values(example, side) for side in _SIDES]
     own = list(_values(example, "image/object/class/label")) or labels * len(columns[0])
     lengths = [*map(len, columns), len(own)] if labels or own else [*map(len, columns)]
-    broken = ()
+    broken: tuple[str, ...] = ()
     if len(set(lengths)) > 1:
         broken = (f"boxes have {', '.join(map(str, lengths))} values of xmin, ymin, xmax, ymax and labels",)
         columns, own = [()] * len(_SIDES), []

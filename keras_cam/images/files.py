@@ -190,13 +190,12 @@ def _pixels(
             with suppress(Exception):  # with broken EXIF data, read the photo unrotated
                 ImageOps.exif_transpose(image, in_place=True)
             deep = _deep_grey(image)
-            pixels = np.array(_to_rgb(image)) if deep is None else None
+            if deep is None:
+                return np.array(_to_rgb(image))
             value_range = value_range or _stated_range(image)
     # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
         raise ImageError(name, _reason(file, error)) from error
-    if pixels is not None:
-        return pixels
     doubt = _doubt(deep) if value_range is None else ""
     if doubt:
         with _header_lock:  # under which `_open` ignores warnings of all threads
