@@ -131,8 +131,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
     for row in rows:
         table.add_row(*map(Text, row))  # as text, because file names may look like Rich's markup
     # For a file or a pipe rich assumes 80 columns, but there is no need to wrap lines there.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with console.capture() as text:  # rich itself would exit without a word when a pipe is closed
+        console.print(table)
     with standard_output():
-        Console(width=None if sys.stdout.isatty() else 160).print(table)
+        print(text.get(), end="")
 
 
 def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
