@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -392,3 +394,18 @@ assert not heavy, heavy
 """
     done = run_as_users_do("-c", code)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_output_that_cannot_be_written_ends_with_one_line():
+    for arguments in (["--help"], ["models"], ["models", "--json"]):
+        with open("/dev/full", "w") as full:
+            command = [sys.executable, *KERAS_CAM, *arguments]
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr == "keras-cam: error: standard output: no space left on device\n"
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, check=False)
+        os.close(writing)
+        assert done.returncode == 1
+        assert done.stderr == "keras-cam: error: standard output: broken pipe\n"

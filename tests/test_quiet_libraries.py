@@ -44,7 +44,13 @@ def in_a_pipe(*arguments):
 @pytest.mark.parametrize("block", BLOCKS)
 @pytest.mark.parametrize(
     ("end", "status"),
-    [("os.abort()", -6), ("os.kill(os.getpid(), 9)", -9), ("sys.exit(3)", 3), ("raise ImportError", 1)],
+    [
+        ("__import__('ctypes').string_at(0)", -11),
+        ("os.abort()", -6),
+        ("os.kill(os.getpid(), 9)", -9),
+        ("sys.exit(3)", 3),
+        ("raise ImportError", 1),
+    ],
 )
 def test_what_c_wrote_is_shown_when_the_process_fails(block, end, status):
     found, shown = on_terminal("-c", f"{BLOCKS[block]}{C_WRITES}    {end}\n")
@@ -80,6 +86,22 @@ def test_faulthandler_tells_where_the_process_was():
     assert status == -6
     assert "Fatal Python error: Aborted" in shown
     assert "C was here" in shown
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_a_crash_on_a_terminal_shows_what_c_and_python_know_of_it(block):
+    crash = "    __import__('ctypes').string_at(0)\n"
+    status, shown = on_terminal("-X", "faulthandler", "-c", f"{BLOCKS[block]}{C_WRITES}{crash}")
+    assert status == -11
+    assert "Fatal Python error: Segmentation fault" in shown
+    assert shown.count("C was here") == 1
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_an_exit_keeps_its_text(block):
+    status, shown = on_terminal("-c", f"{BLOCKS[block]}{C_WRITES}    sys.exit('the reason')\n")
+    assert status == 1
+    assert shown.count("C was here") == shown.count("the reason") == 1
 
 
 def test_an_inner_block_that_ends_well_leaves_the_outer_one_its_text():

@@ -24,6 +24,7 @@ from keras_cam.training import (
     ConfigError,
     DivergedError,
     Stage,
+    StoppedError,
     TrainingConfig,
     load_config,
     train,
@@ -31,6 +32,7 @@ from keras_cam.training import (
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.classifier import build_classifier, compile_classifier
 from keras_cam.training.dataset import one_hot_labels
+from keras_cam.training.run_folder import RunFolder
 from keras_cam.training.training_data import read_training_data
 from keras_cam.training.validation import Validator
 from processes import KERAS_CAM, run_python, start_python
@@ -227,16 +229,66 @@ def test_a_killed_run_ends_with_the_weights_of_an_undisturbed_one(photos, tmp_pa
     assert losses == [row["loss"] for row in undisturbed.history]
 
 
-def test_a_full_disk_costs_checkpoints_not_the_run(photos, tmp_path, monkeypatch):
-    def full(*arguments):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
+def test_a_full_disk_stops_the_run_which_goes_on_later(photos, tmp_path, monkeypatch):
     undisturbed = silent(TINY, photos, tmp_path / "one")
+    save = Checkpoints.save
+
+    def full(checkpoints, step, *arguments):
+        if checkpoints.paths():
+            raise OSError(errno.ENOSPC, "No space left on device")
+        save(checkpoints, step, *arguments)
+
     monkeypatch.setattr(Checkpoints, "save", full)
-    lines = []
-    trained = train(TINY, photos, tmp_path / "other", "one_device", report=lines.append)
-    assert sum("No checkpoint at step" in line and "No space left" in line for line in lines) == 2
+    reason = (
+        r"stopped, because .*other cannot be written \(No space left on device\)\. .*step-\d+\.npz is kept"
+    )
+    with pytest.raises(StoppedError, match=reason):
+        silent(TINY, photos, tmp_path / "other")
+    assert len(Checkpoints(tmp_path / "other" / "checkpoints").paths()) == 1
+    assert not (tmp_path / "other" / "model.keras").exists()
+    monkeypatch.undo()
+    trained = silent(TINY, photos, tmp_path / "other")
     np.testing.assert_array_equal(trained.model.get_weights()[0], undisturbed.model.get_weights()[0])
+
+
+LIMITED = """
+import resource, sys
+from keras_cam.cli.main import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))  # as if the disk were full
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_the_command_ends_with_one_line_when_the_disk_is_full(photos, tmp_path):
+    (tmp_path / "stateful.py").write_text(STATEFUL)
+    arguments = [
+        "train",
+        "--config",
+        tmp_path / "stateful.py",
+        "--data",
+        photos,
+        "--output",
+        tmp_path / "run",
+    ]
+    done = run_python("-c", LIMITED, *arguments, "--strategy", "one_device")
+    assert done.returncode == 1, done.stderr
+    [line] = done.stderr.splitlines()
+    assert "Training stopped, because" in line
+    assert "cannot be written (File too large). There is no checkpoint yet." in line
+
+
+def test_two_runs_do_not_train_in_one_folder(photos, tmp_path):
+    folder = RunFolder(tmp_path / "run")
+    folder.claim({})
+    code = "import os, sys; from keras_cam.training.run_folder import RunFolder\n"
+    code += f"RunFolder({str(tmp_path / 'run')!r}).claim({{}}); print('mine'); sys.stdout.flush(); os.abort()"
+    assert "Another process trains in" in run_python("-c", code).stderr
+    with pytest.raises(ConfigError, match="Another process trains in"):
+        RunFolder(tmp_path / "run").claim({})
+    folder.release()
+    assert run_python("-c", code).stdout == "mine\n"
+    folder.claim({})  # a run that died leaves no lock
+    folder.release()
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_no_checkpoint_has_it(photos, tmp_path):

@@ -1,7 +1,7 @@
 from .config import Augmentation, ConfigError, Stage, TrainingConfig
 from .config_files import list_configs, load_config
 from .foreground import train_foreground
-from .run import TrainedModel, train
+from .run import StoppedError, TrainedModel, train
 from .stage import DivergedError
 from .strategies import STRATEGIES, WorkerLostError
 
@@ -11,6 +11,7 @@ __all__ = [
     "ConfigError",
     "DivergedError",
     "Stage",
+    "StoppedError",
     "TrainedModel",
     "TrainingConfig",
     "WorkerLostError",

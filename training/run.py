@@ -45,6 +45,10 @@ _CHOICE = {
 }
 
 
+class StoppedError(RuntimeError):
+    """The folder of a run cannot be written, for instance because the disk is full."""
+
+
 @dataclass(frozen=True)
 class TrainedModel:
     """The result of a run.
@@ -94,6 +98,7 @@ def train(
         AnnotationError: the data cannot be read.
         DivergedError: the loss is NaN or infinite.
         WorkerLostError: another worker has stopped.
+        StoppedError: the folder cannot be written. The last checkpoint is kept.
 
     Examples: two colours, a few steps.
         >>> import tempfile
@@ -117,26 +122,57 @@ def train(
     say = report if folder.writes else lambda line: None
     images = read_training_data(config, None if data is None else str(data), say)
     config = config.for_images(len(images.train))
-    folder.claim({"config": config.to_dict(), "data": images.identity()})
     command = command or _call(config, data, output)
-    with _precision(config.precision):
-        session = _begin(config, distribution, images, folder, say)
-        checkpoint = folder.checkpoints.latest(say)
-        _announce(session, images, checkpoint)
-        if checkpoint is not None:
-            session.progress = Progress(**checkpoint.state)
-            session.restore_model(checkpoint)
-        log = TensorBoardLog(folder.path / "tensorboard") if folder.writes else None
-        with noticing_lost_workers(distribution):
-            _check_agreement(session)
-            while session.progress.stage < len(config.stages):
-                inside = checkpoint if session.progress.step else None
-                train_stage(session, inside, lambda row: finish_epoch(session, row, log))
-                session.progress.stage += 1
-                session.progress.step = 0
-                session.save()
-                checkpoint = None
-        return _finish(session, images, command)
+    try:
+        with _precision(config.precision):
+            with _stopping(folder):
+                folder.claim({"config": config.to_dict(), "data": images.identity()})
+            session = _begin(config, distribution, images, folder, say)
+            with _stopping(folder):
+                return _train(session, images, command)
+    finally:
+        folder.release()
+
+
+def _train(session: Session, images: TrainingData, command: str) -> TrainedModel:
+    """All stages that are not done yet, and what is made of the trained weights."""
+    folder, distribution = session.folder, session.strategy
+    checkpoint = folder.checkpoints.latest(session.report)
+    _announce(session, images, checkpoint)
+    if checkpoint is not None:
+        session.progress = Progress(**checkpoint.state)
+        session.restore_model(checkpoint)
+    log = TensorBoardLog(folder.path / "tensorboard") if folder.writes else None
+    with noticing_lost_workers(distribution):
+        _check_agreement(session)
+        while session.progress.stage < len(session.config.stages):
+            inside = checkpoint if session.progress.step else None
+            train_stage(session, inside, lambda row: finish_epoch(session, row, log))
+            session.progress.stage += 1
+            session.progress.step = 0
+            session.save()
+            checkpoint = None
+    return _finish(session, images, command)
+
+
+@contextmanager
+def _stopping(folder: RunFolder) -> Iterator[None]:
+    """Turn an error of the disk into a `StoppedError`."""
+    try:
+        yield
+    except OSError as error:
+        raise StoppedError(_why_stopped(folder, error)) from error
+
+
+def _why_stopped(folder: RunFolder, error: OSError) -> str:
+    reason = " ".join((error.strerror or str(error)).split())
+    saved = folder.checkpoints.paths()
+    kept = (
+        f"{saved[-1]} is kept, and the same command goes on from it"
+        if saved
+        else "There is no checkpoint yet"
+    )
+    return f"Training stopped, because {folder.path} cannot be written ({reason}). {kept}."
 
 
 def _call(config: TrainingConfig, data: Any, output: Any) -> str:
@@ -283,4 +319,7 @@ def _judge_classes(session: Session, data: TrainingData) -> np.ndarray | None:
 def save_whole(model: keras.Model, path: Path) -> None:
     """Write a Keras model whole or not at all."""
     with whole_file(path) as unfinished:
-        model.save(unfinished)
+        try:
+            model.save(unfinished)
+        except RuntimeError as error:  # of HDF5, when the disk is full
+            raise OSError(str(error)) from error

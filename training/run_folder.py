@@ -5,11 +5,16 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from keras_cam.images.whole_file import whole_file
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.config import ConfigError
+
+try:
+    import fcntl
+except ImportError:  # on Windows
+    fcntl = None  # type: ignore[assignment]
 
 
 class RunFolder:
@@ -26,6 +31,7 @@ class RunFolder:
     def __init__(self, path: str | Path, writes: bool = True):
         self.path = Path(path)
         self.writes = writes
+        self._lock: IO[str] | None = None
         self.checkpoints = Checkpoints(self.path / "checkpoints")
 
     @property
@@ -55,8 +61,9 @@ class RunFolder:
             run: the configuration and what identifies the data, as JSON values.
 
         Raises:
-            ConfigError: another run was started in this folder.
+            ConfigError: another run was started in this folder, or another process trains in it.
         """
+        self._take_lock()
         path = self.path / "run.json"
         if path.is_file():
             begun = json.loads(path.read_text(encoding="utf-8"))
@@ -71,6 +78,29 @@ class RunFolder:
                 f"{self.path} has checkpoints, but no run.json with the configuration of their run."
             )
         self.write_text("run.json", json.dumps(run, indent=1))
+
+    def _take_lock(self) -> None:
+        """Keep other processes out until `release`, or until this process ends, however it does."""
+        if not self.writes or fcntl is None:
+            return
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = open(self.path / ".lock", "w")  # noqa: SIM115  # as long as the run lasts
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.close()
+            raise ConfigError(
+                f"Another process trains in {self.path}. Use another folder, or wait for its end."
+            ) from error
+        except OSError:  # some network file systems have no locks
+            pass
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let other processes train in the folder."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file, whole or not at all."""

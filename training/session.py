@@ -82,13 +82,14 @@ class Session:
         return epochs * self.images.order.steps_per_epoch
 
     def save(self, network: keras.Model | None = None) -> None:
-        """Write a checkpoint; if that fails, report why.
+        """Write a checkpoint.
 
         Args:
             network: the compiled model of the current stage; None between two stages.
 
         Raises:
             NotFiniteError: a weight is NaN or infinite.
+            OSError: it cannot be written; the last good one is kept.
         """
         variables = _variables(self.model, network)
         arrays = read_variables(variables, self.strategy)
@@ -96,12 +97,7 @@ class Session:
         if not self.folder.writes:
             return
         step = self.steps_before + self.progress.step
-        try:
-            self.folder.checkpoints.save(step, vars(self.progress), arrays)
-        except OSError as error:
-            self.report(
-                f"No checkpoint at step {step}: {error}. The last good one is kept, and training goes on."
-            )
+        self.folder.checkpoints.save(step, vars(self.progress), arrays)
 
     def restore_model(self, checkpoint: Checkpoint) -> None:
         """Restore weights and seeds from a checkpoint."""

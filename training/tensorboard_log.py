@@ -30,9 +30,12 @@ class TensorBoardLog:
         """Write figures, and a picture uint8 (H, W, 3)."""
         if self._writer is None:
             return
-        with self._writer.as_default(step=step):
-            for name, value in figures.items():
-                tf.summary.scalar(name, value)
-            if picture is not None:
-                tf.summary.image("maps and boxes of validation images", picture[None])
-        self._writer.flush()
+        try:
+            with self._writer.as_default(step=step):
+                for name, value in figures.items():
+                    tf.summary.scalar(name, value)
+                if picture is not None:
+                    tf.summary.image("maps and boxes of validation images", picture[None])
+            self._writer.flush()
+        except tf.errors.OpError as error:
+            raise OSError(error.message) from error

@@ -25,6 +25,20 @@ def complain(*lines: str) -> None:
     sys.stderr.flush()
 
 
+class OutputError(Exception):
+    """Standard output cannot be written; the message is the reason."""
+
+
+@contextmanager
+def standard_output() -> Iterator[None]:
+    """Print at once, and tell errors of standard output from those of other files."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        raise OutputError((error.strerror or str(error)).lower()) from error
+
+
 def print_json(value: Any) -> None:
     """Print a value as one line of JSON, at once.
 
@@ -37,12 +51,14 @@ def print_json(value: Any) -> None:
         raise NotFiniteError(
             f"A result is NaN or infinite, which JSON does not know. Received: {value}"
         ) from error
-    print(line, flush=True)
+    with standard_output():
+        print(line)
 
 
 def say(*lines: object) -> None:
     """Write lines for people to stdout; what is invisible in them is shown, see `plain_text`."""
-    print(_shown(lines), flush=True)
+    with standard_output():
+        print(_shown(lines))
 
 
 def _shown(lines: Iterable[object]) -> str:
@@ -126,7 +142,11 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
     for row in rows:
         table.add_row(*(Text(plain_text(text)) for text in row))  # file names may look like Rich's markup
     # For a file or a pipe rich assumes 80 columns, but there is no need to wrap lines there.
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    with console.capture() as text:  # rich itself would exit without a word when a pipe is closed
+        console.print(table)
+    with standard_output():
+        print(text.get(), end="")
 
 
 def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """The command line `keras-cam`. What each command does is in `keras_cam.cli.commands`."""
 
 import argparse
+import errno
 import os
 import sys
 import warnings
@@ -27,7 +28,7 @@ from keras_cam.cli.commands import (
     units,
     vqa,
 )
-from keras_cam.cli.console import complain
+from keras_cam.cli.console import OutputError, complain, standard_output
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.images.files import ImageWarning
 from keras_cam.plain_text import plain_text
@@ -61,20 +62,34 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0 all done, 1 some inputs failed, 2 wrong usage, 130 interrupted.
     """
-    args = _parser().parse_args(argv)
     try:
-        with warnings.catch_warnings():
-            warnings.showwarning = _show_warning  # type: ignore[assignment]
-            warnings.simplefilter("default", ImageWarning)
-            return args.run(args)
+        return _run(argv)
     except (UsageError, NotFiniteError) as error:
         complain(f"error: {error}")
         return USAGE
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader of the output, such as `head`, has ended
+    except OutputError as error:  # the disk is full, or the reader, such as `head`, has ended
+        complain(f"error: standard output: {error}")
+        # What is still in the buffer would fail again when Python exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return SOME_FAILED
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    try:
+        args = _parser().parse_args(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            warnings.simplefilter("default", ImageWarning)
+            return args.run(args)
+    except OSError as error:
+        if error.filename is None and error.errno in (errno.ENOSPC, errno.EPIPE):  # from `print`
+            raise OutputError((error.strerror or str(error)).lower()) from error
+        raise
+    finally:
+        with standard_output():  # what is still in the buffer, such as the help
+            pass
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
@@ -82,10 +97,15 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Shows what is invisible in wrong arguments, which may be names of files that a shell put there."""
+    """A parser whose messages show what is invisible in them, and which notices a closed output."""
 
     def error(self, message: str) -> NoReturn:
         super().error(plain_text(message))
+
+    def print_help(self, file: Any = None) -> None:
+        """Print the help; argparse itself hides that it could not."""
+        with standard_output():
+            print(self.format_help(), end="", file=file)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_cam.cli.console import complain, say
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import DONE, UsageError
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 
 _USAGE = "usage: keras-cam train DATA [--config NAME|FILE.py] [--config.FIELD=VALUE ...] [--output RUN] ..."
 
@@ -37,13 +37,16 @@ def run(args: argparse.Namespace) -> int:
     try:
         asked = parse_run(command[1:])
         import_quietly(start_devices=False)
-        from keras_cam.training import DivergedError
+        from keras_cam.training import DivergedError, StoppedError
     except (ValueError, ImportError) as error:
         raise UsageError(str(error)) from error
     try:
         train_run(asked, shlex.join(command), _report, complain)
     except (ValueError, ImportError, DivergedError) as error:
         raise UsageError(str(error)) from error
+    except StoppedError as error:
+        complain(str(error))
+        return SOME_FAILED
     return DONE
 
 
