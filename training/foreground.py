@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_cam.graph.foreground import build_foreground
 from keras_cam.images.batches import read_batches
-from keras_cam.images.files import find_images, read_image
+from keras_cam.images.files import find_images, read_reduced
 from keras_cam.localizer import build_localizer, image_size_hw
 from keras_cam.recipes import AFFINITY
 
@@ -84,7 +84,9 @@ def _features_and_maps(
     taps = localizer.get_layer("aligned_features").output
     extractor = keras.Model(localizer.inputs[0], [*taps, localizer.output["localization_maps"]])
     features, maps = [], []
-    for batch in read_batches(lambda index: read_image(files[index]), len(files), size_hw, batch_size=8):
+    for batch in read_batches(
+        lambda index: read_reduced(files[index], size_hw), len(files), size_hw, batch_size=8
+    ):
         *kinds, refined = (np.asarray(output) for output in extractor(batch.images, training=False))
         has_map = (refined[:, 0].max(axis=(1, 2)) > 0) & batch.readable
         features.append(np.concatenate(kinds, axis=-1)[has_map])

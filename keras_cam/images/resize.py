@@ -49,6 +49,8 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     if photo.shape[:2] == (height, width):
         return photo.astype(np.float32)
     # Each channel as float: for RGB, Pillow clips and rounds between its two passes.
-    channels = [Image.fromarray(photo[..., channel].astype(np.float32)) for channel in range(3)]
-    resized = [channel.resize((width, height), Image.Resampling.BICUBIC) for channel in channels]
-    return np.clip(np.stack([np.asarray(channel) for channel in resized], axis=-1), 0.0, 255.0)
+    resized = np.empty((height, width, 3), np.float32)
+    for channel in range(3):
+        values = Image.fromarray(photo[..., channel].astype(np.float32))
+        resized[..., channel] = values.resize((width, height), Image.Resampling.BICUBIC)
+    return np.clip(resized, 0.0, 255.0, out=resized)
