@@ -187,6 +187,7 @@ class TrainingConfig:
             `keras_cam.build_model`.
         data: the images, if the command does not name them: see `keras_cam.data.read_annotations`.
         train_split: the split to train on; None if the data are a single split.
+        allow_outside: whether annotation files may name images outside of their folder.
         validation_split: the split to validate on; None for no validation.
         classes: the number of classes that the data must have; None for any number.
         multi_label: whether an image may have several classes: the model then ends in a sigmoid for each
@@ -225,6 +226,7 @@ class TrainingConfig:
     model: str = "efficientnet_lite0"
     data: str | None = None
     train_split: str | None = "train"
+    allow_outside: bool = False
     validation_split: str | None = "test"
     classes: int | None = None
     multi_label: bool = False

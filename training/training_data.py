@@ -54,10 +54,10 @@ def read_training_data(
     source = source or config.data
     if source is None:
         raise ConfigError("`data` must name the images, as the configuration does not. Received: data=None")
-    train = _read(source, "train_split", config.train_split)
+    train = _read(source, "train_split", config.train_split, allow_outside=config.allow_outside)
     validation = None
     if config.validation_split is not None:
-        validation = _validation(source, config.validation_split, train)
+        validation = _validation(source, config.validation_split, train, config.allow_outside)
     for annotated in (train, validation):
         if annotated is not None and annotated.problems:
             report(describe_problems(annotated.problems))
@@ -74,12 +74,14 @@ def _read(source: str, option: str, split: str | None, **options: Any) -> Annota
         raise ConfigError(f"`{option}` does not fit the data: {error}") from error
 
 
-def _validation(source: str, split: str, train: AnnotatedImages) -> AnnotatedImages:
+def _validation(source: str, split: str, train: AnnotatedImages, allow_outside: bool) -> AnnotatedImages:
     try:
         # A folder without images of some class would number the classes differently.
-        return _read(source, "validation_split", split, class_names=train.class_names)
+        return _read(
+            source, "validation_split", split, class_names=train.class_names, allow_outside=allow_outside
+        )
     except ConfigError:  # some layouts define all their classes themselves, and take no `class_names`
-        return _read(source, "validation_split", split)
+        return _read(source, "validation_split", split, allow_outside=allow_outside)
 
 
 def _check(config: TrainingConfig, train: AnnotatedImages, validation: AnnotatedImages | None) -> None:

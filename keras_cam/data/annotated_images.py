@@ -20,6 +20,7 @@ class ProblemKind(str, Enum):
     MISSING_FILE = "missing file"  # the image is skipped
     UNREADABLE_IMAGE = "unreadable image"  # the image is skipped; only the headers of files are read
     UNREADABLE_ANNOTATION = "unreadable annotation"  # an entry, or an XML file, is skipped
+    OUTSIDE_FOLDER = "image outside the folder"  # its path leads elsewhere; the image is skipped
     DUPLICATE_ID = "duplicate id"  # the first one is used
     UNKNOWN_IMAGE = "unknown image"  # an annotation of an image that is not listed; it is skipped
     UNKNOWN_CATEGORY = "unknown category"  # the annotation is skipped

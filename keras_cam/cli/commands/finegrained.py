@@ -11,6 +11,7 @@ from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
     UsageError,
+    add_allow_outside,
     add_model,
     add_refine,
     check_model,
@@ -33,6 +34,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
+    add_allow_outside(parser)
     parser.add_argument(
         "--split",
         action="append",
@@ -109,7 +111,7 @@ def _read(args: argparse.Namespace) -> "AnnotatedImages":
     """Read all splits as one data set."""
     from keras_cam.data import AnnotatedImages
 
-    parts = [read_data(args.data, split) for split in args.split or [None]]
+    parts = [read_data(args.data, split, allow_outside=args.allow_outside) for split in args.split or [None]]
     images = []
     for number, part in enumerate(parts):
         images += [replace(image, name=f"{number}/{image.name}") for image in part[: args.limit]]
