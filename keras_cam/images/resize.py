@@ -52,5 +52,5 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     resized = np.empty((height, width, 3), np.float32)
     for channel in range(3):
         values = Image.fromarray(photo[..., channel].astype(np.float32))
-        resized[..., channel] = values.resize((width, height), Image.Resampling.BICUBIC)
+        resized[..., channel] = np.asarray(values.resize((width, height), Image.Resampling.BICUBIC))
     return np.clip(resized, 0.0, 255.0, out=resized)
