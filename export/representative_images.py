@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cam.images.files import ImageError, find_images, read_image
+from keras_cam.images.files import ImageError, find_images, read_reduced
 from keras_cam.images.resize import resize
 
 MOST = 200
@@ -58,7 +58,7 @@ def _read(paths: Iterable[str | Path], size_hw: tuple[int, int], channels: int) 
     files = find_images(paths)
     for index in np.linspace(0, len(files) - 1, min(len(files), MOST)).astype(int):
         try:
-            yield resize(read_image(files[index], channels), size_hw)
+            yield resize(read_reduced(files[index], size_hw, channels).pixels, size_hw)
         except ImageError:
             continue  # calibration does not need every file
 

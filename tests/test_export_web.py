@@ -158,6 +158,17 @@ def test_nothing_is_loaded_from_elsewhere(browser, address):
     assert [name for name in loaded if not name.startswith((address, "blob:"))] == []
 
 
+def test_the_page_runs_no_script_but_its_own(browser):
+    browser.execute_script(
+        "const script = document.createElement('script'); script.textContent = 'window.injected = true';"
+        "document.body.append(script); const link = document.createElement('a'); document.body.append(link);"
+        "link.setAttribute('onclick', 'window.injected = true'); link.click();"
+    )
+    assert browser.execute_script("return window.injected") is None
+    blocked = "return fetch('http://127.0.0.1:9/').then(() => 'sent', (error) => error.name)"
+    assert browser.execute_script(blocked) == "TypeError"
+
+
 def test_the_page_fits_a_phone(browser):
     browser.set_window_size(500, 900)
     widths = browser.execute_script("return [document.documentElement.scrollWidth, window.innerWidth]")

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from keras_cam.training.markdown import markdown_text
+
 _WHOLE_UP_TO = 20
 _ROWS = 10
 
@@ -53,7 +55,7 @@ def class_report(confusion: np.ndarray, labels: Sequence[str]) -> str:
         | cat | 3 | 1 |
         | dog | 0 | 2 |
     """
-    labels = [label.replace("|", "\\|") for label in labels]
+    labels = [markdown_text(label) for label in labels]
     if len(labels) <= _WHOLE_UP_TO:
         rows = [(label, *map(str, row)) for label, row in zip(labels, confusion.tolist(), strict=True)]
         title, matrix = "Rows are true classes, columns are predicted classes:", _table(("", *labels), rows)

@@ -196,6 +196,7 @@ class TrainingConfig:
         data: the images, if the command does not name them: see `keras_cam.data.read_annotations`.
         train_split: the split to train on; None for all images; "auto" for the split "train" or, if the data
             have none, all images.
+        allow_outside: whether annotation files may name images outside of their folder.
         validation_split: the split to validate on; None for no validation; a number in (0, 1) for this
             fraction of the training images of each class, at least one, held back at random with a fixed
             seed; "auto" for the split "validation", "val" or "test" or, if the data have none, 0.2.
@@ -241,6 +242,7 @@ class TrainingConfig:
     model: str = "efficientnet_lite0"
     data: str | None = None
     train_split: str | None = "train"
+    allow_outside: bool = False
     validation_split: str | float | None = "test"
     classes: int | None = None
     multi_label: bool = False

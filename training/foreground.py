@@ -9,7 +9,7 @@ import numpy as np
 from keras_cam.data import AnnotatedImages
 from keras_cam.graph.foreground import build_foreground
 from keras_cam.images.batches import ImageBatch, read_batches
-from keras_cam.images.files import find_images, read_image
+from keras_cam.images.files import find_images, read_reduced
 from keras_cam.localizer import build_localizer, image_size_hw
 from keras_cam.recipes import AFFINITY
 
@@ -63,7 +63,7 @@ def train_foreground(
         batches = images.batches(size_hw, batch)
     else:
         files = [str(path) for path in find_images(images)]
-        batches = read_batches(lambda index: read_image(files[index]), len(files), size_hw, batch)
+        batches = read_batches(lambda index: read_reduced(files[index], size_hw), len(files), size_hw, batch)
     features, maps = _features_and_maps(localizer, batches, on_image)
     keras.utils.set_random_seed(seed)
     foreground = build_foreground(features.shape[-1])

@@ -14,6 +14,7 @@ import tensorflow as tf
 import keras_cam
 from keras_cam.training.class_report import class_report
 from keras_cam.training.config import TrainingConfig
+from keras_cam.training.markdown import markdown_code, markdown_text
 from keras_cam.training.session import Session
 from keras_cam.training.training_data import TrainingData
 
@@ -49,7 +50,8 @@ def model_card(
         f"![Validation images, their maps and boxes]({picture.name})" if picture.exists() else "",
         "" if confusion is None else _classes(session, confusion, data.labels),
         "## How it was made\n\n" + _origin(session, command),
-        f"<details><summary>Configuration</summary>\n\n```python\n{_configuration(config)}\n```\n\n</details>",
+        "<details><summary>Configuration</summary>\n\n"
+        f"{markdown_code(_configuration(config), 'python')}\n\n</details>",
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -61,14 +63,16 @@ def _use(session: Session) -> str:
 
 
 def _data(data: TrainingData, failures: Mapping[str, str]) -> str:
-    lines = [f"- training: {data.train}"]
+    lines = [f"- training: {markdown_text(str(data.train))}"]
     if data.validation is not None:
-        lines.append(f"- validation: {data.validation}")
+        lines.append(f"- validation: {markdown_text(str(data.validation))}")
     more = len(data.labels) - _MOST_NAMES
-    names = ", ".join(data.labels[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    names = ", ".join(map(markdown_text, data.labels[:_MOST_NAMES])) + (
+        f" and {more} more" if more > 0 else ""
+    )
     lines.append(f"- classes: {names}")
     if failures:
-        first = "; ".join(list(failures.values())[:5])
+        first = markdown_text("; ".join(list(failures.values())[:5]))
         lines.append(f"- {len(failures)} training images could not be read: {first}")
     return "\n".join(lines)
 
@@ -104,7 +108,7 @@ def _origin(session: Session, command: str) -> str:
     versions = f"keras-cam {keras_cam.__version__}, Keras {keras.__version__}, TensorFlow {tf.__version__}"
     where = f"{devices} {'device' if devices == 1 else 'devices'} ({platform.machine()})"
     return (
-        f"```bash\n{command}\n```\n\n"
+        f"{markdown_code(command, 'bash')}\n\n"
         f"{session.config.epochs} epochs in {session.progress.seconds / 60:.1f} minutes on {where}; "
         f"{session.published.count_params():,} parameters; {versions}."
     )

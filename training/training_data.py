@@ -92,18 +92,18 @@ def _splits(
     source: str, config: TrainingConfig, report: Callable[[str], None]
 ) -> tuple[AnnotatedImages, AnnotatedImages | None]:
     """The images to train on and to validate on."""
-    train_split = config.train_split
+    train_split, outside = config.train_split, config.allow_outside
     if train_split == AUTO:
-        train_split = first_split(source, ("train",))
-    train = _read(source, "train_split", train_split)
+        train_split = first_split(source, ("train",), outside)
+    train = _read(source, "train_split", train_split, allow_outside=outside)
     split = config.validation_split
     if split == AUTO:
-        found = None if train_split is None else first_split(source, _VALIDATION_SPLITS)
+        found = None if train_split is None else first_split(source, _VALIDATION_SPLITS, outside)
         split = _HELD_BACK if found is None else found
     if split is None:
         return train, None
     if isinstance(split, str):
-        return train, _validation(source, split, train, report)
+        return train, _validation(source, split, train, report, outside)
     train, validation = hold_back(train, split)
     report(
         f"{len(validation)} of {len(train) + len(validation)} images, {split:.0%} of each class, are held "
@@ -112,11 +112,11 @@ def _splits(
     return train, validation
 
 
-def first_split(source: str, names: Sequence[str]) -> str | None:
+def first_split(source: str, names: Sequence[str], allow_outside: bool = False) -> str | None:
     """The first of these splits that the data have; None if they have none of them."""
     for name in names:
         try:
-            read_annotations(source, name)
+            read_annotations(source, name, allow_outside=allow_outside)
         except ValueError:
             continue
         return name
@@ -166,10 +166,14 @@ def _read(source: str, option: str, split: str | None, **options: Any) -> Annota
 
 
 def _validation(
-    source: str, split: str, train: AnnotatedImages, report: Callable[[str], None]
+    source: str,
+    split: str,
+    train: AnnotatedImages,
+    report: Callable[[str], None],
+    allow_outside: bool,
 ) -> AnnotatedImages:
     """The validation images, with the classes of the training images in their order."""
-    found = _read(source, "validation_split", split)
+    found = _read(source, "validation_split", split, allow_outside=allow_outside)
     try:
         match = match_classes(found.class_names, len(train.class_names), train.class_names)
     except ValueError as error:

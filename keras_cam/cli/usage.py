@@ -208,7 +208,18 @@ def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) 
         return backbone_of(load_classifier(model, smallest_size), layer)
 
 
-def read_data(source: str | Path, split: str | None = None, strict: bool = False) -> "AnnotatedImages":
+def add_allow_outside(parser: argparse.ArgumentParser) -> None:
+    """Add `--allow-outside`."""
+    parser.add_argument(
+        "--allow-outside",
+        action="store_true",
+        help="annotation files may name images outside of their folder",
+    )
+
+
+def read_data(
+    source: str | Path, split: str | None = None, strict: bool = False, allow_outside: bool = False
+) -> "AnnotatedImages":
     """Read annotated images, and report wrong annotations on stderr.
 
     Raises:
@@ -216,7 +227,7 @@ def read_data(source: str | Path, split: str | None = None, strict: bool = False
     """
     from keras_cam.data import describe_problems, read_annotations
 
-    annotated = read_annotations(source, split, strict=strict)
+    annotated = read_annotations(source, split, strict=strict, allow_outside=allow_outside)
     if annotated.problems:
         complain(*describe_problems(annotated.problems).split("\n"))
     return annotated

@@ -10,7 +10,7 @@ from typing import Protocol, overload, runtime_checkable
 import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
-from keras_cam.images.files import ImageError, read_image
+from keras_cam.images.files import ImageError, ReducedPhoto, read_image, read_reduced
 from keras_cam.plain_text import plain_text
 
 
@@ -20,6 +20,7 @@ class ProblemKind(str, Enum):
     MISSING_FILE = "missing file"  # the image is skipped
     UNREADABLE_IMAGE = "unreadable image"  # the image is skipped; only the headers of files are read
     UNREADABLE_ANNOTATION = "unreadable annotation"  # an entry, or an XML file, is skipped
+    OUTSIDE_FOLDER = "image outside the folder"  # its path leads elsewhere; the image is skipped
     DUPLICATE_ID = "duplicate id"  # the first one is used
     UNKNOWN_IMAGE = "unknown image"  # an annotation of an image that is not listed; it is skipped
     UNKNOWN_CATEGORY = "unknown category"  # the annotation is skipped
@@ -120,12 +121,28 @@ class AnnotatedImage:
             ImageError: if the image cannot be read, or its size is not `size_wh`.
         """
         photo = read_image(self.image) if isinstance(self.image, str) else self.image.read()
-        found_wh = (photo.shape[1], photo.shape[0])
+        self._check_size((photo.shape[1], photo.shape[0]))
+        return photo
+
+    def read_reduced(self, size_hw: tuple[int, int]) -> ReducedPhoto:
+        """Reads the pixels to be resized to `size_hw`, see `keras_cam.images.files.read_reduced`.
+
+        Raises:
+            ImageError: as `read`.
+        """
+        stored = self.image if isinstance(self.image, str) else self.encoded()
+        if stored is None:
+            pixels = self.read()
+            return ReducedPhoto(pixels, (pixels.shape[1], pixels.shape[0]))
+        photo = read_reduced(stored, size_hw, name=getattr(self.image, "name", self.name))
+        self._check_size(photo.size_wh)
+        return photo
+
+    def _check_size(self, found_wh: tuple[int, int]) -> None:
         # For instance a rotated photo whose EXIF orientation the annotation tool ignored.
         if self.size_wh is not None and found_wh != self.size_wh:
             (width, height), (w, h) = found_wh, self.size_wh
             raise ImageError(self.name, f"{width} x {height} pixels, but annotated as {w} x {h}")
-        return photo
 
     def encoded(self) -> bytes | None:
         """Reads the encoded image; returns None if only its pixels are available.
@@ -190,7 +207,9 @@ class AnnotatedImages(Sequence[AnnotatedImage]):
 
     def batches(self, size_hw: tuple[int, int], batch_size: int) -> Iterator[ImageBatch]:
         """The pixels of all images in order, see `keras_cam.images.batches.read_batches`."""
-        return read_batches(lambda index: self.images[index].read(), len(self), size_hw, batch_size)
+        return read_batches(
+            lambda index: self.images[index].read_reduced(size_hw), len(self), size_hw, batch_size
+        )
 
     @property
     def labels(self) -> np.ndarray:

@@ -29,7 +29,11 @@ def is_coco_json(source: str, split: str | None = None) -> bool:
 
 
 def read_coco_json(
-    source: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
+    source: str,
+    split: str | None = None,
+    images_dir: str | Path | None = None,
+    strict: bool = False,
+    allow_outside: bool = False,
 ) -> AnnotatedImages:
     """Reads a COCO JSON file with `images`, `annotations` and `categories`.
 
@@ -43,6 +47,7 @@ def read_coco_json(
         split: of a folder, the file to read.
         images_dir: the folder that `file_name` is relative to; None takes that of the JSON file.
         strict: whether any problem in the annotations is an error.
+        allow_outside: whether images may be outside of their folder.
 
     Returns:
         The data set.
@@ -56,11 +61,12 @@ def read_coco_json(
     index = ImageIndex(path)
     names, classes = _categories(document["categories"], index, path)
     root = os.path.dirname(path) if images_dir is None else images_dir
+    within = None if allow_outside else root
     images = _images(document["images"], index, path)
     boxes = _boxes(document["annotations"], index, path, images, classes)
     for image_id, entry in images.items():
         image = os.path.join(root, entry["file_name"])
-        index.add(str(image_id), image, path, None, boxes[image_id], _size_wh(entry))
+        index.add(str(image_id), image, path, None, boxes[image_id], _size_wh(entry), root=within)
     return index.finish(names, strict)
 
 

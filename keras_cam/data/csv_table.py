@@ -22,6 +22,7 @@ def read_csv_table(
     images_dir: str | Path | None = None,
     class_names: Sequence[str] | None = None,
     strict: bool = False,
+    allow_outside: bool = False,
 ) -> AnnotatedImages:
     """Reads a CSV file with a row for each label or box.
 
@@ -38,6 +39,7 @@ def read_csv_table(
         class_names: the names of all classes in the order of their indices; None takes all labels of the
             file, of all splits, sorted.
         strict: whether any problem in the annotations is an error.
+        allow_outside: whether images may be outside of their folder.
 
     Returns:
         The data set, in the order of the file.
@@ -69,7 +71,7 @@ def read_csv_table(
             own += _box(row, number, classes, index, path)
     root = os.path.dirname(path) if images_dir is None else images_dir
     for image, own in boxes.items():
-        index.add(image, os.path.join(root, image), path, None, own)
+        index.add(image, os.path.join(root, image), path, None, own, root=None if allow_outside else root)
     return index.finish(names, strict)
 
 

@@ -19,7 +19,11 @@ def is_cub200(folder: str, split: str | None = None) -> bool:
 
 
 def read_cub200(
-    folder: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
+    folder: str,
+    split: str | None = None,
+    images_dir: str | Path | None = None,
+    strict: bool = False,
+    allow_outside: bool = False,
 ) -> AnnotatedImages:
     """Reads a folder with images.txt, image_class_labels.txt, classes.txt and the folder images/.
 
@@ -32,6 +36,7 @@ def read_cub200(
         split: "train", "test", or None for both.
         images_dir: the folder of the images; None takes images/ in `folder`.
         strict: whether any problem in the annotations is an error.
+        allow_outside: whether images may be outside of their folder.
 
     Returns:
         The data set, in the order of images.txt.
@@ -55,9 +60,10 @@ def read_cub200(
         splits = read_table(os.path.join(folder, "train_test_split.txt"), index, 2, "".join)
         files = {key: file for key, file in files.items() if splits.get(key) == SPLITS[split]}
     root = os.path.join(folder, "images") if images_dir is None else images_dir
+    within = None if allow_outside else root
     for key, file in files.items():
         if key in labels:
-            index.add(key, os.path.join(root, file), images_txt, labels[key], boxes.get(key, ()))
+            index.add(key, os.path.join(root, file), images_txt, labels[key], boxes.get(key, ()), root=within)
         else:
             index.report(ProblemKind.NO_LABEL, labels_txt, f"image {key}")
     return index.finish([names[key] for key in classes], strict)

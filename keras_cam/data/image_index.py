@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -73,6 +74,7 @@ class ImageIndex:
         label: int | None,
         boxes: Sequence[RawBox] = (),
         size_wh: tuple[int, int] | None = None,
+        root: str | Path | None = None,
     ) -> None:
         """Adds an image, or reports why it cannot be used.
 
@@ -84,9 +86,13 @@ class ImageIndex:
             boxes: its annotations.
             size_wh: its width and height. If None, they are read from the file's header where boxes need
                 them.
+            root: the folder below which the path must lead; None allows any.
         """
         item = f"image {name}"
         if not self.is_new(self._images, name, file, item):
+            return
+        if root is not None and isinstance(image, str) and not _is_below(image, str(root)):
+            self.report(ProblemKind.OUTSIDE_FOLDER, file, item, image)
             return
         if isinstance(image, str) and not os.path.isfile(image):
             self.report(ProblemKind.MISSING_FILE, file, item, image)
@@ -170,3 +176,9 @@ class ImageIndex:
             return inside
         self.report(kind, file, item, detail)
         return None
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Whether a path stays in a folder by its words; links in it are followed."""
+    inside = os.path.relpath(path, folder or os.curdir)
+    return inside != os.pardir and not inside.startswith(os.pardir + os.sep)

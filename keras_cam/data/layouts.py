@@ -15,7 +15,7 @@ from keras_cam.data.tf_records import is_tf_records, read_tf_records
 from keras_cam.data.tfds_source import is_tfds, read_tfds
 from keras_cam.data.wsol_metadata import is_wsol_metadata, read_wsol_metadata
 
-_OPTIONAL = ("images_dir", "class_names", "data_dir")
+_OPTIONAL = ("images_dir", "class_names", "data_dir", "allow_outside")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Layout:
             returns False for a source that does not exist.
         read: `read(source, split, strict=..., **options)` reads the data set, usually with an `ImageIndex`.
         takes: the optional arguments of `read_annotations` that `read` takes as keywords: any of
-            "images_dir", "class_names" and "data_dir". The other ones are refused.
+            "images_dir", "class_names", "data_dir" and "allow_outside". The other ones are refused.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Layout:
 
 LAYOUTS = (
     Layout("TensorFlow Datasets", is_tfds, read_tfds, ("data_dir",)),
-    Layout("CSV", is_csv_table, read_csv_table, ("images_dir", "class_names")),
+    Layout("CSV", is_csv_table, read_csv_table, ("images_dir", "class_names", "allow_outside")),
     Layout("TFRecord", is_tf_records, read_tf_records, ("class_names",)),
-    Layout("COCO JSON", is_coco_json, read_coco_json, ("images_dir",)),
-    Layout("CUB-200-2011", is_cub200, read_cub200, ("images_dir",)),
-    Layout("Street View Text", is_street_view_text, read_street_view_text),
-    Layout("wsolevaluation metadata", is_wsol_metadata, read_wsol_metadata, ("images_dir",)),
+    Layout("COCO JSON", is_coco_json, read_coco_json, ("images_dir", "allow_outside")),
+    Layout("CUB-200-2011", is_cub200, read_cub200, ("images_dir", "allow_outside")),
+    Layout("Street View Text", is_street_view_text, read_street_view_text, ("allow_outside",)),
+    Layout("wsolevaluation metadata", is_wsol_metadata, read_wsol_metadata, ("images_dir", "allow_outside")),
     Layout("a folder of images", is_image_folders, read_image_folders, ("class_names",)),
 )
 """All layouts, in the order in which they are tried."""
@@ -61,6 +61,7 @@ def read_annotations(
     images_dir: str | Path | None = None,
     class_names: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
+    allow_outside: bool = False,
     strict: bool = False,
     layouts: Sequence[Layout] = LAYOUTS,
 ) -> AnnotatedImages:
@@ -99,6 +100,8 @@ def read_annotations(
             occur, sorted.
         data_dir: TensorFlow Datasets: the folder in which data sets are kept; None takes the default of
             TensorFlow Datasets.
+        allow_outside: whether files of annotations may name images outside their folder, or outside of
+            `images_dir`. By default such an image is a problem, because these files may come from anybody.
         strict: whether any problem is an error.
         layouts: the layouts to try, in this order. `(MINE, *LAYOUTS)` adds one of your own.
 
@@ -129,7 +132,7 @@ def read_annotations(
         layout = _find(source, split, layouts)
     except OSError as error:
         raise AnnotationError(f"Cannot read {error.filename or source}: {error.strerror or error}") from error
-    options = dict(zip(_OPTIONAL, (images_dir, class_names, data_dir), strict=True))
+    options = dict(zip(_OPTIONAL, (images_dir, class_names, data_dir, allow_outside or None), strict=True))
     for name, value in options.items():
         if value is not None and name not in layout.takes:
             raise ValueError(f"`{name}` must be None for {layout.name}. Received: {name}={value!r}")

@@ -20,7 +20,9 @@ def is_street_view_text(folder: str, split: str | None = None) -> bool:
     return any(_is_tagset(os.path.join(folder, f"{split}.xml")) for split in _SPLITS)
 
 
-def read_street_view_text(folder: str, split: str | None = None, strict: bool = False) -> AnnotatedImages:
+def read_street_view_text(
+    folder: str, split: str | None = None, strict: bool = False, allow_outside: bool = False
+) -> AnnotatedImages:
     """Reads `train.xml` and `test.xml`, which list the words in each photo with their boxes.
 
     The only class is `text`. Every photo has it, with a box for each word.
@@ -29,6 +31,7 @@ def read_street_view_text(folder: str, split: str | None = None, strict: bool = 
         folder: the folder of the XML files; the paths of photos in them are relative to it.
         split: "train", "test", or None for both.
         strict: whether any problem in the annotations is an error.
+        allow_outside: whether images may be outside of `folder`.
 
     Returns:
         The data set, in the order of the files.
@@ -49,11 +52,11 @@ def read_street_view_text(folder: str, split: str | None = None, strict: bool = 
         except (OSError, ElementTree.ParseError) as error:
             raise AnnotationError(f"{file} cannot be read: {error}") from error
         for image in root.iter("image"):
-            _add(index, image, folder, file)
+            _add(index, image, folder, file, None if allow_outside else folder)
     return index.finish([CLASS_NAME], strict)
 
 
-def _add(index: ImageIndex, image: ElementTree.Element, folder: str, file: str) -> None:
+def _add(index: ImageIndex, image: ElementTree.Element, folder: str, file: str, within: str | None) -> None:
     name = (image.findtext("imageName") or "").strip()
     boxes = []
     for number, rectangle in enumerate(image.iter("taggedRectangle")):
@@ -63,7 +66,7 @@ def _add(index: ImageIndex, image: ElementTree.Element, folder: str, file: str) 
             index.report(ProblemKind.UNREADABLE_ANNOTATION, file, f"image {name}, word {number}", str(error))
             continue
         boxes.append(RawBox(f"word {number}", (x, y, x + width, y + height), 0))
-    index.add(name, os.path.join(folder, name), file, 0, boxes)
+    index.add(name, os.path.join(folder, name), file, 0, boxes, root=within)
 
 
 def _is_tagset(file: str) -> bool:

@@ -18,7 +18,11 @@ def is_wsol_metadata(source: str, split: str | None = None) -> bool:
 
 
 def read_wsol_metadata(
-    source: str, split: str | None = None, images_dir: str | Path | None = None, strict: bool = False
+    source: str,
+    split: str | None = None,
+    images_dir: str | Path | None = None,
+    strict: bool = False,
+    allow_outside: bool = False,
 ) -> AnnotatedImages:
     """Reads a folder with image_ids.txt and class_labels.txt, and the optional files of boxes and sizes.
 
@@ -33,6 +37,7 @@ def read_wsol_metadata(
         images_dir: the folder of the images; None looks in the folder of the files, in its parent, and in
             `images/` in both.
         strict: whether any problem in the annotations is an error.
+        allow_outside: whether images may be outside of their folder.
 
     Returns:
         The data set, in the order of image_ids.txt.
@@ -59,9 +64,18 @@ def read_wsol_metadata(
             if key in labels:
                 boxes.setdefault(key, []).append(RawBox(f"localization.txt {place}", xyxy, labels[key]))
     root = _images_dir(folder, ids) if images_dir is None else images_dir
+    within = None if allow_outside else root
     for key in ids:
         if key in labels:
-            index.add(key, os.path.join(root, key), ids_txt, labels[key], boxes.get(key, ()), sizes.get(key))
+            index.add(
+                key,
+                os.path.join(root, key),
+                ids_txt,
+                labels[key],
+                boxes.get(key, ()),
+                sizes.get(key),
+                root=within,
+            )
         else:
             index.report(ProblemKind.NO_LABEL, labels_txt, f"image {key}")
     names = map(str, range(max(labels.values(), default=-1) + 1))

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from keras_cam.drawing.boxes import COLOURS, draw_boxes
-from keras_cam.images.files import read_image
+from keras_cam.images.files import read_image, read_reduced
 from keras_cam.inference.masks import object_mask
 from keras_cam.inference.records import FLAT_MAP, BoxXYXY, Detection, Localization
 from keras_cam.plain_text import plain_text
@@ -280,6 +280,8 @@ def display_size(image: Photo, shortest: int = 320, longest: int = 2048) -> np.n
         >>> display_size(np.zeros((10, 20, 3), np.uint8)).shape
         (160, 320, 3)
     """
+    if isinstance(image, str | Path):
+        image = read_reduced(image, (longest, longest)).pixels
     photo = _photo(image)
     longer = max(photo.shape[:2])
     target = min(max(longer, shortest), longest)

@@ -12,8 +12,12 @@ from keras_cam.evaluation.page import results_page
 from keras_cam.evaluation.rates import rates
 from keras_cam.evaluation.results import Evaluation, ImageResult
 from keras_cam.images.whole_file import whole_file
+from keras_cam.plain_text import plain_text
 
 _SHOWN = 8
+
+# With these a spreadsheet begins a formula, which may run programs.
+_FORMULA = ("=", "+", "-", "@")
 
 
 class PageError(RuntimeError):
@@ -41,7 +45,8 @@ class Results:
         names = result.label_name, result.predicted_name
         iou = "" if result.iou is None else f"{result.iou:.4f}"
         outcomes = [int(result.outcomes[rate]) if rate in result.outcomes else "" for rate in self._rates]
-        self._rows.writerow([model, result.image.name, *result.size_wh, *names, iou, boxes, *outcomes])
+        texts = [_cell(text) for text in (model, result.image.name, *names)]
+        self._rows.writerow([*texts[:2], *result.size_wh, *texts[2:], iou, boxes, *outcomes])
         if result.iou is not None:
             self._extremes.setdefault(model, _Extremes()).add(result.iou, result)
 
@@ -52,6 +57,12 @@ class Results:
             shown[f"{model}: the best"] = extremes.best()
             shown[f"{model}: the worst"] = extremes.worst()
         return shown
+
+
+def _cell(text: str) -> str:
+    """A text that a spreadsheet takes for a text: what looks like a formula gets an apostrophe in front."""
+    text = plain_text(text)
+    return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 class _Extremes:

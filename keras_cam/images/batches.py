@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_cam.images.files import ImageError
+from keras_cam.images.files import ImageError, ReducedPhoto
 from keras_cam.images.resize import resize
 
 
@@ -35,7 +35,7 @@ class ImageBatch:
 
 
 def read_batches(
-    read: Callable[[int], np.ndarray],
+    read: Callable[[int], np.ndarray | ReducedPhoto],
     count: int,
     size_hw: tuple[int, int],
     batch_size: int,
@@ -46,8 +46,9 @@ def read_batches(
     One batch is prefetched, so memory holds two batches and the photos being decoded.
 
     Args:
-        read: a function from an index in 0..`count - 1` to the pixels of that photo, (H, W, channels); it
-            raises `ImageError` if the photo cannot be read. Several threads call it.
+        read: a function from an index in 0..`count - 1` to the pixels of that photo, (H, W, channels), or to
+            what `keras_cam.images.files.read_reduced` gives for `size_hw`; it raises `ImageError` if the
+            photo cannot be read. Several threads call it.
         count: the number of photos.
         size_hw: the height and width to which whole photos are resized, without cropping.
         batch_size: the number of photos in a batch; the last batch may be smaller.
@@ -80,7 +81,7 @@ _Read = tuple[np.ndarray, tuple[int, int], str | None]
 
 
 def _batches(
-    read: Callable[[int], np.ndarray],
+    read: Callable[[int], np.ndarray | ReducedPhoto],
     count: int,
     size_hw: tuple[int, int],
     batch_size: int,
@@ -91,7 +92,9 @@ def _batches(
             photo = read(index)
         except ImageError as error:
             return np.zeros((*size_hw, channels), np.float32), (1, 1), str(error)
-        return resize(photo, size_hw), (photo.shape[1], photo.shape[0]), None
+        if isinstance(photo, np.ndarray):
+            photo = ReducedPhoto(photo, (photo.shape[1], photo.shape[0]))
+        return resize(photo.pixels, size_hw), photo.size_wh, None
 
     with ThreadPoolExecutor(os.cpu_count(), "keras_cam_reader") as pool:
         ahead: list[Future[_Read]] = []

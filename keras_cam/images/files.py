@@ -1,18 +1,21 @@
 """Finding, reading and writing image files."""
 
 import io
+import math
 import os
 import threading
 import warnings
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from keras_cam.images.bands import ARRAY_SUFFIX, is_array_file, read_bands
 from keras_cam.images.deep_grey import deep_grey, doubt, scaled, stated_range
+from keras_cam.images.memory_budget import MemoryBudget
 from keras_cam.images.whole_file import whole_file
 from keras_cam.plain_text import plain_text
 
@@ -24,11 +27,23 @@ IMAGE_SUFFIXES = (
 MAX_PIXELS = 178_956_970
 """Images with more pixels are rejected before decoding. Pillow's limit for decompression bombs."""
 
+DECODING = MemoryBudget(2 * 2**30)
+"""What all threads may use together to decode images: 2 GiB, enough for one image of `MAX_PIXELS`."""
+
+# What decoding needs for a pixel, at most: Pillow's own pixels, copies in other modes, the array. Deep grey
+# is stretched as float64. JPEG 2000, and JPEGs in several scans, keep coefficients of all pixels.
+_BYTES, _BYTES_IF_TRANSPARENT, _BYTES_OF_DEEP_GREY, _BYTES_OF_COEFFICIENTS = 12, 24, 48, 12
+
+# Images with more pixels are reduced before they are converted, whatever their format.
+_LARGE = 2**24
+
 # Not all formats of Pillow: some run other programs (EPS: Ghostscript), unsafe for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
 
 # EXIF orientations with swapped width and height.
-_ON_THE_SIDE = (5, 6, 7, 8)
+_ORIENTATION, _ON_THE_SIDE = 0x0112, (5, 6, 7, 8)
+
+_DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 # `warnings.catch_warnings` is not thread-safe, and several threads read images.
 _header_lock = threading.Lock()
@@ -53,15 +68,15 @@ def upright_size_wh(image: Image.Image) -> tuple[int, int]:
         (40, 30)
     """
     width, height = image.size
-    return (height, width) if image.getexif().get(0x0112) in _ON_THE_SIDE else (width, height)
+    return (height, width) if image.getexif().get(_ORIENTATION) in _ON_THE_SIDE else (width, height)
 
 
 def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """List the image files in files and folders.
 
     A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
-    without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list, so
-    that nothing is dropped silently, and `read_image` raises an error for it: missing files, folders without
+    without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list, and
+    `read_image` raises an error for it, so that nothing is dropped silently: missing files, folders without
     images, folders below that may not be read or are links, which are not followed, and links to nothing.
 
     Args:
@@ -106,8 +121,8 @@ def read_image(
         channels: what the model takes:
 
             - 3: 8-bit RGB. Grey of more than 8 bits is scaled from `value_range`; else from the range that
-              the file states (TIFF's `SMinSampleValue` and `SMaxSampleValue`, or fewer than 16 bits); else 16-bit
-              grey from 0..65535, and 32-bit integer and float grey from its minimum to its maximum. An
+              the file states (TIFF's `SMinSampleValue` and `SMaxSampleValue`, or fewer than 16 bits); else
+              16-bit grey from 0..65535, and 32-bit and float grey from its minimum to its maximum. An
               `ImageWarning` says so if that may be wrong: for 32 bits, and for 16 bits without values of 4096
               and more, as 12-bit cameras write.
             - 1: grey. Grey files of 16 or 32 bits and floats keep their values; other files give their luma
@@ -131,19 +146,8 @@ def read_image(
         [128, 128, 128]
     """
     path = Path(path)
-    if path.is_dir():
-        raise ImageError(path, _reason_of_folder(path))
-    return _pixels(path, path, channels, value_range)
-
-
-def _reason_of_folder(path: Path) -> str:
-    try:
-        os.listdir(path)
-    except OSError as error:
-        return f"a folder ({(error.strerror or str(error)).lower()})"
-    if path.is_symlink():
-        return "a link to a folder, which is not followed"
-    return "a folder, not an image" if _images_below(path) else "a folder without images"
+    _refuse_folder(path)
+    return _decoded(path, path, channels, value_range).pixels
 
 
 def decode_image(content: bytes, name: str, channels: int = 3) -> np.ndarray:
@@ -166,7 +170,55 @@ def decode_image(content: bytes, name: str, channels: int = 3) -> np.ndarray:
         ...
         keras_cam.images.files.ImageError: Cannot read record 7: not an image
     """
-    return _pixels(io.BytesIO(content), name, channels)
+    return _decoded(io.BytesIO(content), name, channels).pixels
+
+
+class ReducedPhoto(NamedTuple):
+    """A photo that may have been decoded at a reduced scale.
+
+    Attributes:
+        pixels: (H, W, channels), see `read_image`.
+        size_wh: the width and height of the photo itself, after its EXIF orientation is applied.
+    """
+
+    pixels: np.ndarray
+    size_wh: tuple[int, int]
+
+
+def read_reduced(
+    image: str | Path | bytes,
+    size_hw: tuple[int, int],
+    channels: int = 3,
+    value_range: tuple[float, float] | None = None,
+    name: str = "image",
+) -> ReducedPhoto:
+    """Read an image of which only few pixels are needed, see `read_image`.
+
+    JPEGs are decoded at 1/2, 1/4 or 1/8 of their size, and very large images of other formats are reduced
+    before they are converted, as long as both sides remain at least twice as long as needed: so much that
+    resizing them gives nearly the same picture.
+
+    Args:
+        image: a file, or the bytes of one.
+        size_hw: the height and width to which the photo will be resized.
+        channels: see `read_image`.
+        value_range: see `read_image`.
+        name: the name of the image in error messages if it comes as bytes.
+
+    Raises:
+        ImageError: see `read_image`.
+
+    Examples:
+        >>> jpeg = io.BytesIO()
+        >>> Image.new("RGB", (4000, 3000)).save(jpeg, "JPEG")
+        >>> photo = read_reduced(jpeg.getvalue(), (320, 320))
+        >>> photo.pixels.shape, photo.size_wh
+        ((750, 1000, 3), (4000, 3000))
+    """
+    if isinstance(image, bytes):
+        return _decoded(io.BytesIO(image), name, channels, value_range, size_hw)
+    _refuse_folder(Path(image))
+    return _decoded(Path(image), image, channels, value_range, size_hw)
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:
@@ -190,49 +242,67 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(unfinished, format="PNG")
 
 
-def _pixels(
+def _refuse_folder(path: Path) -> None:
+    if not path.is_dir():
+        return
+    try:
+        os.listdir(path)
+    except OSError as error:
+        raise ImageError(path, f"a folder ({(error.strerror or str(error)).lower()})") from error
+    if path.is_symlink():
+        raise ImageError(path, "a link to a folder, which is not followed")
+    raise ImageError(path, "a folder, not an image" if _images_below(path) else "a folder without images")
+
+
+def _decoded(
     file: Path | io.BytesIO,
     name: str | Path,
-    channels: int,
+    channels: int = 3,
     value_range: tuple[float, float] | None = None,
-) -> np.ndarray:
+    needed_hw: tuple[int, int] | None = None,
+) -> ReducedPhoto:
     try:
         if channels not in (1, 3) or (channels == 1 and is_array_file(file)):
-            return _bands(file, channels)
-        image = _upright(file)
-        grey = deep_grey(image)
-        if grey is None:
-            rgb = _to_rgb(image)
-            return np.array(rgb) if channels == 3 else np.array(rgb.convert("L"))[..., None]
-        if channels == 1:
-            return _finite(grey[..., None])
-        value_range = value_range or stated_range(image)
+            bands = _bands(file, channels)
+            return ReducedPhoto(bands, (bands.shape[1], bands.shape[0]))
+        with _quiet_header():
+            opened = Image.open(file, formats=_FORMATS)
+        with opened as image:
+            size_wh = image.size
+            # Both sides get what the longer one needs: nobody knows yet whether the photo lies on its side.
+            twice = 2 * max(needed_hw or size_wh)
+            image.draft(None, (twice, twice))  # only JPEGs heed it
+            factor = _spare_factor(image, twice)
+            with DECODING.taken(_bytes_to_decode(image, size_wh, factor)):
+                image.load()
+                upright, is_turned = _upright(image, factor)
+                size_wh = size_wh[::-1] if is_turned else size_wh
+                grey = deep_grey(upright)
+                if grey is None:
+                    rgb = _to_rgb(upright)
+                    pixels = np.array(rgb) if channels == 3 else np.array(rgb.convert("L"))[..., None]
+                    return ReducedPhoto(pixels, size_wh)
+                if channels == 1:
+                    return ReducedPhoto(_finite(grey[..., None]), size_wh)
+                value_range = value_range or stated_range(image)
     # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
         raise ImageError(name, _reason(file, error)) from error
     if value_range is None and (why := doubt(grey)):
-        with _header_lock:  # under which `_open` ignores warnings of all threads
-            warnings.warn(f"{name}: {why}", ImageWarning, stacklevel=3)
-    return scaled(grey, value_range)
+        with _header_lock:  # under which warnings of all threads are ignored
+            warnings.warn(f"{name}: {why}", ImageWarning, stacklevel=4)
+    return ReducedPhoto(scaled(grey, value_range), size_wh)
 
 
 def _bands(file: Path | io.BytesIO, channels: int) -> np.ndarray:
     """All bands of a file, as they are."""
     if not is_array_file(file):
-        with suppress(UnidentifiedImageError):  # such as a TIFF with more bands than Pillow knows
-            image = _upright(file)
+        # Others, such as a TIFF with more bands than Pillow knows, are read below.
+        with suppress(UnidentifiedImageError), Image.open(file, formats=_FORMATS) as image:
             if len(image.getbands()) == channels:
-                return np.array(image)
+                image.load()
+                return np.array(_upright(image, 1)[0])
     return read_bands(file, channels, MAX_PIXELS * channels)
-
-
-def _upright(file: Path | io.BytesIO) -> Image.Image:
-    """The decoded image, turned as its EXIF orientation says."""
-    with _open(file) as image:
-        image.load()
-        with suppress(Exception):  # with broken EXIF data, read the photo unrotated
-            ImageOps.exif_transpose(image, in_place=True)
-        return image
 
 
 def _finite(values: np.ndarray) -> np.ndarray:
@@ -241,21 +311,50 @@ def _finite(values: np.ndarray) -> np.ndarray:
     return values
 
 
-def _open(file: Path | io.BytesIO) -> Image.Image:
-    """Open the file and read its header, ignoring Pillow's warnings about metadata."""
+def _spare_factor(image: Image.Image, twice: int) -> int:
+    """By how much a large image can be reduced so that both sides keep `twice` pixels."""
+    is_large = math.prod(image.size) > _LARGE and image.mode not in _DEEP_GREY
+    return max(1, min(image.size) // twice) if is_large else 1
+
+
+def _bytes_to_decode(image: Image.Image, whole_wh: tuple[int, int], factor: int) -> int:
+    each = _BYTES
+    if image.mode in _DEEP_GREY:
+        each = _BYTES_OF_DEEP_GREY
+    elif image.has_transparency_data and factor == 1:
+        each = _BYTES_IF_TRANSPARENT
+    has_coefficients = image.format == "JPEG2000" or "progressive" in image.info
+    extra = _BYTES_OF_COEFFICIENTS * math.prod(whole_wh) if has_coefficients else 0
+    return each * math.prod(image.size) + extra
+
+
+def _upright(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
+    """The image, turned as its EXIF orientation says and reduced, and whether its sides were swapped."""
+    is_turned = False
+    with suppress(Exception):  # with broken EXIF data, read the photo unrotated
+        with _quiet_header():  # Pillow keeps what it parses
+            is_turned = image.getexif().get(_ORIENTATION) in _ON_THE_SIDE
+        ImageOps.exif_transpose(image, in_place=True)
+    if factor > 1:
+        if image.mode in ("1", "P", "PA"):
+            image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+        image = image.reduce(factor)
+    return image, is_turned
+
+
+@contextmanager
+def _quiet_header() -> Iterator[None]:
+    """Ignore Pillow's warnings about metadata."""
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        image = Image.open(file, formats=_FORMATS)
-        with suppress(Exception):  # Pillow caches it: parse it here, where warnings are ignored
-            image.getexif()
-        return image
+        yield
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         rgba = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _reason(file: Path | io.BytesIO, error: Exception) -> str:

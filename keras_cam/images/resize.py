@@ -52,7 +52,9 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     if photo.shape[:2] == (height, width):
         return photo.astype(np.float32)
     # Each channel as float: for RGB, Pillow clips and rounds between its two passes.
-    channels = [Image.fromarray(photo[..., channel].astype(np.float32)) for channel in range(photo.shape[-1])]
-    resized = [channel.resize((width, height), Image.Resampling.BICUBIC) for channel in channels]
+    resized = np.empty((height, width, photo.shape[-1]), np.float32)
+    for channel in range(photo.shape[-1]):
+        values = Image.fromarray(photo[..., channel].astype(np.float32))
+        resized[..., channel] = np.asarray(values.resize((width, height), Image.Resampling.BICUBIC))
     low, high = (0, 255) if photo.dtype == np.uint8 else (photo.min(), photo.max())
-    return np.clip(np.stack([np.asarray(channel) for channel in resized], axis=-1), low, high)
+    return np.clip(resized, low, high, out=resized)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_cam.images.batches import read_batches
-from keras_cam.images.files import find_images, read_image
+from keras_cam.images.files import ReducedPhoto, find_images, read_reduced
 from keras_cam.inference.load import DEFAULT_MODEL, load_localizer
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.records import FailedImage, Localization, localizations
@@ -162,11 +162,11 @@ def _localize(
 ) -> Iterator[Localization | FailedImage]:
     names = class_names(localizer.classes, labels, localizer.labels)
 
-    def read(index: int) -> np.ndarray:
+    def read(index: int) -> np.ndarray | ReducedPhoto:
         _, photo = photos[index]
         if isinstance(photo, np.ndarray):
             return photo
-        return read_image(photo, localizer.channels, value_range)
+        return read_reduced(photo, localizer.size_hw, localizer.channels, value_range)
 
     batches = read_batches(read, len(photos), localizer.size_hw, batch_size, localizer.channels)
 

@@ -14,7 +14,7 @@ from keras_cam.applications.discovery.vqa_json import Questions, vqa_accuracy
 from keras_cam.check_finite import check_finite
 from keras_cam.drawing.pictures import display_size, draw_localization, gallery
 from keras_cam.images.batches import read_batches
-from keras_cam.images.files import read_image
+from keras_cam.images.files import read_reduced
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.records import FailedImage, Localization, localizations
 from keras_cam.layers import ClassActivationHead, ClassLabels, ClassSelection, MapDetections
@@ -344,7 +344,9 @@ def _look(
     """For each question, the size of its image and the localizer's outputs; or an error message."""
     localizer = build_answer_localizer(answerer, top_k, threshold)
     size_hw = input_size_hw(localizer.input["images"].shape)
-    for batch in read_batches(lambda index: read_image(asked[index][0]), len(asked), size_hw, batch_size):
+    for batch in read_batches(
+        lambda index: read_reduced(asked[index][0], size_hw), len(asked), size_hw, batch_size
+    ):
         # The placeholder of an unreadable image is computed, too, and its answers are ignored.
         texts = ops.convert_to_tensor([asked[index][1] for index in batch.index])
         outputs = localizer.predict_on_batch({"images": batch.images, "questions": texts})

@@ -12,7 +12,7 @@ import numpy as np
 from keras_cam.check_finite import check_finite
 from keras_cam.graph.classification_head import find_classification_head
 from keras_cam.images.batches import read_batches
-from keras_cam.images.files import find_images, read_image
+from keras_cam.images.files import find_images, read_reduced
 from keras_cam.images.resize import input_size_hw, resize
 from keras_cam.layers import ClassActivationHead
 
@@ -95,7 +95,9 @@ def find_unit_images(
     failures: list[str] = []
     # The number of images, the sum of their means, and the sum of the squares of their means.
     moments = np.zeros((3, units))
-    for batch in read_batches(lambda index: read_image(files[index]), len(files), size_hw, batch_size):
+    for batch in read_batches(
+        lambda index: read_reduced(files[index], size_hw), len(files), size_hw, batch_size
+    ):
         good = batch.readable
         failures += filter(None, batch.errors)
         if good.any():

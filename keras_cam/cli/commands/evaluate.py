@@ -14,6 +14,7 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_allow_outside,
     add_batch_size,
     add_refine,
     check_model,
@@ -80,6 +81,7 @@ def add_parser(commands: Any) -> None:
     add_refine(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     add_batch_size(parser)
+    add_allow_outside(parser)
     parser.add_argument("--strict", action="store_true", help="a wrong annotation is an error")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"
@@ -103,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
     import_quietly()
 
     try:
-        annotated = read_data(args.data, args.split, args.strict)
+        annotated = read_data(args.data, args.split, args.strict, args.allow_outside)
         annotated = annotated[: args.limit] if args.limit else annotated
         load = partial(_load, refine=args.refine, protocol=PROTOCOLS[args.protocol])
         localizers = [(_name(*one), load(*one)) for one in judged]

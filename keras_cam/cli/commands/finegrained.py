@@ -10,6 +10,7 @@ from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
     UsageError,
+    add_allow_outside,
     add_model,
     add_refine,
     check_model,
@@ -32,6 +33,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
+    add_allow_outside(parser)
     parser.add_argument(
         "--split",
         action="append",
@@ -108,7 +110,7 @@ def read_splits(args: argparse.Namespace) -> "AnnotatedImages":
     """Read all splits as one data set."""
     from keras_cam.data import AnnotatedImages, match_classes
 
-    parts = [read_data(args.data, split) for split in args.split or [None]]
+    parts = [read_data(args.data, split, allow_outside=args.allow_outside) for split in args.split or [None]]
     names = max((part.class_names for part in parts), key=len)
     images = []
     for number, part in enumerate(parts):

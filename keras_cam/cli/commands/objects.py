@@ -11,6 +11,7 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_allow_outside,
     add_batch_size,
     check_model,
     fraction,
@@ -38,6 +39,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--data", required=True, metavar="PATH", help="annotated objects, as `keras-cam evaluate` takes them"
     )
+    add_allow_outside(parser)
     parser.add_argument("--split", help="which part of the data, such as train")
     parser.add_argument(
         "--model",
@@ -82,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
     from keras_cam.images.files import write_png
 
     try:
-        annotated = read_data(args.data, args.split)
+        annotated = read_data(args.data, args.split, allow_outside=args.allow_outside)
         annotated = annotated[: args.limit] if args.limit else annotated
         found = _find(load_classifier(args.model), annotated, args)
     except ValueError as error:
