@@ -444,6 +444,7 @@ def test_keras_gives_the_figures_of_evaluate(which, photos, request):
         assert figures[metric.name] == pytest.approx(value, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_a_compiled_localizer_is_saved_and_cloned_with_its_metrics(localizer, photos, tmp_path):
     dataset = judged_dataset(read_annotations(photos), (32, 32))
     localizer.compile(metrics=[LocalizationError(top_k=1), MaxBoxAccV2()])
