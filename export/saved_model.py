@@ -49,7 +49,8 @@ def save_saved_model(
 
     Examples:
         >>> import keras_cam
-        >>> model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(32, 32, 3))
+        >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(2)]
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     localizer = keras_cam.build_localizer(model)
         ...     version = save_saved_model(localizer, f"{folder}/cam/1", ["cat", "dog"])

@@ -74,10 +74,11 @@ def build_signatures(
 
     Examples:
         >>> import keras_cam
-        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
+        >>> layers = [keras.layers.Conv2D(8, 3), keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
+        >>> model = keras.Sequential([keras.Input((32, 32, 3)), *layers])
         >>> signatures = build_signatures(keras_cam.build_localizer(model), ["cat", "dog", "bird"])
-        >>> signatures.functions["classify"](tf.zeros((2, 64, 64, 3)))["logits"].shape, signatures.size_hw
-        (TensorShape([2, 3]), (64, 64))
+        >>> signatures.functions["classify"](tf.zeros((2, 32, 32, 3)))["logits"].shape, signatures.size_hw
+        (TensorShape([2, 3]), (32, 32))
     """
     check_localizer(localizer)
     images = localizer.inputs[0]

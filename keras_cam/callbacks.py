@@ -38,9 +38,9 @@ class LocalizationCallback(keras.callbacks.Callback):
         >>> box, label = np.array([[0, 0, 451, 300]], "float32"), np.array([0])
         >>> cat = AnnotatedImage("cat", f"{data_dir}/chelsea.png", 0, (0,), box, label)
         >>> validation = AnnotatedImages("cats", ("cat", "dog"), (cat,))
-        >>> model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(64, 64, 3))
+        >>> model = keras_cam.build_model("alexnet_gap", classes=2, input_shape=(67, 67, 3), head_filters=8)
         >>> model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-        >>> images, labels = np.zeros((2, 64, 64, 3), "uint8"), np.array([0, 1])
+        >>> images, labels = np.zeros((2, 67, 67, 3), "uint8"), np.array([0, 1])
         >>> callback = LocalizationCallback(validation)
         >>> history = model.fit(images, labels, callbacks=[callback], verbose=0)
         >>> sorted(history.history)[1:4]

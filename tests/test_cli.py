@@ -374,6 +374,7 @@ def run_as_users_do(*arguments):
     return run_python(*arguments, env={k: v for k, v in os.environ.items() if not k.startswith("TF_")})
 
 
+@pytest.mark.slow  # TensorFlow starts
 def test_the_process_writes_no_banners(photos, model_file):
     done = run_as_users_do(*KERAS_CAM, "localize", photos, "--model", model_file, "--json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -271,6 +271,7 @@ def exported(refining, tmp_path_factory):
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 @pytest.mark.parametrize("name", ["saved_model", "cam.tflite", "cam.onnx"])
 def test_an_exported_localizer_has_the_figures_of_the_model(refining, photos, exported, name, protocol):
@@ -384,6 +385,7 @@ def test_the_rules_of_the_paper_are_for_maps_that_are_not_refined(photos, capsys
         assert f"--refine {refine} does not go with --protocol zhou2016_test" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_the_rules_of_the_paper_build_localizers_that_do_not_refine(photos, tmp_path, randomize, capsys):
     layers = [keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu") for _ in range(5)]
     ending = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
@@ -442,6 +444,7 @@ def test_keras_gives_the_figures_of_evaluate(which, photos, request):
         assert figures[metric.name] == pytest.approx(value, abs=1e-6), name
 
 
+@pytest.mark.slow
 def test_a_compiled_localizer_is_saved_and_cloned_with_its_metrics(localizer, photos, tmp_path):
     dataset = judged_dataset(read_annotations(photos), (32, 32))
     localizer.compile(metrics=[LocalizationError(top_k=1), MaxBoxAccV2()])

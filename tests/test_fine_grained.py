@@ -122,6 +122,7 @@ def test_intervals_are_students():
     assert comparison.gain(CAM_BOX, over=FULL_IMAGE)[0] == pytest.approx(0.1)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_rows(network, folder, tmp_path, capsys):
     network.save(tmp_path / "network.keras")
     arguments = [

@@ -100,9 +100,10 @@ def test_an_unusable_label_file_is_named_with_the_reason(tmp_path, content, reas
 
 def test_labels_travel_with_the_model(tmp_path):
     model = keras_cam.build_model(
-        "mobilenet_v2",
+        "alexnet_gap",
         classes=2,
-        input_shape=(32, 32, 3),
+        input_shape=(67, 67, 3),
+        head_filters=8,
         classifier_activation="softmax",
         labels=["cat", "dog"],
     )
@@ -113,7 +114,7 @@ def test_labels_travel_with_the_model(tmp_path):
 
 
 def test_a_localizer_can_be_given_labels_and_others_have_none():
-    model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(32, 32, 3))
+    model = keras_cam.build_model("alexnet_gap", classes=2, input_shape=(67, 67, 3), head_filters=8)
     assert labels_of(keras_cam.build_localizer(model)) is None
     assert labels_of(keras_cam.build_localizer(model, labels=["cat", "dog"])) == ("cat", "dog")
     with pytest.raises(ValueError, match=r"`labels` must name each of the 2 classes\. Received: 3 labels"):

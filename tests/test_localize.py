@@ -35,18 +35,20 @@ def test_a_file_a_folder_files_and_arrays_give_the_same_records(folder, colour_c
         "a batch": green_square()[None],
         "arrays": [green_square()],
     }
+    localizer = keras_cam.load_localizer(colour_classifier)
     for way, photos in ways.items():
-        [record] = keras_cam.localize(photos, colour_classifier)
+        [record] = keras_cam.localize(photos, localizer)
         assert (record.width, record.height) == (96, 64), way
         [best, *_] = record.detections
         assert best.label == "class 1"
         assert best.box_xyxy == pytest.approx((32, 16, 64, 48), abs=8)
     records = keras_cam.localize(folder, colour_classifier, labels=["red", "green", "blue"])
     assert [record.detections[0].label for record in records] == ["blue", "green"]
-    named = keras_cam.localize([green_square(), folder / "blue.png", green_square()], colour_classifier)
+    named = keras_cam.localize([green_square(), folder / "blue.png", green_square()], localizer)
     assert [record.image for record in named] == ["image 0", str(folder / "blue.png"), "image 2"]
 
 
+@pytest.mark.slow
 def test_any_kind_of_model_will_do(folder, colour_classifier, tmp_path):
     localizer = keras_cam.build_localizer(colour_classifier)
     localizer.save(tmp_path / "localizer.keras")

@@ -273,7 +273,14 @@ VARIANTS = {
 }
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "top 2",
+        "tight and loose",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("fixed", "all components")),
+    ],
+)
 def test_calling_predicting_compiling_and_reloading_give_the_same(variant, photos, tmp_path):
     localizer = build_localizer(colour_classifier((12, 16, 3)), **VARIANTS[variant])
     images = np.round(photos(3, 12, 16))

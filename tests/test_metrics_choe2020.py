@@ -48,7 +48,7 @@ plateaus = hnp.arrays("int8", sizes, elements=st.integers(-2, 2))
 masks = hnp.arrays("bool", sizes)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.one_of(noise, plateaus, masks))
 @example(np.zeros((3, 3)))
 @example(np.full((5, 4), -2.0))

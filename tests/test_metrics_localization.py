@@ -212,14 +212,14 @@ def test_traced_merged_and_from_its_configuration(make):
 
 def test_a_localizer_in_evaluate():
     keras.utils.set_random_seed(0)
-    classifier = keras_cam.build_model("mobilenet_v2", classes=4, input_shape=(32, 32, 3))
+    classifier = keras_cam.build_model("alexnet_gap", classes=4, input_shape=(67, 67, 3), head_filters=8)
     localizer = keras_cam.build_localizer(classifier, top_k=2)
     out = localizer.output
     detector = keras.Model(
         localizer.input,
         keras.layers.Lambda(lambda x: pack_boxes(*x))([out["detection_classes"], out["detection_boxes"]]),
     )
-    images = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype("float32")
+    images = np.random.default_rng(0).integers(0, 256, (3, 67, 67, 3)).astype("float32")
     rows = localizer(images)
     # Each image's own second row is the truth.
     truth = pack_boxes(rows["detection_classes"], rows["detection_boxes"])[:, 1:2]

@@ -48,6 +48,13 @@ def by_hand(maps, features):
     return refined.reshape(maps.shape)
 
 
+def small_network(shape, classes=4):
+    """A classifier whose maps have a 32th of the size of the images."""
+    halving = [keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu") for _ in range(5)]
+    pooled = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(classes)]
+    return keras.Sequential([keras.Input(shape), *halving, *pooled])
+
+
 def test_maps_are_spread_as_the_formula_says():
     rng = np.random.default_rng(0)
     maps = rng.normal(size=(3, 4)).astype("float32")
@@ -114,7 +121,7 @@ def test_every_family_can_be_refined(name, randomize, photos):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_recipes_save_and_take_other_classes_and_half_precision(recipe, randomize, photos, tmp_path):
     keras.config.set_dtype_policy("mixed_bfloat16")
-    model = randomize(keras_cam.build_model("mobilenet_v2", classes=4, input_shape=(64, 96, 3)))
+    model = randomize(small_network((64, 96, 3)))
     localizer = keras_cam.build_localizer(model, refine=recipe, class_ids="input")
     inputs = {"images": photos(2, 64, 96), "class_ids": np.array([[3], [1]], "int32")}
     expected = localizer(inputs)
@@ -165,9 +172,7 @@ def test_what_cannot_be_refined_is_refused_and_the_command_falls_back(tmp_path, 
 
 
 def test_small_heads_are_refined_by_what_speaks_for_a_class(randomize, photos):
-    small = randomize(keras_cam.build_model("mobilenet_v2", **SMALL))
-    large = randomize(keras_cam.build_model("mobilenet_v2", **{**SMALL, "classes": 101}))
-    alone = randomize(keras_cam.build_model("mobilenet_v2", **{**SMALL, "classes": 1}))
+    small, large, alone = (randomize(small_network((128, 128, 3), classes)) for classes in (3, 101, 1))
     images = photos(1, 128, 128)
 
     def maps(model, positive):
@@ -191,9 +196,10 @@ def test_refinement_beats_plain_maps_on_photos(real_data, capsys):
     assert figures["B32"] > figures["none"] + 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_refined_localizers_are_exported_as_they_are(recipe, randomize, photos, tmp_path):
-    model = randomize(keras_cam.build_model("mobilenet_v2", classes=4, input_shape=(64, 64, 3)))
+    model = randomize(small_network((64, 64, 3)))
     localizer = keras_cam.build_localizer(model, top_k=2, refine=recipe)
     images = photos(2, 64, 64)
     expected = localizer(images)
@@ -213,6 +219,7 @@ def lite0():
     return keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(160, 160, 3))
 
 
+@pytest.mark.slow
 def test_a_foreground_is_learned_from_refined_maps_and_sharpens_them(lite0, tmp_path):
     photos = [f"{skimage.data_dir}/{name}.png" for name in ("chelsea", "coffee")]
     foreground = train_foreground(lite0, photos, epochs=40)
@@ -244,6 +251,7 @@ def test_a_foreground_of_other_features_and_of_no_images_is_refused(lite0, tmp_p
     assert "missing.jpg" in errors[0]
 
 
+@pytest.mark.slow
 def test_the_command_writes_a_localizer_and_names_what_it_could_not_read(lite0, tmp_path, capsys):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     classifier, output = tmp_path / "classifier.keras", tmp_path / "new" / "localizer.keras"

@@ -53,7 +53,7 @@ def train_foreground(
     Examples:
         >>> import keras_cam
         >>> from skimage import data_dir
-        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
+        >>> model = keras_cam.build_model("alexnet_gap", classes=3, input_shape=(67, 67, 3), head_filters=8)
         >>> foreground = train_foreground(model, [f"{data_dir}/chelsea.png"], epochs=1)
         >>> localizer = keras_cam.build_localizer(model, refine="affinity", foreground=foreground)
     """

@@ -32,9 +32,9 @@ class KerasLocalizer(Localizer):
 
     Examples:
         >>> import keras_cam
-        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
+        >>> model = keras_cam.build_model("alexnet_gap", classes=3, input_shape=(67, 67, 3), head_filters=8)
         >>> localizer = KerasLocalizer(keras_cam.build_localizer(model))
-        >>> localizer.cam(np.zeros((1, 64, 64, 3)), [[2, 0]])["detection_boxes"].shape
+        >>> localizer.cam(np.zeros((1, 67, 67, 3)), [[2, 0]])["detection_boxes"].shape
         (1, 2, 4)
     """
 

@@ -43,7 +43,7 @@ class TenCropLocalizer(Localizer):
 
     Examples:
         >>> import keras_cam
-        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
+        >>> model = keras_cam.build_model("alexnet_gap", classes=3, input_shape=(67, 67, 3), head_filters=8)
         >>> localizer = TenCropLocalizer(keras_cam.load_localizer(model, refine="none"), image_size=80)
         >>> localizer.cam(np.zeros((1, 80, 80, 3)), [[2, 0]])["class_activation_maps"].shape
         (1, 2, 20, 20)
