@@ -34,6 +34,7 @@ SLOW_FILES = {
     "test_export_saved_model",
     "test_export_serving",
     "test_export_web",
+    "test_threads",
     # Train, also in processes that are killed or on several devices.
     "test_concepts",
     "test_question_answering",
