@@ -29,6 +29,7 @@ SLOW_FILES = {
     "test_export_cpp",
     "test_export_litert",
     "test_export_mediapipe",
+    "test_export_any_classifier",
     "test_export_onnx",
     "test_export_parity",
     "test_export_saved_model",
