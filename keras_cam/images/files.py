@@ -75,8 +75,8 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
     """List the image files in files and folders.
 
     A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
-    without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list, and
-    `read_image` raises an error for it, so that nothing is dropped silently: missing files, folders without
+    without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list,
+    and `read_image` raises an error for it, so that nothing is dropped silently: missing files, folders without
     images, folders below that may not be read or are links, which are not followed, and links to nothing.
 
     Args:
