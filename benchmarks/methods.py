@@ -1,7 +1,6 @@
 """How good each map method is: localization, faithfulness and time, on three data sets.
 
     python benchmarks/methods.py DATA [--sets cub10 pets3 ilsvrc_val_dev] [--images 100] [--faithful 16]
-    python benchmarks/methods.py DATA --picture docs/methods.jpg
 
 DATA is a folder with `ilsvrc_val_dev`, `cub10` and `pets3`. The network is EfficientNet-Lite0 at 224 x 224,
 its maps are not refined. On `ilsvrc_val_dev` it has its own linear head; on the other sets two heads that are
@@ -12,18 +11,14 @@ one behind maximum pooling ("maximum"). Images are chosen at random, with a fixe
 import argparse
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 from keras_cam.cli.quiet_libraries import import_quietly
 
 import_quietly()
 
-import cv2  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-from matplotlib import pyplot  # noqa: E402
-from skimage import data  # noqa: E402
 from tabulate import tabulate  # noqa: E402
 
 import keras_cam  # noqa: E402
@@ -59,11 +54,7 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--images", type=int, default=100, help="on which boxes and maps are judged")
     parser.add_argument("--faithful", type=int, default=16, help="of these, for insertion and so on")
-    parser.add_argument("--picture", type=Path, help="only draw all maps of one photo, to this file")
     arguments = parser.parse_args()
-    if arguments.picture:
-        draw(arguments.picture, arguments.methods)
-        return
     rows = []
     for name in arguments.sets:
         for head, model in classifiers(arguments.data / name):
@@ -106,24 +97,6 @@ def classifiers(folder: Path):
         for layer in layers:
             values = layer(values)
         yield name, keras.Model(head.inputs, values)
-
-
-def draw(path: Path, methods: Sequence[str]) -> None:
-    """The maps of the best class of the photo `chelsea`, by a network whose head is linear."""
-    base = keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(*SIZE_HW, 3))
-    photo = cv2.resize(data.chelsea(), SIZE_HW[::-1])
-    figure, axes = pyplot.subplots(
-        2, -(-len(methods) // 2), figsize=(len(methods), 4.4), layout="constrained"
-    )
-    for axis in axes.ravel():
-        axis.axis("off")
-    for axis, method in zip(axes.ravel(), methods, strict=False):
-        localizer = keras_cam.build_localizer(base, top_k=1, method=method, refine="none")
-        cam = np.maximum(np.asarray(localizer(photo[None])["class_activation_maps"])[0, 0], 0)
-        axis.imshow(photo)
-        axis.imshow(cv2.resize(cam, SIZE_HW[::-1]), alpha=0.5, cmap="jet")
-        axis.set_title(method, fontsize=9)
-    figure.savefig(path, dpi=80)
 
 
 def chosen(annotated: AnnotatedImages, count: int) -> AnnotatedImages:
