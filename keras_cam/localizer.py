@@ -39,7 +39,6 @@ from keras_cam.recipes import (
     default_image_size,
 )
 
-
 _ONE_CELL = (
     "The map has one cell, so there can be no box: use a larger image or an earlier layer. "
     "Received: a classifier whose features have 1x1 positions for images {shape}"
