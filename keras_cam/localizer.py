@@ -79,7 +79,8 @@ def build_localizer(
     - `localization_maps` (B, R, h', w') float32, only if maps are refined: the maps in [0, 1] from which
       boxes are computed.
 
-    A row whose map is constant (as every 1x1 map, of which a warning tells) or has no positive value has an all-zero box.
+    A row whose map is constant (as every 1x1 map, of which a warning tells) or has no positive value has an
+    all-zero box.
 
     Args:
         model: any built classifier. A task of keras_hub brings its preprocessing: the localizer takes raw
