@@ -149,8 +149,10 @@ def _run(operation: Any, args: Any, kwargs: Any) -> Any:
     """Run a layer at inference, in float32: its `call` itself does not cast to the layer's precision."""
     if not isinstance(operation, keras.layers.Layer) or getattr(operation, "quantization_mode", None):
         return operation(*args, **kwargs)
+    # `__call__`, which the graph recorded, takes `training` for any layer.
+    kwargs = {name: value for name, value in kwargs.items() if name != "training"}
     if takes_training(operation):
-        kwargs = {**kwargs, "training": False}
+        kwargs["training"] = False
     return operation.call(*args, **kwargs)
 
 
