@@ -120,8 +120,8 @@ def test_grey_is_scaled_by_the_range_that_is_stated_or_given(tmp_path):
     silent = saved(tmp_path / "silent.png", ramp)
     with pytest.warns(ImageWarning, match=r"silent\.png: 16-bit values of at most 4095 are dark"):
         assert read_image(silent).max() == 16
-    assert read_image(silent, (0, 4095))[0, :, 0].tolist() == [0, 128, 255]
-    assert read_image(silent, (2048, 4095))[0, :, 0].tolist() == [0, 0, 255]
+    assert read_image(silent, value_range=(0, 4095))[0, :, 0].tolist() == [0, 128, 255]
+    assert read_image(silent, value_range=(2048, 4095))[0, :, 0].tolist() == [0, 0, 255]
 
 
 def test_packed_12_bit_grey_is_scaled_by_its_bits(tmp_path):
@@ -139,11 +139,12 @@ def test_the_command_warns_of_a_doubtful_range_and_takes_another(tmp_path, capsy
     seen = []
 
     def localize_files(localizer, files, labels, model, batch_size, value_range):
-        seen.append(read_image(files[0], value_range)[0, 0, 0])
+        seen.append(read_image(files[0], value_range=value_range)[0, 0, 0])
         return [FailedImage("x", "x")]
 
+    model = SimpleNamespace(classes=2, class_names=("cat", "dog"))
     monkeypatch.setattr("keras_cam.inference.files.localize_files", localize_files)
-    monkeypatch.setattr("keras_cam.cli.commands.localize.load_model", lambda *_: SimpleNamespace(classes=2))
+    monkeypatch.setattr("keras_cam.cli.commands.localize.load_model", lambda *_: model)
     assert cli.main(["localize", str(photo), "--json"]) == 1
     assert "keras-cam: warning: " in capsys.readouterr().err
     assert cli.main(["localize", str(photo), "--json", "--range", "0", "4095"]) == 1

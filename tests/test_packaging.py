@@ -18,6 +18,7 @@ SOURCES = {"keras_cam": "keras_cam", "keras_cam.training": "training", "keras_ca
 
 # Packages whose import name is not their name on PyPI.
 DISTRIBUTIONS = {
+    "keras_hub": "keras-hub",
     "absl": "absl-py",
     "ai_edge_litert": "ai-edge-litert",
     "ai_edge_quantizer": "ai-edge-quantizer",

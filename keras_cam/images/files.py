@@ -46,7 +46,7 @@ _ORIENTATION, _ON_THE_SIDE = 0x0112, (5, 6, 7, 8)
 _DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 # `warnings.catch_warnings` is not thread-safe, and several threads read images.
-_header_lock = threading.Lock()
+_header_lock = threading.RLock()
 
 
 class ImageError(ValueError):
@@ -76,8 +76,9 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
 
     A file is listed with any suffix. A folder is replaced by the image files below it at any depth, sorted,
     without hidden files; or, if there are none, by its `.npy` files. What cannot be seen stays in the list,
-    and `read_image` raises an error for it, so that nothing is dropped silently: missing files, folders without
-    images, folders below that may not be read or are links, which are not followed, and links to nothing.
+    and `read_image` raises an error for it, so that nothing is dropped silently: missing files, folders
+    without images, folders below that may not be read or are links, which are not followed, and links to
+    nothing.
 
     Args:
         paths: a file or a folder, or several of them.
@@ -265,7 +266,7 @@ def _decoded(
         if channels not in (1, 3) or (channels == 1 and is_array_file(file)):
             bands = _bands(file, channels)
             return ReducedPhoto(bands, (bands.shape[1], bands.shape[0]))
-        with _quiet_header():
+        with without_warnings():
             opened = Image.open(file, formats=_FORMATS)
         with opened as image:
             size_wh = image.size
@@ -332,7 +333,7 @@ def _upright(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
     """The image, turned as its EXIF orientation says and reduced, and whether its sides were swapped."""
     is_turned = False
     with suppress(Exception):  # with broken EXIF data, read the photo unrotated
-        with _quiet_header():  # Pillow keeps what it parses
+        with without_warnings():  # Pillow keeps what it parses
             is_turned = image.getexif().get(_ORIENTATION) in _ON_THE_SIDE
         ImageOps.exif_transpose(image, in_place=True)
     if factor > 1:
@@ -343,8 +344,8 @@ def _upright(image: Image.Image, factor: int) -> tuple[Image.Image, bool]:
 
 
 @contextmanager
-def _quiet_header() -> Iterator[None]:
-    """Ignore Pillow's warnings about metadata."""
+def without_warnings() -> Iterator[None]:
+    """Ignore warnings: Pillow's about metadata, or those of `read_image` about the range of grey values."""
     with _header_lock, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_cam.images.bands import read_bands
-from keras_cam.images.files import MAX_PIXELS, ImageError, read_image
+from keras_cam.images.files import MAX_PIXELS, ImageError, read_image, without_warnings
 
 
 def viewable(photo: str | Path | np.ndarray) -> np.ndarray:
@@ -29,7 +29,8 @@ def viewable(photo: str | Path | np.ndarray) -> np.ndarray:
     if isinstance(photo, np.ndarray):
         return _rgb(photo)
     try:
-        return read_image(photo)
+        with without_warnings():  # reading it for the model has given them
+            return read_image(photo)
     except ImageError as error:
         return _rgb(_bands_or_raise(Path(photo), error))
 
