@@ -56,7 +56,7 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         unfinished = Path(folder) / path.name
         with (
-            plain_operations(),
+            plain_operations(split_groups=False),
             warnings.catch_warnings(),
         ):  # Keras and tf2onnx use deprecated names of NumPy
             warnings.simplefilter("ignore")
