@@ -138,8 +138,8 @@ def plain_operations(split_groups: bool = True) -> Iterator[None]:
     """Trace nested `tf.function`s of a model as plain operations.
 
     Keras compiles grouped convolutions with XLA, which other runtimes do not support. As a plain operation,
-    TensorFlow fuses one with its bias and activation, and where it runs without oneDNN that is not implemented
-    for groups. So each group becomes a convolution of its own.
+    TensorFlow fuses one with its bias and activation, and without oneDNN that is not implemented for groups.
+    So each group becomes a convolution of its own.
 
     Args:
         split_groups: whether to do so; False for a runtime that supports groups.

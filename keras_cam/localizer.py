@@ -65,7 +65,7 @@ def build_localizer(
     labels: Sequence[str] | None = None,
     name: str = "localizer",
 ) -> keras.Model:
-    """Turn a classifier with a linear head over global average pooling into a localizer.
+    """Turn a classifier into a localizer.
 
     The localizer shares the classifier's layers: training one changes both. It is a functional `keras.Model`
     whose metrics get all outputs, see `keras_cam.layers.LocalizerModel`. Its input is `images` (B, H, W, 3),
@@ -76,7 +76,8 @@ def build_localizer(
     - `detection_scores` (B, R) float32: probability.
     - `num_detections` (B,) int32: the number of rows with a box. These rows come first, unless `class_ids`
       fixes the order.
-    - `class_activation_maps` (B, R, h, w) float32: raw maps; `mean(map) + bias == logit`.
+    - `class_activation_maps` (B, R, h, w) float32: raw maps. If they are exact, `mean(map) + bias == logit`;
+      `map_kind` and `map_method` of the localizer say how they are made.
     - `localization_maps` (B, R, h', w') float32, only if maps are refined: the maps in [0, 1] from which
       boxes are computed.
 

@@ -19,7 +19,7 @@ PRINTED = {
     "evaluation": r"1\.0 \(0\.2.*\)\nhalf\n1\.0\n",
     "localization": r"\(None, 5, 20, 20\)\n",
     "methods": r"\(None, 3, 2, 2\)\n",
-    "own_model": r"\(None, 3, 3, 1280\)\nTrue\n",
+    "own_model": r"\(None, 3, 3, 1280\)\ngradient layercam\n",
     "training": r"64\n2\n",
 }
 
