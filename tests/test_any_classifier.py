@@ -435,7 +435,7 @@ def test_the_summary_says_how_maps_are_made():
 def test_exact_maps_can_be_demanded_and_unknown_methods_are_refused():
     with pytest.raises(ValueError, match=r"class activation map is exact only if .* \(Dense\)"):
         build_localizer(mlp(), method="cam")
-    with pytest.raises(ValueError, match=r"`method` must be one of .* Received: method='grad'"):
+    with pytest.raises(ValueError, match=r"`method` must be .* Received: method='grad'"):
         build_localizer(mlp(), method="grad")
 
 

@@ -255,22 +255,24 @@ def test_labels_must_fit_the_model(capsys, tmp_path, photos, model_file):
 
 
 def test_models_without_a_map_are_refused(capsys, tmp_path, photos):
-    images = keras.Input((8, 8, 3))
-    keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(images))).save(tmp_path / "flat.keras")
-    status, _, err = run_json(capsys, photos, "--model", tmp_path / "flat.keras")
+    vector = keras.Input((8,))
+    keras.Model(vector, keras.layers.Dense(2)(vector)).save(tmp_path / "vector.keras")
+    status, _, err = run_json(capsys, photos, "--model", tmp_path / "vector.keras")
     assert status == 2
-    assert err.startswith(f"keras-cam: error: --model {tmp_path / 'flat.keras'}: ")
+    assert err.startswith(f"keras-cam: error: --model {tmp_path / 'vector.keras'}: ")
     assert err.count("\n") == 1
 
 
-def test_models_that_take_no_rgb_images_are_refused(capsys, tmp_path, photos):
-    grey = keras.Input((8, 8, 1))
-    outputs = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(grey))
-    keras.Model(grey, outputs).save(tmp_path / "grey.keras")
-    status, _, err = run_json(capsys, photos, "--model", tmp_path / "grey.keras")
+def test_models_that_take_more_than_images_are_refused(capsys, tmp_path, photos):
+    images, age = keras.Input((8, 8, 3), name="images"), keras.Input((1,), name="age")
+    pooled = keras.layers.GlobalAveragePooling2D()(images)
+    outputs = keras.layers.Dense(2)(keras.layers.Concatenate()([pooled, age]))
+    keras.Model([images, age], outputs).save(tmp_path / "age.keras")
+    status, _, err = run_json(capsys, photos, "--model", tmp_path / "age.keras")
     assert status == 2
     assert (
-        "whose only input is RGB images, (B, H, W, 3). Received: a model with inputs [(None, 8, 8, 1)]" in err
+        "whose only input is images, (B, H, W, C). Received: a model with inputs [(None, 8, 8, 3), (None, 1)]"
+        in err
     )
 
 
@@ -410,3 +412,19 @@ def test_an_output_that_cannot_be_written_ends_with_one_line():
         os.close(writing)
         assert done.returncode == 1
         assert done.stderr == "keras-cam: error: standard output: broken pipe\n"
+
+
+def test_a_file_that_is_no_whole_keras_file_is_not_said_to_be_missing(tmp_path, capsys, photos):
+    (tmp_path / "half.keras").write_bytes(b"half of a file")
+    status, _, err = run_json(capsys, photos, "--model", tmp_path / "half.keras")
+    assert status == 2
+    assert (
+        err
+        == f"keras-cam: error: --model {tmp_path / 'half.keras'}: {tmp_path / 'half.keras'} exists, but is no whole .keras file\n"
+    )
+
+
+def test_a_batch_has_a_largest_size(capsys, photos):
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["localize", str(photos), "--batch-size", "100000000000"])
+    assert "must be at most 1024" in capsys.readouterr().err

@@ -164,3 +164,11 @@ def test_a_label_with_two_names_is_broken_and_a_name_may_have_two_labels(tmp_pat
     [problem] = found.problems
     assert problem.kind == ProblemKind.UNREADABLE_ANNOTATION
     assert problem.detail == "label 134 is 'bird' here and 'crane' elsewhere"
+
+
+def test_an_empty_csv_file_has_no_columns(tmp_path):
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(
+        AnnotationError, match=r"must have a header with the columns image and label\. Found: "
+    ):
+        read_annotations(tmp_path / "empty.csv")

@@ -290,3 +290,9 @@ def _read_unless_locked(read, locked, path):
     if os.fspath(path) == locked:
         raise PermissionError(errno.EACCES, "Permission denied", locked)
     return read(path)
+
+
+def test_pipes_are_no_photos(tmp_path):
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageError, match="a pipe, socket or device, not a file"):
+        read_image(tmp_path / "pipe.jpg")

@@ -197,6 +197,7 @@ def single_position_classifier():
     ],
     ids=["black image", "white image", "negative maps", "1x1 map of zero", "1x1 map"],
 )
+@pytest.mark.filterwarnings("ignore:The map has one cell")
 @pytest.mark.parametrize("rule", ["one_threshold", "tight_and_loose"])
 def test_a_map_that_shows_nothing_has_no_box_and_no_nan(build, images, rule):
     rows = as_arrays(build_localizer(build(), components="all", max_boxes=2, rule=rule)(images))

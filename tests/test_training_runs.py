@@ -31,6 +31,7 @@ from keras_cam.training import (
 )
 from keras_cam.training.checkpoints import Checkpoints
 from keras_cam.training.classifier import build_classifier, compile_classifier
+from keras_cam.training.command import parse_run
 from keras_cam.training.dataset import one_hot_labels
 from keras_cam.training.run_folder import RunFolder
 from keras_cam.training.training_data import read_training_data
@@ -552,3 +553,15 @@ def test_validation_photos_are_held_back_in_each_class_and_always_the_same(tmp_p
     draw(splits / "test", {"blue": 3, "red": 3})
     data = read_training_data(config, str(splits))
     assert (len(data.train), len(data.validation)) == (4, 6)
+
+
+def test_the_output_must_be_a_folder(photos, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match=r"`output` must be a folder\. Received: .*file, which is a file"):
+        silent(TINY, photos, tmp_path / "file")
+
+
+def test_training_without_validation_is_asked_for_by_name(photos):
+    run = parse_run(["train", str(photos), "--validation", "none"])
+    assert (run.config.validation_split, run.config.select) == (None, "last")
+    assert parse_run(["train", str(photos), "--validation=0.3"]).config.validation_split == 0.3

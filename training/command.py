@@ -88,7 +88,9 @@ def run_of(flag_values: flags.FlagValues, arguments: Sequence[str]) -> Run:
         raise ConfigError(f"`data` must be one path. Received: {' '.join(data)}")
     config = config_of(flag_values)
     if flag_values.validation is not None:
-        config = dataclasses.replace(config, validation_split=_validation(flag_values.validation))
+        split = _validation(flag_values.validation)
+        select = "last" if split is None else config.select
+        config = dataclasses.replace(config, validation_split=split, select=select)
     return Run(config, data[0] if data else None, flag_values.output, flag_values.strategy)
 
 

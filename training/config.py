@@ -284,9 +284,6 @@ class TrainingConfig:
         if isinstance(self.validation_split, int | float):
             fits = 0 < self.validation_split < 1
             _check("validation_split", self.validation_split, "a split, None or a number in (0, 1)", fits)
-        patient = any(stage.patience for stage in self.stages)
-        if patient and self.validation_split is None:
-            raise ConfigError("`patience` must be None without a `validation_split`")
         if self.select != "last" and self.validation_split is None:
             raise ConfigError(
                 f'`select` must be "last" without a `validation_split`. Received: select={self.select!r}'

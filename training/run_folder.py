@@ -63,6 +63,8 @@ class RunFolder:
         Raises:
             ConfigError: another run was started in this folder, or another process trains in it.
         """
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigError(f"`output` must be a folder. Received: {self.path}, which is a file")
         self._take_lock()
         path = self.path / "run.json"
         if path.is_file():

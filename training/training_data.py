@@ -105,6 +105,9 @@ def _splits(
     if isinstance(split, str):
         return train, _validation(source, split, train, report, outside)
     train, validation = hold_back(train, split)
+    if not len(validation):
+        report("No class has more than one image, so there is no validation")
+        return train, None
     report(
         f"{len(validation)} of {len(train) + len(validation)} images, {split:.0%} of each class, are held "
         "back for validation; --validation=SPLIT names others"

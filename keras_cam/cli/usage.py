@@ -43,14 +43,18 @@ def add_photos(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help=help_text)
 
 
+# More images need gigabytes, and are not faster.
+_MOST_IN_A_BATCH = 1024
+
+
 def add_batch_size(parser: argparse.ArgumentParser, default: int = 32) -> None:
     """Add `--batch-size`."""
     parser.add_argument(
         "--batch-size",
-        type=positive,
+        type=_batch_size,
         default=default,
         metavar="N",
-        help="images that go through the model at once (default: %(default)s)",
+        help=f"images that go through the model at once, at most {_MOST_IN_A_BATCH} (default: %(default)s)",
     )
 
 
@@ -134,6 +138,12 @@ def positive(text: str) -> int:
     """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be an integer of at least 1. Received: {text}")
+    return int(text)
+
+
+def _batch_size(text: str) -> int:
+    if positive(text) > _MOST_IN_A_BATCH:
+        raise argparse.ArgumentTypeError(f"must be at most {_MOST_IN_A_BATCH}. Received: {text}")
     return int(text)
 
 

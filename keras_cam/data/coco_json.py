@@ -165,7 +165,7 @@ def _xyxy(
         return None
     try:
         x, y, width, height = map(float, bbox)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         index.report(_UNREADABLE, path, item, f"`bbox` must be four numbers, not {bbox!r}")
         return None
     return x, y, x + width, y + height

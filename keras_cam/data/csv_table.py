@@ -86,10 +86,10 @@ def _rows(path: str) -> list[dict[str, str]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
+            found = reader.fieldnames or []  # read here, for the rows of an empty file do not read it
             rows = list(reader)
     except (OSError, ValueError, csv.Error) as error:
         raise AnnotationError(f"Cannot read {path} as CSV: {error}") from error
-    found = reader.fieldnames or []
     if not {"image", "label"} <= set(found):
         raise AnnotationError(f"{path} must have a header with the columns image and label. Found: {found}")
     return rows

@@ -147,7 +147,7 @@ def read_image(
         [128, 128, 128]
     """
     path = Path(path)
-    _refuse_folder(path)
+    _check_is_file(path)
     return _decoded(path, path, channels, value_range).pixels
 
 
@@ -218,7 +218,7 @@ def read_reduced(
     """
     if isinstance(image, bytes):
         return _decoded(io.BytesIO(image), name, channels, value_range, size_hw)
-    _refuse_folder(Path(image))
+    _check_is_file(Path(image))
     return _decoded(Path(image), image, channels, value_range, size_hw)
 
 
@@ -243,8 +243,10 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(unfinished, format="PNG")
 
 
-def _refuse_folder(path: Path) -> None:
+def _check_is_file(path: Path) -> None:
     if not path.is_dir():
+        if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
+            raise ImageError(path, "a pipe, socket or device, not a file")
         return
     try:
         os.listdir(path)

@@ -1,6 +1,8 @@
 """A localizer from a name, a file or a model: the one place that tells the kinds apart."""
 
+import os
 import sys
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,8 +89,6 @@ def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -
     """
     if _is_keras_model(model):
         return model
-    import keras
-
     import keras_cam
 
     name, weights, classes = str(model), "imagenet", 1000
@@ -100,9 +100,17 @@ def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -
     if name.startswith("keras_hub:"):
         return keras_cam.build_model(name)
     if name not in MODELS:
-        return keras.models.load_model(model, compile=False)
+        return _load_keras(model)
     height, width = (max(size, smallest_size) for size in MODELS[name].input_size)
     return keras_cam.build_model(name, weights, classes, (height, width, 3))
+
+
+def _load_keras(path: Any) -> "keras.Model":
+    import keras
+
+    if str(path).endswith(".keras") and os.path.isfile(path) and not zipfile.is_zipfile(path):
+        raise ValueError(f"{path} exists, but is no whole .keras file")  # Keras says that it does not exist
+    return keras.models.load_model(path, compile=False)
 
 
 def _keras_localizer(model: Any, given: dict[str, Any]) -> Localizer:

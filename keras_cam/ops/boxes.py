@@ -211,6 +211,7 @@ def _reach(sides: Any, facing: Any, rows: Any, columns: Any) -> Any:
         for by_row, by_column in (starts, ends)
     )
     # Towards a positive neighbour the region extends at least to that node, or to the image border.
-    part = ops.where(facing > 0, 1.0, sides / ops.maximum(sides - facing, 1e-30))
-    part = ops.max(ops.where(sides > 0, part, 0.0), axis=2)
+    # Without `where`: ONNX Runtime makes NaN of an infinite value that is not selected.
+    inside, outside = ops.relu(sides), ops.relu(-facing)
+    part = ops.max(inside / ops.maximum(inside + outside, 1e-37), axis=2)
     return start + (end - start) * part
