@@ -270,10 +270,7 @@ def test_models_that_take_more_than_images_are_refused(capsys, tmp_path, photos)
     keras.Model([images, age], outputs).save(tmp_path / "age.keras")
     status, _, err = run_json(capsys, photos, "--model", tmp_path / "age.keras")
     assert status == 2
-    assert (
-        "whose only input is images, (B, H, W, C). Received: a model with inputs [(None, 8, 8, 3), (None, 1)]"
-        in err
-    )
+    assert "whose only input is images, (B, H, W, C). Received: a model with inputs " in err
 
 
 def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
@@ -418,10 +415,8 @@ def test_a_file_that_is_no_whole_keras_file_is_not_said_to_be_missing(tmp_path, 
     (tmp_path / "half.keras").write_bytes(b"half of a file")
     status, _, err = run_json(capsys, photos, "--model", tmp_path / "half.keras")
     assert status == 2
-    assert (
-        err
-        == f"keras-cam: error: --model {tmp_path / 'half.keras'}: {tmp_path / 'half.keras'} exists, but is no whole .keras file\n"
-    )
+    assert err.endswith("half.keras exists, but is no whole .keras file\n")
+    assert err.count("\n") == 1
 
 
 def test_a_batch_has_a_largest_size(capsys, photos):

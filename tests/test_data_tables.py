@@ -168,7 +168,5 @@ def test_a_label_with_two_names_is_broken_and_a_name_may_have_two_labels(tmp_pat
 
 def test_an_empty_csv_file_has_no_columns(tmp_path):
     (tmp_path / "empty.csv").write_text("")
-    with pytest.raises(
-        AnnotationError, match=r"must have a header with the columns image and label\. Found: "
-    ):
+    with pytest.raises(AnnotationError, match="must have a header with the columns image and label"):
         read_annotations(tmp_path / "empty.csv")

@@ -437,6 +437,7 @@ def moved_weights(start, trained):
     return {before.path for before, after in pairs if not np.array_equal(before, after)}
 
 
+@pytest.mark.filterwarnings("ignore:The map has one cell")
 def test_a_frozen_network_changes_its_head_alone_and_a_frozen_norm_stays(tmp_path, photos):
     config = changed(
         model="efficientnet_lite0",
