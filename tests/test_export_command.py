@@ -82,16 +82,12 @@ def test_an_exported_model_localizes_like_the_one_it_was_made_from(
 
 
 @pytest.mark.parametrize("name", ["saved_model", "litert", "onnx"])
-def test_an_exported_model_is_evaluated_like_the_one_it_was_made_from(
-    capsys, exported, model_file, photos, name
-):
-    [expected] = run_json(capsys, "evaluate", "--data", photos, "--model", model_file)
-    [found] = run_json(capsys, "evaluate", "--data", photos, "--model", exported[name])
-    # Folders of images are classes in the order of their names: blue, green, red.
-    assert found["classification_top1_error"] == pytest.approx(2 / 3)
-    left_out = ("model", "images_per_second", "seconds")
-    for key in expected.keys() - set(left_out):
-        assert found[key] == expected[key], key
+def test_an_exported_model_is_evaluated_by_the_names_of_its_classes(capsys, exported, photos, name):
+    # Folders are classes in the order of their names, blue, green, red; the model has another order.
+    assert cli.main(["evaluate", "--data", str(photos), "--model", str(exported[name]), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["classification_top1_error"] == 0
+    assert "matched by name" in err
 
 
 def test_each_export_is_a_new_version_with_what_a_server_needs(capsys, exported, model_file):

@@ -56,6 +56,7 @@ def check(model, images, folder, **options):
     assert_close(found, {name: expected[name] for name in kinds})
 
 
+@pytest.mark.filterwarnings("ignore:The map has one cell")
 @pytest.mark.parametrize("name", SIZES)
 def test_every_family_is_saved_as_it_is(name, randomize, photos, tmp_path):
     size = SIZES[name]
