@@ -1,7 +1,7 @@
 # Needs Python 3.11 with pip, and make: the rest comes into .venv/.
 #
 #   make demo        localize the photos that come with scikit-image
-#   make quick       the tests to run while you work: two minutes
+#   make quick       the tests to run while you work
 #   make test        all tests and doctests
 #   make sweep       thousands of broken files, random networks, kills at any moment; a quarter of an hour
 #   make lint        style: ruff
