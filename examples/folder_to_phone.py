@@ -5,8 +5,8 @@
 Training photos are in photos/train/CLASS/, photos to validate in photos/test/CLASS/: at least 16 photos to
 train on, and no boxes. The folder phone/ gets the trained classifier and localizer with a model card, the
 file localizer.tflite, and new_photo.png with the map and the box of its best class. An interrupted run goes
-on with the same command. The recipe is that of the configuration `pets3`, which takes about a minute for each 100
-photos on two CPU cores.
+on with the same command. The recipe is that of the configuration `pets3`, which takes about a minute for each
+100 photos on two CPU cores.
 """
 
 import argparse
