@@ -121,7 +121,10 @@ def test_a_broken_image_disturbs_no_other_of_its_batch(signatures, photos):
     mixed = signatures["localize_bytes"](image_bytes=tf.constant([first, b"no photo", b"", last, last[:90]]))
     assert set(mixed) == set(whole)
     for name, values in mixed.items():
-        np.testing.assert_array_equal(np.asarray(values)[[0, 3]], whole[name], err_msg=name)
+        # Not equal to the last digit: some processors add in another order for another size of batch.
+        np.testing.assert_allclose(
+            np.asarray(values)[[0, 3]], whole[name], rtol=1e-5, atol=1e-6, err_msg=name
+        )
         assert not np.any(np.asarray(values)[[1, 2, 4]]), name
 
 

@@ -12,6 +12,7 @@ from keras_cam.cli import main as cli
 from keras_cam.data import ProblemKind, read_annotations
 from keras_cam.evaluation.folder import Results
 from keras_cam.evaluation.results import ImageResult
+from keras_cam.localizer import build_localizer
 from keras_cam.training.class_report import class_report
 from keras_cam.training.markdown import markdown_code
 
@@ -64,7 +65,7 @@ def test_annotations_name_only_images_below_their_folder(folder, write):
 
 
 def test_evaluate_allows_images_outside_when_asked(folder, capsys, colour_classifier):
-    colour_classifier.save(folder / "colours.keras")
+    build_localizer(colour_classifier, labels=["cat", "dog", "fish"]).save(folder / "colours.keras")
     source = coco(folder, ["a.png", "../secret.png"])
     arguments = ["evaluate", "--data", str(source), "--model", str(folder / "colours.keras"), "--json"]
     for more, images in (([], 1), (["--allow-outside"], 2)):
@@ -79,9 +80,11 @@ def test_no_cell_of_the_results_is_a_formula(name, monkeypatch):
     from keras_cam.data import AnnotatedImage
 
     text = io.StringIO()
-    results = Results(csv.writer(text), [name])
+    results = Results(csv.writer(text))
     image = AnnotatedImage(name, "x.png", 0, (0,))
-    result = ImageResult(image, (8, 8), (0,), np.zeros((0, 4)), np.zeros((2, 2), np.float32), None, {}, None)
+    result = ImageResult(
+        image, [name], (8, 8), (0,), np.zeros((0, 4)), np.zeros((2, 2), np.float32), None, {}, None
+    )
     results.add(name, result)
     [_, row] = csv.reader(io.StringIO(text.getvalue()))
     for cell in (row[0], row[1], row[4], row[5]):
