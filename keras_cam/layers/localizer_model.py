@@ -26,11 +26,11 @@ class LocalizerModel(keras.Model):
     Examples:
         >>> import numpy as np
         >>> import keras_cam
-        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(32, 32, 3))
+        >>> model = keras_cam.build_model("mobilenet_v2", classes=3, input_shape=(64, 64, 3))
         >>> localizer = keras_cam.build_localizer(model, top_k="all")
         >>> localizer.compile(metrics=[keras_cam.metrics.ClassificationError(top_k=3)])
         >>> y_true = {"classes": np.array([[2]]), "boxes": np.array([[[0.0, 0.0, 0.5, 0.5]]])}
-        >>> localizer.evaluate(np.zeros((1, 32, 32, 3)), y_true, verbose=0, return_dict=True)
+        >>> localizer.evaluate(np.zeros((1, 64, 64, 3)), y_true, verbose=0, return_dict=True)
         {'classification_error_top3': 0.0}
     """
 
