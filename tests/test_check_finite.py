@@ -53,7 +53,7 @@ def test_weights_that_are_no_numbers_are_named_and_nothing_is_made_of_them(broke
 class Overflowing:
     """A localizer whose weights nobody can see, and whose scores are NaN."""
 
-    size_hw, channels, classes, labels = (16, 16), 3, 2, ("cat", "dog")
+    size_hw, channels, classes, labels, threshold = (16, 16), 3, 2, ("cat", "dog"), 0.2
 
     def localize(self, images):
         count = len(images)
