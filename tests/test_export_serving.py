@@ -9,7 +9,6 @@ import runpy
 import shutil
 import threading
 import time
-from concurrent import futures
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from tensorflow_serving.apis import (
 )
 
 import keras_cam
+from grpc_servers import grpc_server
 from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_saved_model
 from keras_cam.images.files import read_image
@@ -102,12 +102,8 @@ def service(saved):
 
 @pytest.fixture(scope="module")
 def grpc_address(service):
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None)
+    with grpc_server(service) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

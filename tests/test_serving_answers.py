@@ -8,14 +8,13 @@ import socket
 import threading
 import time
 import tracemalloc
-from concurrent import futures
 
-import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, predict_pb2, prediction_service_pb2_grpc
 
+from grpc_servers import grpc_server
 from keras_cam.inference import ServingClient, ServingError, serving
 
 PHOTO = np.zeros((4, 6, 3), np.uint8)
@@ -235,12 +234,8 @@ def service():
 
 @pytest.fixture(scope="module")
 def grpc_address(service):
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(service, server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None)
+    with grpc_server(service) as address:
+        yield address
 
 
 def protos(outputs):

@@ -43,6 +43,16 @@ def add_photos(parser: argparse.ArgumentParser, help_text: str) -> None:
     parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help=help_text)
 
 
+def add_any_model(parser: argparse.ArgumentParser) -> None:
+    """Add `--model` of a command that takes any localizer, see `load_model`."""
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME|FILE",
+        help="a name from `keras-cam models`, a .keras file or an exported model (default: %(default)s)",
+    )
+
+
 # More images need gigabytes, and are not faster.
 _MOST_IN_A_BATCH = 1024
 

@@ -31,10 +31,18 @@ def read_bands(file: Path | io.BytesIO, channels: int | None, most_values: int) 
     array = _array(file, most_values) if is_array_file(file) else _tiff(file, most_values)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"its values are {array.dtype}, not numbers")
-    bands = np.array(_bands_last(array, channels))
-    if bands.dtype.kind == "f" and not np.isfinite(bands).all():
+    return finite(np.array(_bands_last(array, channels)))
+
+
+def finite(values: np.ndarray) -> np.ndarray:
+    """The values, if none is NaN or infinite.
+
+    Raises:
+        ValueError: some are.
+    """
+    if not np.isfinite(values).all():
         raise ValueError("it has values that are not finite")
-    return bands
+    return values
 
 
 def is_array_file(file: Path | io.BytesIO) -> bool:

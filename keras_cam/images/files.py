@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from keras_cam.images.bands import ARRAY_SUFFIX, is_array_file, read_bands
+from keras_cam.images.bands import ARRAY_SUFFIX, finite, is_array_file, read_bands
 from keras_cam.images.deep_grey import deep_grey, doubt, scaled, stated_range
 from keras_cam.images.memory_budget import MemoryBudget
 from keras_cam.images.whole_file import whole_file
@@ -286,7 +286,7 @@ def _decoded(
                     pixels = np.array(rgb) if channels == 3 else np.array(rgb.convert("L"))[..., None]
                     return ReducedPhoto(pixels, size_wh)
                 if channels == 1:
-                    return ReducedPhoto(_finite(grey[..., None]), size_wh)
+                    return ReducedPhoto(finite(grey[..., None]), size_wh)
                 value_range = value_range or stated_range(image)
     # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
@@ -306,12 +306,6 @@ def _bands(file: Path | io.BytesIO, channels: int) -> np.ndarray:
                 image.load()
                 return np.array(_upright(image, 1)[0])
     return read_bands(file, channels, MAX_PIXELS * channels)
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    if not np.isfinite(values).all():
-        raise ValueError("it has values that are not finite")
-    return values
 
 
 def _spare_factor(image: Image.Image, twice: int) -> int:

@@ -6,9 +6,9 @@ from typing import Any
 
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
-    DEFAULT_MODEL,
     DONE,
     UsageError,
+    add_any_model,
     add_selection,
     add_top_k,
     check_model,
@@ -30,12 +30,7 @@ def add_parser(commands: Any) -> None:
         metavar="FOLDER",
         help="Label Studio's LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT; no photo outside is read",
     )
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a name from `keras-cam models`, a .keras file or an exported model (default: %(default)s)",
-    )
+    add_any_model(parser)
     add_top_k(parser)
     add_selection(parser)
     parser.add_argument("--masks", action="store_true", help="masks, too, if the project has BrushLabels")

@@ -17,6 +17,7 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_any_model,
     add_batch_size,
     add_labels,
     add_photos,
@@ -40,12 +41,7 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("localize", help="find what is in photos, and where")
     parser.set_defaults(run=run)
     add_photos(parser, "image files; a folder stands for all images below it")
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a name from `keras-cam models`, a .keras file or an exported model (default: %(default)s)",
-    )
+    add_any_model(parser)
     add_top_k(parser)
     methods = {name: method for name, method in METHODS.items() if method.is_in_the_graph}
     parser.add_argument(
