@@ -112,7 +112,10 @@ def _same_strides(size: tuple[int | None, ...], grid: tuple[int | None, ...]) ->
 
 
 def _grid_of_tokens(tensor: Any, count: int, images: Any) -> Any:
-    """The grid from which tokens were made: the nearest tensor with about as many positions."""
+    """The grid from which tokens were made: the nearest tensor with about as many positions.
+
+    A layer that makes tokens of pixels by itself leaves no such tensor: then the grid is like the image.
+    """
     todo, seen = [tensor], {id(images)}
     has_grids = False
     while todo:
@@ -123,7 +126,7 @@ def _grid_of_tokens(tensor: Any, count: int, images: Any) -> Any:
         if len(current.shape) == len(images.shape):
             places = places_of(current, images)
             grid: Any = places.grid if places else (None,)
-            has_grids = has_grids or places is not None
+            has_grids = has_grids or grid not in ((None,), images.shape[1:-1])
             if None not in grid and 0 <= count - prod(grid) <= _MOST_PREFIX_TOKENS:
                 return grid
         todo += sources_of(current)
