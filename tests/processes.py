@@ -27,7 +27,7 @@ def start_python(*arguments, env=None):
 def start_keras_cam(arguments, log):
     """Start `keras-cam` in a process forked from one that has imported TensorFlow, which saves seconds.
 
-    What it writes to stdout and stderr goes to the file `log`. The result has `kill()`, `join()` and `exitcode`.
+    What it writes goes to the file `log`. The result has `kill()`, `join()` and `exitcode`.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tensorflow", "keras", "cv2", "matplotlib.pyplot", "keras_cam.cli.main"])

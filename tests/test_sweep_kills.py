@@ -4,7 +4,6 @@ import csv
 import json
 import multiprocessing.connection
 import time
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -114,11 +113,20 @@ def assert_same_content(file, expected):
         for name in ours.files:
             np.testing.assert_array_equal(ours[name], theirs[name])
     elif file.suffix == ".json":
-        assert json.loads(file.read_text()) == json.loads(expected.read_text())
-    elif file.suffix == ".html":  # Matplotlib names the parts of its drawings by chance
+        assert without_speed(json.loads(file.read_text())) == without_speed(json.loads(expected.read_text()))
+    elif file.suffix == ".html":  # the speed is in there, too
         assert file.read_text().endswith("</html>\n")
     else:
         assert file.read_bytes() == expected.read_bytes()
+
+
+def without_speed(value):
+    """The content of a JSON file without what differs from run to run."""
+    if isinstance(value, list):
+        return [without_speed(entry) for entry in value]
+    if isinstance(value, dict):
+        return {key: without_speed(entry) for key, entry in value.items() if key != "images_per_second"}
+    return value
 
 
 # What is run, up to and with the option that names the output, and the output in its folder.
@@ -151,7 +159,8 @@ def test_what_a_killed_command_wrote_is_whole(command, model, photos, tmp_path, 
             killer.finish(folder / name)
             assert {path.relative_to(folder) for path in visible_files(folder)} == expected
         for path in visible_files(folder):
-            assert_same_content(path, undisturbed / path.relative_to(folder))
+            if ".parts" not in path.parent.suffixes:  # what the next run need not do again
+                assert_same_content(path, undisturbed / path.relative_to(folder))
     report_count(f"kills of {command}", killer.kills)
 
 
