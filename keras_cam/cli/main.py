@@ -31,6 +31,7 @@ from keras_cam.cli.commands import (
 from keras_cam.cli.console import OutputError, complain, standard_output
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.images.files import ImageWarning
+from keras_cam.inference.model_file import ModelFileError
 from keras_cam.plain_text import plain_text
 
 COMMANDS = (
@@ -64,7 +65,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         return _run(argv)
-    except (UsageError, NotFiniteError) as error:
+    except (UsageError, NotFiniteError, ModelFileError) as error:
         complain(f"error: {error}")
         return USAGE
     except KeyboardInterrupt:

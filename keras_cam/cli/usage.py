@@ -209,11 +209,15 @@ def load_model(
 
 
 def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":
-    """Load a Keras model by name or file. Raises a `UsageError` if that fails."""
+    """Load a classifier by name or file. Raises a `UsageError` if that fails, or if it is a localizer."""
     from keras_cam.inference.load import load_classifier as load
+    from keras_cam.localizer import gives_boxes
 
     with usage_errors_of(model):
-        return load(model, smallest_size)
+        classifier = load(model, smallest_size)
+    if gives_boxes(classifier):
+        raise UsageError(f"--model must be a classifier. Received: {model}, which is a localizer")
+    return classifier
 
 
 def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) -> "keras.Model":

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_cam.checksum import check_checksum
 from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.model_file import running
 from keras_cam.models.labels import labels_in_file
 
 LABELS_FILE = "labels.txt"
@@ -42,7 +44,7 @@ class LiteRTLocalizer(Localizer):
     """
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        self._runners = _signature_runners(path, threads)
+        self._path, self._runners = path, _signature_runners(path, threads)
         _, height, width, self.channels = (
             self._runners["localize"].get_input_details()["images"]["shape"].tolist()
         )
@@ -79,7 +81,7 @@ class LiteRTLocalizer(Localizer):
         inputs = {"images": _quantized(pixels, runner.get_input_details()["images"]), **others}
         step = int(runner.get_input_details()["images"]["shape"][0])
         count = len(pixels)
-        with self._lock:
+        with self._lock, running(self._path):
             batches = [
                 runner(**{name: _rows(value, start, step) for name, value in inputs.items()})
                 for start in range(0, count, step)
@@ -98,10 +100,11 @@ def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ValueError(f"{rule} Received: path={str(path)!r} (no such file)")
     try:
+        check_checksum(Path(path).read_bytes())
         interpreter = Interpreter(str(path), num_threads=threads)
         signatures = list(interpreter.get_signature_list())
         interpreter.allocate_tensors()  # so that errors of LiteRT are raised here, not at the first image
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
     if not set(_SIGNATURES) <= set(signatures):
         raise ValueError(f"{rule} Received: path={str(path)!r}, a file with the signatures {signatures}")
@@ -113,8 +116,12 @@ def _labels(path: str | Path) -> tuple[str, ...] | None:
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(archive.read(LABELS_FILE).decode().splitlines())
-    except (zipfile.BadZipFile, KeyError):
+    except KeyError:
         return None
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged: the archive at its end is missing or broken ({error})"
+        ) from error
 
 
 def _quantized(pixels: np.ndarray, details: dict[str, Any]) -> np.ndarray:
