@@ -103,10 +103,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         super().error(plain_text(message))
 
-    def print_help(self, file: Any = None) -> None:
-        """Print the help; argparse itself hides that it could not."""
-        with standard_output():
-            print(self.format_help(), end="", file=file)
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or the version; argparse itself hides that it could not."""
+        if file is sys.stderr:
+            super()._print_message(message, file)
+        else:
+            with standard_output():
+                print(message, end="", file=file)
 
 
 def _parser() -> argparse.ArgumentParser:

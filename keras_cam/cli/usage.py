@@ -1,6 +1,7 @@
 """What the commands share: exit statuses, usage errors, arguments and their types, loading of models."""
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -241,20 +242,52 @@ def add_allow_outside(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_range(parser: argparse.ArgumentParser) -> None:
+    """Add `--range`, see `range_of`."""
+    parser.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        metavar=("BLACK", "WHITE"),
+        help="values of black and white in grey photos of more than 8 bits, such as 0 4095 of 12-bit cameras "
+        "(default: what the file states)",
+    )
+
+
+def range_of(args: argparse.Namespace) -> tuple[float, float] | None:
+    """The values of `--range`; None if it was not given."""
+    if args.range and not -math.inf < args.range[0] < args.range[1] < math.inf:
+        raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
+    return tuple(args.range) if args.range else None
+
+
 def read_data(
-    source: str | Path, split: str | None = None, strict: bool = False, allow_outside: bool = False
+    source: str | Path,
+    split: str | None = None,
+    strict: bool = False,
+    allow_outside: bool = False,
+    value_range: tuple[float, float] | None = None,
 ) -> "AnnotatedImages":
     """Read annotated images, and report wrong annotations on stderr.
 
     Raises:
         ValueError: there is no usable image.
     """
-    from keras_cam.data import describe_problems, read_annotations
+    from keras_cam.data import read_annotations
 
-    annotated = read_annotations(source, split, strict=strict, allow_outside=allow_outside)
+    annotated = read_annotations(
+        source, split, strict=strict, allow_outside=allow_outside, value_range=value_range
+    )
+    report_problems(annotated)
+    return annotated
+
+
+def report_problems(annotated: "AnnotatedImages") -> None:
+    """Report wrong annotations on stderr."""
+    from keras_cam.data import describe_problems
+
     if annotated.problems:
         complain(*describe_problems(annotated.problems).split("\n"))
-    return annotated
 
 
 def check_suffix(option: str, path: Path | None, suffix: str) -> None:

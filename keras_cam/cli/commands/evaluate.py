@@ -16,9 +16,11 @@ from keras_cam.cli.usage import (
     UsageError,
     add_allow_outside,
     add_batch_size,
+    add_range,
     add_refine,
     check_model,
     positive,
+    range_of,
     read_data,
     usage_errors_of,
 )
@@ -82,6 +84,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     add_batch_size(parser)
     add_allow_outside(parser)
+    add_range(parser)
     parser.add_argument("--strict", action="store_true", help="a wrong annotation is an error")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"
@@ -105,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     import_quietly()
 
     try:
-        annotated = read_data(args.data, args.split, args.strict, args.allow_outside)
+        annotated = read_data(args.data, args.split, args.strict, args.allow_outside, range_of(args))
         annotated = annotated[: args.limit] if args.limit else annotated
         load = partial(_load, refine=args.refine, protocol=PROTOCOLS[args.protocol])
         localizers = [(_name(*one), load(*one)) for one in judged]

@@ -21,12 +21,14 @@ from keras_cam.cli.usage import (
     add_batch_size,
     add_labels,
     add_photos,
+    add_range,
     add_refine,
     add_selection,
     add_threshold,
     add_top_k,
     check_model,
     load_model,
+    range_of,
     read_labels,
     selection_of,
 )
@@ -56,14 +58,7 @@ def add_parser(commands: Any) -> None:
     add_selection(parser)
     add_labels(parser)
     add_batch_size(parser, default=8)
-    parser.add_argument(
-        "--range",
-        nargs=2,
-        type=float,
-        metavar=("BLACK", "WHITE"),
-        help="values of black and white in grey photos of more than 8 bits, such as 0 4095 of 12-bit cameras "
-        "(default: what the file states)",
-    )
+    add_range(parser)
     parser.add_argument(
         "--output",
         type=Path,
@@ -97,8 +92,7 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
-    if args.range and not args.range[0] < args.range[1]:
-        raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
+    value_range = range_of(args)
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
     pictures = args.output or (None if args.json or args.crops else DEFAULT_OUTPUT)
@@ -115,7 +109,7 @@ def run(args: argparse.Namespace) -> int:
         method=args.method,
         labels_file=args.labels,
         batch_size=args.batch_size,
-        value_range=args.range,
+        value_range=value_range,
         as_json=args.json,
         selection=selection_of(args),
         masks=args.masks,
