@@ -79,6 +79,6 @@ def _numbers(name: str, outputs: Mapping[str, Any], sizes: dict[str, int]) -> np
         sizes.setdefault(letter, size) != size for letter, size in zip(letters, values.shape, strict=True)
     ):
         raise ValueError(f"{rule} Received: an array of shape {values.shape}")
-    if not np.all(np.isfinite(values)):
-        raise ValueError(f"{rule} Received: numbers that are not finite")
+    if not np.all(np.abs(values) <= np.finfo(np.float32).max):
+        raise ValueError(f"{rule} Received: numbers that are not finite in 32 bits")
     return values
