@@ -3,14 +3,23 @@
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from keras_cam.annotations.selection import Selection
-from keras_cam.cli.console import complain
+from keras_cam.cli.console import complain, working
+from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
+from keras_cam.inference.runtimes import (
+    AUTO,
+    RUNTIME_HELP,
+    RUNTIMES,
+    TENSORFLOW,
+    load_fastest,
+    starts_tensorflow,
+)
 from keras_cam.models.labels import LABEL_LISTS
 from keras_cam.recipes import DEFAULT_REFINE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
 
@@ -65,6 +74,13 @@ def add_batch_size(parser: argparse.ArgumentParser, default: int = 32) -> None:
         default=default,
         metavar="N",
         help=f"images that go through the model at once, at most {_MOST_IN_A_BATCH} (default: %(default)s)",
+    )
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Add `--runtime`."""
+    parser.add_argument(
+        "--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help=f"{RUNTIME_HELP} (default: %(default)s)"
     )
 
 
@@ -197,12 +213,18 @@ def load_model(
     threshold: float | None = None,
     refine: str | None = None,
     method: str | None = None,
+    runtime: str = AUTO,
+    photos: int = 1,
 ) -> "Localizer":
-    """Load a localizer by name or file. Raises a `UsageError` if that fails."""
-    from keras_cam.inference.load import load_localizer
-
-    with usage_errors_of(model):
-        localizer = load_localizer(model, top_k, threshold, refine, method)
+    """Load a localizer by name or file, quietly, see `load_fastest`. Raises a `UsageError` if that fails."""
+    options = {"top_k": top_k, "threshold": threshold, "refine": refine, "method": method}
+    starts = starts_tensorflow(model, runtime, **options)
+    if starts:
+        import_quietly()
+    # LiteRT prints a banner, and its converter much more; TensorFlow printed its own when it was imported.
+    quiet = not starts or runtime != TENSORFLOW
+    with quiet_c_libraries() if quiet else nullcontext(), working(f"Loading {model}"), usage_errors_of(model):
+        localizer = load_fastest(model, runtime, photos, **options)
     if top_k is not None and top_k > localizer.classes:
         complain(f"--top-k {top_k}: the model has {localizer.classes} classes, which are all localized")
     return localizer

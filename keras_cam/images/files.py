@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -220,6 +220,40 @@ def read_reduced(
         return _decoded(io.BytesIO(image), name, channels, value_range, size_hw)
     _check_is_file(Path(image))
     return _decoded(Path(image), image, channels, value_range, size_hw)
+
+
+PICTURE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "jpeg": (".jpg", {"format": "JPEG", "quality": 90}),
+    "webp": (".webp", {"format": "WEBP", "quality": 85, "method": 0}),
+    "png": (".png", {"format": "PNG", "compress_level": 1}),
+}
+"""The formats in which pictures for people are written: the suffix, and what Pillow is told."""
+
+
+def write_picture(path: str | Path, image: np.ndarray) -> None:
+    """Write a picture for people atomically, see `whole_file`, quickly rather than as small as possible.
+
+    Args:
+        path: the file to write or to replace. Its suffix selects a row of `PICTURE_FORMATS`.
+        image: uint8 (H, W, 3), RGB.
+
+    Raises:
+        ValueError: there is no format of this suffix.
+        OSError: the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_picture(Path(folder) / "grey.jpg", np.full((2, 4, 3), 128, np.uint8))
+        ...     read_image(Path(folder) / "grey.jpg").shape
+        (2, 4, 3)
+    """
+    options = dict(PICTURE_FORMATS.values())
+    suffix = Path(path).suffix.lower()
+    if suffix not in options:
+        raise ValueError(f"`path` must end in one of {', '.join(options)}. Received: path={str(path)!r}")
+    with whole_file(path) as unfinished:
+        Image.fromarray(image).save(unfinished, **options[suffix])
 
 
 def write_png(path: str | Path, image: np.ndarray) -> None:

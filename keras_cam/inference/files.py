@@ -4,16 +4,19 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_cam.images.batches import read_batches
+from keras_cam.images.batches import ImageBatch, read_batches
 from keras_cam.images.files import ReducedPhoto, find_images, read_reduced
-from keras_cam.inference.load import DEFAULT_MODEL, load_localizer
+from keras_cam.images.map_ahead import map_ahead
+from keras_cam.inference.load import DEFAULT_MODEL
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.records import FailedImage, Localization, localizations
+from keras_cam.inference.runtimes import AUTO, load_fastest
 from keras_cam.models.labels import class_names
 from keras_cam.models.registry import MODELS
 
@@ -33,6 +36,7 @@ def localize(
     threshold: float | None = None,
     refine: str | None = None,
     batch_size: int = 8,
+    runtime: str = AUTO,
 ) -> list[Localization]:
     """Say what is in photos, and where.
 
@@ -47,6 +51,8 @@ def localize(
         threshold: boxes enclose the cells above this fraction of the map's maximum, see there.
         refine: the maps from which boxes are made, see there.
         batch_size: how many photos go through the model at once.
+        runtime: what computes, see `keras_cam.inference.runtimes.load_fastest`; "auto" converts no model, but
+            uses one that was converted.
 
     Returns:
         A record for each photo that can be read, in order. It draws itself: `show()`, `save(path)`, and by
@@ -63,10 +69,10 @@ def localize(
         >>> [detection.label for detection in coffee.detections[:2]]
         ['espresso', 'cup']
     """
-    load: Any = _load_once if isinstance(model, str) and model in MODELS else load_localizer
-    localizer: Localizer = load(model, top_k, threshold, refine)
+    load: Any = _load_once if isinstance(model, str) and model in MODELS else _load
+    localizer: Localizer = load(model, runtime, top_k, threshold, refine)
     name = str(model) if isinstance(model, str | Path) else ""
-    results = list(_localize(localizer, _photos(photos, localizer.channels), labels, name, batch_size))
+    results = list(localize_each(localizer, _photos(photos, localizer.channels), labels, name, batch_size))
     records = [result for result in results if isinstance(result, Localization)]
     failures = [result for result in results if isinstance(result, FailedImage)]
     if failures and not records:
@@ -83,6 +89,7 @@ def localize_files(
     model_name: str = "",
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
+    runtime: str = AUTO,
 ) -> Iterator[Localization | FailedImage]:
     """Localize what is in image files, one batch at a time, so that any number of files fits into memory.
 
@@ -99,6 +106,8 @@ def localize_files(
         batch_size: how many photos go through the model at once.
         value_range: black and white of grey photos of more than 8 bits, see
             `keras_cam.images.files.read_image`.
+        runtime: what computes; by default what does so many files fastest, see
+            `keras_cam.inference.runtimes.load_fastest`.
 
     Returns:
         An iterator that gives for each file, in order, its record or what is wrong with it.
@@ -108,19 +117,25 @@ def localize_files(
             not name every class.
 
     Examples:
+        >>> import keras_cam
         >>> from skimage import data_dir
-        >>> localizer = load_localizer("efficientnet_lite0", top_k=2)
+        >>> localizer = keras_cam.load_localizer("efficientnet_lite0", top_k=2)
         >>> [coffee] = localize_files(localizer, f"{data_dir}/coffee.png")
         >>> [detection.label for detection in coffee.detections]
         ['espresso', 'cup']
     """
     photos = [(str(path), path) for path in find_images(paths)]
-    return _localize(load_localizer(localizer), photos, labels, model_name, batch_size, value_range)
+    opened = load_fastest(localizer, runtime, len(photos))
+    return localize_each(opened, photos, labels, model_name, batch_size, value_range)
 
 
-@lru_cache(maxsize=1)
-def _load_once(model: str, *options: Any) -> Localizer:
-    return load_localizer(model, *options)
+def _load(
+    model: Any, runtime: str, top_k: int | None, threshold: float | None, refine: str | None
+) -> Localizer:
+    return load_fastest(model, runtime, top_k=top_k, threshold=threshold, refine=refine)
+
+
+_load_once = lru_cache(maxsize=1)(_load)
 
 
 def _photos(photos: Photo | Sequence[Photo], channels: int) -> list[tuple[str, Photo]]:
@@ -152,14 +167,15 @@ def _checked(photo: np.ndarray, channels: int) -> np.ndarray:
     return photo
 
 
-def _localize(
+def localize_each(
     localizer: Localizer,
     photos: Sequence[tuple[str, Photo]],
-    labels: Sequence[str] | None,
-    model_name: str,
-    batch_size: int,
+    labels: Sequence[str] | None = None,
+    model_name: str = "",
+    batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
 ) -> Iterator[Localization | FailedImage]:
+    """As `localize_files`, with an open localizer, for photos with their names: a result for each."""
     names = class_names(localizer.classes, labels, localizer.labels)
 
     def read(index: int) -> np.ndarray | ReducedPhoto:
@@ -168,24 +184,26 @@ def _localize(
             return photo
         return read_reduced(photo, localizer.size_hw, localizer.channels, value_range)
 
+    def find(batch: ImageBatch) -> list[Localization | FailedImage]:
+        good, named = batch.readable, [photos[index] for index in batch.index]
+        found: Iterator[Localization] = iter(())
+        if good.any():
+            outputs = localizer.localize(batch.images[good])
+            images = [name for (name, _), is_good in zip(named, good, strict=True) if is_good]
+            sizes_wh = batch.sizes_wh[good]
+            found = iter(
+                localizations(
+                    outputs, images, sizes_wh, names, model_name, localizer.threshold, localizer.runtime
+                )
+            )
+        return [
+            FailedImage(name, error) if error is not None else _with_pixels(next(found), photo)
+            for (name, photo), error in zip(named, batch.errors, strict=True)
+        ]
+
     batches = read_batches(read, len(photos), localizer.size_hw, batch_size, localizer.channels)
+    return chain.from_iterable(map_ahead(find, batches))
 
-    def results() -> Iterator[Localization | FailedImage]:
-        for batch in batches:
-            good = batch.readable
-            found: Iterator[Localization] = iter(())
-            if good.any():
-                outputs = localizer.localize(batch.images[good])
-                images = [photos[index][0] for index in np.array(batch.index)[good]]
-                sizes_wh = batch.sizes_wh[good]
-                found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
-            for index, error in zip(batch.index, batch.errors, strict=True):
-                name, photo = photos[index]
-                if error is not None:
-                    yield FailedImage(name, error)
-                elif isinstance(photo, np.ndarray):
-                    yield replace(next(found), pixels=photo)
-                else:
-                    yield next(found)
 
-    return results()
+def _with_pixels(record: Localization, photo: Photo) -> Localization:
+    return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record

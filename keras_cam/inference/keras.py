@@ -38,6 +38,8 @@ class KerasLocalizer(Localizer):
         (1, 2, 4)
     """
 
+    runtime = "tensorflow"
+
     def __init__(self, model: keras.Model) -> None:
         check_localizer(model)
         self.model = model

@@ -6,11 +6,14 @@ TensorFlow, `pip install --no-deps keras-cam` and these three packages.
 
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from keras_cam.images.processors import usable_processors
 from keras_cam.inference.localizer import Localizer
 from keras_cam.models.labels import labels_in_file
 
@@ -23,12 +26,17 @@ _SIGNATURES = ("localize", "classify", "cam")
 class LiteRTLocalizer(Localizer):
     """A localizer in a file from `keras_cam.export.save_litert`.
 
+    The images of a batch are shared among interpreters with one thread each, which is faster than one
+    interpreter with several threads; a single image is processed by all threads together. All interpreters
+    map the same file into memory.
+
     Several threads may share it; their calls take turns. Threads that must not wait for each other open the
     file once each.
 
     Args:
         path: the `.tflite` file.
-        threads: the number of threads of an inference; None uses LiteRT's default.
+        threads: how many threads compute; None: one a processor, see
+            `keras_cam.images.processors.usable_processors`.
 
     Attributes:
         size_hw: the height and width of the input images.
@@ -40,11 +48,14 @@ class LiteRTLocalizer(Localizer):
         ModuleNotFoundError: `ai-edge-litert` is not installed.
     """
 
+    runtime = "litert"
+
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        self._runners = _signature_runners(path, threads)
-        _, height, width, self.channels = (
-            self._runners["localize"].get_input_details()["images"]["shape"].tolist()
-        )
+        self._path, self._threads = path, threads or usable_processors()
+        self._runners = _signature_runners(path, self._threads)
+        images = self._runners["localize"].get_input_details()["images"]["shape"].tolist()
+        self._step, height, width, self.channels = images
+        self._local = threading.local()
         self._lock = threading.Lock()  # an interpreter has one set of tensors, which all signatures share
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
@@ -73,17 +84,33 @@ class LiteRTLocalizer(Localizer):
                 f"Received: an array of shape {pixels.shape}"
             )
         inputs = {"images": _quantized(pixels, runner.get_input_details()["images"]), **others}
-        step = int(runner.get_input_details()["images"]["shape"][0])
         count = len(pixels)
+        steps = [
+            {name: _rows(value, start, self._step) for name, value in inputs.items()}
+            for start in range(0, count, self._step)
+        ]
         with self._lock:
-            batches = [
-                runner(**{name: _rows(value, start, step) for name, value in inputs.items()})
-                for start in range(0, count, step)
-            ]
+            batches = self._run_steps(signature, steps)
         return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in batches[0]}
 
+    def _run_steps(self, signature: str, steps: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Run a signature for each of the batches that the file takes."""
+        if self._threads == 1 or len(steps) == 1:
+            return [self._runners[signature](**step) for step in steps]
+        return list(self._pool.map(lambda step: self._runners_of_this_thread()[signature](**step), steps))
 
-def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, "keras_cam_litert")
+
+    def _runners_of_this_thread(self) -> dict[str, Any]:
+        """The runners of an interpreter with one thread, which this thread of the pool has for itself."""
+        if not hasattr(self._local, "runners"):
+            self._local.runners = _signature_runners(self._path, 1)
+        return self._local.runners
+
+
+def _signature_runners(path: str | Path, threads: int) -> dict[str, Any]:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:

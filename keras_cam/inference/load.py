@@ -125,6 +125,16 @@ def _keras_localizer(model: Any, given: dict[str, Any]) -> Localizer:
     return KerasLocalizer(build_localizer(classifier, **options))
 
 
+def is_exported(model: str | Path) -> bool:
+    """Whether a name or a file stands for an exported localizer, which keeps its options.
+
+    Examples:
+        >>> is_exported("efficientnet_lite0"), is_exported("cam.tflite")
+        (False, True)
+    """
+    return _format(model) is not None
+
+
 def needs_tensorflow(model: str | Path) -> bool:
     """Whether TensorFlow is imported to open a name or a file.
 

@@ -19,6 +19,7 @@ class Localizer(Protocol):
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
         threshold: the fraction of a map's maximum above which an object is; None: the usual one of its maps.
+        runtime: what computes, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
     """
 
     size_hw: tuple[int, int]
@@ -26,6 +27,7 @@ class Localizer(Protocol):
     classes: int
     labels: tuple[str, ...] | None
     threshold: float | None = None
+    runtime: str = ""
 
     @property
     def class_names(self) -> tuple[str, ...]:

@@ -30,6 +30,8 @@ class OnnxLocalizer(Localizer):
         ModuleNotFoundError: the package onnxruntime is not installed.
     """
 
+    runtime = "onnx"
+
     def __init__(self, path: str | Path) -> None:
         self._session, self._options = _session(path)
         images = self._session.get_inputs()[0]

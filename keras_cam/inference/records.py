@@ -112,6 +112,7 @@ class Localization:
         detections: the classes, best score first.
         pixels: the array (height, width, C), if the photo was given as one, else None. Not a part of
             `to_dict()`.
+        runtime: what computed it, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
     """
 
     image: str
@@ -120,6 +121,7 @@ class Localization:
     model: str
     detections: tuple[Detection, ...]
     pixels: np.ndarray | None = field(default=None, repr=False, compare=False)
+    runtime: str = field(default="", repr=False, compare=False)
 
     @property
     def boxed(self) -> tuple[Detection, ...]:
@@ -159,15 +161,16 @@ class Localization:
         return draw_localization(photo, self, top, masks=masks)
 
     def save(self, path: str | Path, top: int = 1, masks: bool = False) -> None:
-        """Write the picture to a PNG file, see `picture`.
+        """Write the picture to a JPEG, WebP or PNG file, see `picture`.
 
         Raises:
+            ValueError: `path` does not end in .jpg, .webp or .png.
             ImageError: the photo cannot be read any more.
             OSError: the file cannot be written.
         """
-        from keras_cam.images.files import write_png
+        from keras_cam.images.files import write_picture
 
-        write_png(path, self.picture(top, masks))
+        write_picture(path, self.picture(top, masks))
 
     def show(self, top: int = 1, masks: bool = False) -> None:
         """Show the picture: in the notebook, or else in a window of the system's image viewer."""
@@ -230,6 +233,7 @@ class Localization:
             "width": self.width,
             "height": self.height,
             "model": self.model,
+            "runtime": self.runtime,
             "detections": [
                 {**detection.to_dict(), **(self._mask_dict(detection) if masks else {})}
                 for detection in self.detections
@@ -312,6 +316,7 @@ def localizations(
     labels: Sequence[str] | None = None,
     model: str = "",
     threshold: float | None = None,
+    runtime: str = "",
 ) -> list[Localization]:
     """Turns what a localizer returns for a batch into one record a photo.
 
@@ -324,6 +329,7 @@ def localizations(
         labels: the names of all classes; None names them by their numbers.
         model: the name of the model, for the record.
         threshold: `Detection.threshold`; None takes the usual one of raw or of refined maps.
+        runtime: what computed the outputs, for the record.
 
     Returns:
         B records, in the order of `images`.
@@ -357,12 +363,19 @@ def localizations(
             width=int(width),
             height=int(height),
             model=model,
+            runtime=runtime,
             detections=_detections(
                 {key: out[row] for key, out in outputs.items()}, width, height, labels, threshold
             ),
         )
         for row, (image, (width, height)) in enumerate(zip(images, sizes_wh, strict=True))
     ]
+
+
+def usual_threshold(outputs: Mapping[str, Any]) -> float:
+    """The threshold of the boxes in the outputs of a localizer that was built without one."""
+    is_refined = "localization_maps" in outputs
+    return median(RECIPES[DEFAULT_RECIPE].thresholds) if is_refined else THRESHOLD
 
 
 def _detections(
@@ -376,8 +389,7 @@ def _detections(
     scale = np.array([height, width, height, width], np.float64)
     maps = outputs.get("localization_maps", outputs["class_activation_maps"])
     if threshold is None:
-        refined = "localization_maps" in outputs
-        threshold = median(RECIPES[DEFAULT_RECIPE].thresholds) if refined else THRESHOLD
+        threshold = usual_threshold(outputs)
     boxes_yxyx = np.clip(outputs["detection_boxes"], 0.0, 1.0) * scale
     detections = []
     for row, class_id in enumerate(int(value) for value in outputs["detection_classes"]):

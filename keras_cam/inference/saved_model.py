@@ -25,6 +25,8 @@ class SavedModelLocalizer(Localizer):
         ValueError: if there is no such SavedModel.
     """
 
+    runtime = "tensorflow"
+
     def __init__(self, path: str | Path) -> None:
         import tensorflow as tf
 

@@ -23,6 +23,8 @@ from keras_cam.cli.usage import (
     read_labels,
 )
 from keras_cam.formats import FORMATS, QUANTIZATIONS, load_object
+from keras_cam.inference.load import is_exported
+from keras_cam.inference.runtimes import TENSORFLOW
 
 if TYPE_CHECKING:
     import keras
@@ -68,15 +70,14 @@ def run(args: argparse.Namespace) -> int:
             f"--quantization and --representative-data go with --format {quantized}. "
             f"Received: --format {args.format}"
         )
-    import_quietly()
-
-    with working(f"Loading {args.model}"):
-        loaded = load_model(args.model, args.top_k, args.threshold, args.refine)
-    localizer = getattr(loaded, "model", None)
-    if localizer is None:
+    if is_exported(args.model):
         raise UsageError(
             f"--model must be a name or a .keras file. Received: {args.model}, which is exported already"
         )
+    import_quietly()
+
+    loaded: Any = load_model(args.model, args.top_k, args.threshold, args.refine, runtime=TENSORFLOW)
+    localizer = loaded.model
     try:
         # Keras announces downloads on stdout.
         with working(f"Writing {args.output}"), redirect_stdout(sys.stderr):

@@ -3,14 +3,14 @@
 import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from keras_cam.annotations.formats import ANNOTATION_FORMATS
 from keras_cam.annotations.selection import Selection
-from keras_cam.cli.console import complain, picture_paths, print_json, print_localizations, progress, say
-from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
+from keras_cam.cli.console import LocalizationTable, complain, picture_paths, print_json, progress, say
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
     DEFAULT_OUTPUT,
@@ -22,6 +22,7 @@ from keras_cam.cli.usage import (
     add_labels,
     add_photos,
     add_refine,
+    add_runtime,
     add_selection,
     add_threshold,
     add_top_k,
@@ -30,9 +31,12 @@ from keras_cam.cli.usage import (
     read_labels,
     selection_of,
 )
-from keras_cam.inference.load import needs_tensorflow
+from keras_cam.images.files import PICTURE_FORMATS, ImageError
+from keras_cam.images.map_ahead import map_ahead
+from keras_cam.images.processors import usable_processors
 from keras_cam.inference.methods import METHODS, methods_help
-from keras_cam.inference.records import Localization
+from keras_cam.inference.records import FailedImage, Localization
+from keras_cam.inference.runtimes import AUTO
 from keras_cam.recipes import DEFAULT_GRADIENT_METHOD
 
 
@@ -56,6 +60,7 @@ def add_parser(commands: Any) -> None:
     add_selection(parser)
     add_labels(parser)
     add_batch_size(parser, default=8)
+    add_runtime(parser)
     parser.add_argument(
         "--range",
         nargs=2,
@@ -69,6 +74,12 @@ def add_parser(commands: Any) -> None:
         type=Path,
         metavar="PATH",
         help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/); with --format, the file or new folder",
+    )
+    parser.add_argument(
+        "--picture-format",
+        choices=PICTURE_FORMATS,
+        default="jpeg",
+        help="the format of the pictures (default: %(default)s)",
     )
     formats = "; ".join(f"{name}: {row.summary}" for name, row in ANNOTATION_FORMATS.items())
     parser.add_argument(
@@ -121,6 +132,8 @@ def run(args: argparse.Namespace) -> int:
         masks=args.masks,
         annotations=tuple(_annotations(args)),
         images_dir=args.images_dir,
+        runtime=args.runtime,
+        picture_format=args.picture_format,
     )
 
 
@@ -159,6 +172,8 @@ def localize_photos(
     masks: bool = False,
     annotations: Sequence[tuple[str, Path]] = (),
     images_dir: Path | None = None,
+    runtime: str = AUTO,
+    picture_format: str = "jpeg",
 ) -> int:
     """Localize files, print JSON or a table, and write pictures and annotations."""
     labels = read_labels(labels_file)
@@ -166,12 +181,8 @@ def localize_photos(
     pictures: Sequence[Path | None] = [None] * len(files)
     if output:
         _make_folder(output)
-        pictures = picture_paths(files, output)
-    if needs_tensorflow(model):
-        import_quietly()
-    # LiteRT prints a banner; TensorFlow printed its own when it was imported.
-    with nullcontext() if needs_tensorflow(model) else quiet_c_libraries():
-        localizer = load_model(model, top_k, threshold, refine, method)
+        pictures = picture_paths(files, output, PICTURE_FORMATS[picture_format][0])
+    localizer = load_model(model, top_k, threshold, refine, method, runtime, len(files))
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
             f"--labels must name the {localizer.classes} classes of the model. "
@@ -182,23 +193,25 @@ def localize_photos(
     names = labels or localizer.class_names
     _check_names(selection, names)
     results = localize_files(localizer, files, labels, model, batch_size, value_range)
-    shown, done = [], 0
+    draw, processors = partial(_draw, selection, masks), usable_processors()
+    drawn = map_ahead(draw, zip(pictures, results, strict=True), processors, 2 * processors)
+    table, done = LocalizationTable(), 0
     with (
         _writers(annotations, selection, names, masks, images_dir) as writers,
         progress(len(files)) as advance,
     ):
-        for picture, result in zip(pictures, results, strict=True):
-            if not isinstance(result, Localization):
-                complain(result.error)
-            elif _write(record := selection(result), picture, writers, masks):
+        for record in drawn:
+            if not isinstance(record, Localization):
+                complain(record.error)
+            elif _write(record, writers):
                 done += 1
                 if as_json:
                     print_json(record.to_dict(masks))
                 elif not annotations:
-                    shown.append(record)
+                    table.add(record)
             advance()
     if not as_json:
-        _summarize(shown, done, output, annotations)
+        _summarize(table, done, output, annotations)
     return DONE if done == len(files) else SOME_FAILED
 
 
@@ -248,12 +261,8 @@ def _writer(
     )
 
 
-def _write(record: Localization, picture: Path | None, writers: _Writers, masks: bool) -> bool:
-    """Write the picture and the annotations of a photo; returns whether that succeeded."""
-    from keras_cam.images.files import ImageError
-
-    if picture is not None and not _draw(record, picture, masks):
-        return False
+def _write(record: Localization, writers: _Writers) -> bool:
+    """Write the annotations of a photo; returns whether that succeeded."""
     try:
         for write in writers:
             write(record)
@@ -264,11 +273,11 @@ def _write(record: Localization, picture: Path | None, writers: _Writers, masks:
 
 
 def _summarize(
-    shown: Sequence[Localization], done: int, output: Path | None, annotations: Sequence[tuple[str, Path]]
+    table: LocalizationTable, done: int, output: Path | None, annotations: Sequence[tuple[str, Path]]
 ) -> None:
     """Print the table, and what was written where."""
     if not annotations:
-        print_localizations(shown)
+        table.print()
     for name, path in annotations:
         say(f"{name}, {done} photos: {path}")
     if done and output:
@@ -295,13 +304,19 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _draw(record: Localization, picture: Path, masks: bool) -> bool:
-    """Write the picture of a photo; returns whether that succeeded."""
-    from keras_cam.images.files import ImageError
-
+def _draw(
+    selection: Selection, masks: bool, pair: tuple[Path | None, Localization | FailedImage]
+) -> Localization | FailedImage:
+    """Write the picture of a photo, if it has one; returns the selected detections, or what went wrong."""
+    picture, result = pair
+    if isinstance(result, FailedImage):
+        return result
+    record = selection(result)
     try:
-        record.save(picture, masks=masks)
-    except (ImageError, OSError) as error:
-        complain(str(error) if isinstance(error, ImageError) else f"Cannot write {picture}: {error.strerror}")
-        return False
-    return True
+        if picture is not None:
+            record.save(picture, masks=masks)
+    except ImageError as error:
+        return FailedImage(record.image, str(error))
+    except OSError as error:
+        return FailedImage(record.image, f"Cannot write {picture}: {error.strerror}")
+    return record
