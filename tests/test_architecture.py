@@ -42,7 +42,7 @@ LAYERS = [
     {"models"},
     {"localizer"},
     {"annotations", "drawing", "inference"},
-    {"data", "metrics"},
+    {"data", "metrics", "shards"},
     {"callbacks", "evaluation"},
     {"export", "training"},
     {"applications"},

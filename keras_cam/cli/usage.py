@@ -2,11 +2,11 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_cam.annotations.selection import Selection
 from keras_cam.cli.console import complain, working
@@ -207,6 +207,21 @@ def read_labels(path: Path | None) -> Sequence[str] | None:
         raise UsageError(f"--labels: {error}") from error
 
 
+@contextmanager
+def loading(model: str, runtime: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Start TensorFlow if it is needed, and be quiet while a model is loaded with these options.
+
+    What goes wrong becomes a `UsageError`.
+    """
+    starts = starts_tensorflow(model, runtime, **options)
+    if starts:
+        import_quietly()
+    # LiteRT prints a banner, and its converter much more; TensorFlow printed its own when it was imported.
+    quiet = not starts or runtime != TENSORFLOW
+    with quiet_c_libraries() if quiet else nullcontext(), working(f"Loading {model}"), usage_errors_of(model):
+        yield
+
+
 def load_model(
     model: str,
     top_k: int | None = None,
@@ -218,12 +233,7 @@ def load_model(
 ) -> "Localizer":
     """Load a localizer by name or file, quietly, see `load_fastest`. Raises a `UsageError` if that fails."""
     options = {"top_k": top_k, "threshold": threshold, "refine": refine, "method": method}
-    starts = starts_tensorflow(model, runtime, **options)
-    if starts:
-        import_quietly()
-    # LiteRT prints a banner, and its converter much more; TensorFlow printed its own when it was imported.
-    quiet = not starts or runtime != TENSORFLOW
-    with quiet_c_libraries() if quiet else nullcontext(), working(f"Loading {model}"), usage_errors_of(model):
+    with loading(model, runtime, options):
         localizer = load_fastest(model, runtime, photos, **options)
     if top_k is not None and top_k > localizer.classes:
         complain(f"--top-k {top_k}: the model has {localizer.classes} classes, which are all localized")

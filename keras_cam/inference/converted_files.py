@@ -49,7 +49,7 @@ def converted_file(model: str | Path, kind: str, options: Mapping[str, Any]) -> 
         ('.tflite', False)
     """
     parts = {
-        "model": str(model) if _is_name(model) else _file_digest(Path(model)),
+        "model": model_digest(model),
         "options": {name: options[name] for name in sorted(options)},
         "versions": _versions(),
     }
@@ -63,8 +63,16 @@ def _folder() -> Path:
     return Path(os.environ.get("KERAS_CAM_CONVERTED", home / "keras_cam" / "converted"))
 
 
-def _is_name(model: str | Path) -> bool:
-    return str(model) in MODELS or str(model).startswith("keras_hub:")
+def model_digest(model: str | Path) -> str:
+    """What tells models apart: their name, or a digest of the file or of all files of the folder.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+    if str(model) in MODELS or str(model).startswith("keras_hub:"):
+        return str(model)
+    files = sorted(Path(model).rglob("*")) if Path(model).is_dir() else [Path(model)]
+    return hashlib.sha256("".join(map(_file_digest, filter(Path.is_file, files))).encode()).hexdigest()
 
 
 def _file_digest(file: Path) -> str:

@@ -1,5 +1,6 @@
 """Localizers in ONNX files, run by OpenVINO."""
 
+import io
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,8 @@ class OpenVinoLocalizer(OnnxLocalizer):
         defaults = [one for one in model.graph.initializer if one.name == "class_ids"]
         for default in defaults:
             model.graph.initializer.remove(default)
-        self._model = openvino.Core().compile_model(model.SerializeToString(), "CPU")
+        core = openvino.Core()
+        self._model = core.compile_model(core.read_model(io.BytesIO(model.SerializeToString())), "CPU")
 
     def _run(self, outputs: list[str], images: Any, **others: np.ndarray) -> list[np.ndarray]:
         pixels = np.asarray(images, self._dtype)

@@ -11,6 +11,7 @@ from typing import Any
 from keras_cam.annotations.formats import ANNOTATION_FORMATS
 from keras_cam.annotations.selection import Selection
 from keras_cam.cli.console import LocalizationTable, complain, picture_paths, print_json, progress, say
+from keras_cam.cli.parts import add_parts, run_parts
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
     DEFAULT_OUTPUT,
@@ -31,8 +32,9 @@ from keras_cam.cli.usage import (
     read_labels,
     selection_of,
 )
-from keras_cam.images.files import PICTURE_FORMATS, ImageError
+from keras_cam.images.files import PICTURE_FORMATS, ImageError, find_images
 from keras_cam.images.map_ahead import map_ahead
+from keras_cam.images.photo_list import read_photo_list
 from keras_cam.images.processors import usable_processors
 from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.inference.records import FailedImage, Localization
@@ -44,7 +46,7 @@ def add_parser(commands: Any) -> None:
     """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser("localize", help="find what is in photos, and where")
     parser.set_defaults(run=run)
-    add_photos(parser, "image files; a folder stands for all images below it")
+    add_photos(parser, "image files; a folder stands for all images below it, @FILE for the names in a list")
     add_any_model(parser)
     add_top_k(parser)
     methods = {name: method for name, method in METHODS.items() if method.is_in_the_graph}
@@ -61,6 +63,7 @@ def add_parser(commands: Any) -> None:
     add_labels(parser)
     add_batch_size(parser, default=8)
     add_runtime(parser)
+    add_parts(parser)
     parser.add_argument(
         "--range",
         nargs=2,
@@ -112,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
+    if args.parts:
+        return run_parts(args, _names(args.photos))
     pictures = args.output or (None if args.json or args.crops else DEFAULT_OUTPUT)
     if args.format:
         pictures = None
@@ -284,10 +289,20 @@ def _summarize(
         say(f"Pictures: {output}{os.sep}")
 
 
-def _photos(path: Path, output: Path | None) -> Sequence[Path]:
-    """Find the image files of a path."""
-    from keras_cam.images.files import find_images
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The names of all photos, each once."""
+    return list(dict.fromkeys(str(file) for path in paths for file in _photos(path, None)))
 
+
+def _photos(path: Path, output: Path | None) -> Sequence[Path]:
+    """Find the image files of a path, or read the names in a list."""
+    if str(path).startswith("@") and not path.exists():
+        try:
+            return [Path(name) for name in read_photo_list(str(path)[1:])]
+        except OSError as error:
+            raise UsageError(
+                f"{path} must be a list of photos that can be read ({error.strerror})"
+            ) from error
     files = find_images([path])
     # `keras-cam localize .` must skip the pictures that its last run wrote.
     if output and path.resolve() in output.resolve().parents:
