@@ -74,12 +74,12 @@ def test_parts_have_a_row_for_each_detection_and_each_failure(tmp_path):
     best, second = table[table["image"] == "1.jpg"].to_dict("records")
     assert (best["class_id"], best["label"], best["score"], best["rank"]) == (1, "cat", 0.75, 1)
     assert list(best["box"]) == [1.0, 2.0, 30.123, 40.0]
-    assert (second["label"], second["box"], second["rank"]) == ("dog", None, 2)
+    assert (second["label"], second["rank"], second["box"]) == ("dog", 2, None)
     [failed] = table[table["image"] == "5.jpg"].to_dict("records")
     assert failed["error"] == "Cannot read 5.jpg: the file is empty"
     assert pd.isna(failed["class_id"])
     [empty] = table[table["image"] == "7.jpg"].to_dict("records")
-    assert (empty["error"], empty["width"], pd.isna(empty["rank"])) == (None, 64, True)
+    assert (pd.isna(empty["error"]), empty["width"], pd.isna(empty["rank"])) == (True, 64, True)
 
 
 def test_parquet_has_the_documented_schema(tmp_path):
@@ -185,9 +185,7 @@ def test_of_many_plans_at_the_same_time_one_wins(tmp_path):
 
 def test_plans_say_what_they_cannot_do():
     for wrong in ({"images": 0}, {"shard_size": 0}, {"part_format": "xml"}):
-        with pytest.raises(
-            ValueError, match=r"must be at least 1, and `part_format` one of \['parquet', 'json"
-        ):
+        with pytest.raises(ValueError, match=r"must be at least 1, and `part_format` one of"):
             replace(plan_of(), **wrong)
 
 

@@ -37,8 +37,8 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
         "--parts",
         type=Path,
         metavar="DIR",
-        help="write rows into parts in this folder, in place of a table and pictures. The same command goes on "
-        "with the parts that are missing",
+        help="write rows into parts in this folder, in place of a table and pictures. The same command goes "
+        "on with the parts that are missing",
     )
     group.add_argument(
         "--shard-size",
@@ -91,9 +91,7 @@ def run_parts(args: argparse.Namespace, photos: Sequence[str]) -> int:
         raise UsageError(f"--parts {args.parts}: {error}") from error
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        complain(
-            f"{place}{error.strerror or error}. The parts that are there are kept; run the same command again"
-        )
+        complain(f"{place}{error.strerror or error}. What is there is kept: run the same command again")
         return SOME_FAILED
     return _report(args.parts, plan.shards, missing, counts)
 

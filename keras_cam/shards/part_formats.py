@@ -63,7 +63,7 @@ class PartFormat:
     Attributes:
         suffix: of the file.
         write: writes rows with some columns into a file.
-        read: the rows of a file, with some of its columns; raises a `ValueError` or `OSError` if it is broken.
+        read: the rows of a file, with some of its columns; a broken one raises `ValueError` or `OSError`.
     """
 
     suffix: str

@@ -300,9 +300,7 @@ def _photos(path: Path, output: Path | None) -> Sequence[Path]:
         try:
             return [Path(name) for name in read_photo_list(str(path)[1:])]
         except OSError as error:
-            raise UsageError(
-                f"{path} must be a list of photos that can be read ({error.strerror})"
-            ) from error
+            raise UsageError(f"{path} must be a list of photos. Received: {error.strerror}") from error
     files = find_images([path])
     # `keras-cam localize .` must skip the pictures that its last run wrote.
     if output and path.resolve() in output.resolve().parents:
