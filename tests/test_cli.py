@@ -276,11 +276,11 @@ def test_models_that_take_more_than_images_are_refused(capsys, tmp_path, photos)
 def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
     monkeypatch, capsys, photos, colour_classifier
 ):
-    def load(*_):
+    def load(*_, **options):
         print("Downloading")
         return KerasLocalizer(keras_cam.build_localizer(colour_classifier))
 
-    monkeypatch.setattr("keras_cam.inference.load.load_localizer", load)
+    monkeypatch.setattr("keras_cam.cli.usage.load_fastest", load)
     status, records, err = run_json(capsys, photos)
     assert (status, len(records), err) == (0, 1, "Downloading\n")
 

@@ -7,6 +7,8 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +41,9 @@ _LARGE = 2**24
 
 # Not all formats of Pillow: some run other programs (EPS: Ghostscript), unsafe for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+# Pillow's modules for them. If one were missing when a file is opened, it would import all of its seventy.
+_PLUGINS = ("Bmp", "Gif", "Jpeg", "Jpeg2K", "Png", "Ppm", "Tiff", "WebP")
 
 # EXIF orientations with swapped width and height.
 _ORIENTATION, _ON_THE_SIDE = 0x0112, (5, 6, 7, 8)
@@ -303,6 +308,7 @@ def _decoded(
             bands = _bands(file, channels)
             return ReducedPhoto(bands, (bands.shape[1], bands.shape[0]))
         with without_warnings():
+            _register_formats()
             opened = Image.open(file, formats=_FORMATS)
         with opened as image:
             size_wh = image.size
@@ -329,6 +335,12 @@ def _decoded(
         with _header_lock:  # under which warnings of all threads are ignored
             warnings.warn(f"{name}: {why}", ImageWarning, stacklevel=4)
     return ReducedPhoto(scaled(grey, value_range), size_wh)
+
+
+@cache
+def _register_formats() -> None:
+    for name in _PLUGINS:
+        import_module(f"PIL.{name}ImagePlugin")
 
 
 def _bands(file: Path | io.BytesIO, channels: int) -> np.ndarray:
