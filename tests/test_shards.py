@@ -7,7 +7,6 @@ import random
 import signal
 import threading
 import time
-from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,8 +22,9 @@ from keras_cam.shards import run as shards_run
 from keras_cam.shards.engines import run_here
 from keras_cam.shards.part_formats import COLUMNS, PART_FORMATS, counts_of_part
 from keras_cam.shards.plan import Plan, digest_of_names
-from keras_cam.shards.run import SUCCESS_FILE, make_part, run_plan
+from keras_cam.shards.run import SUCCESS_FILE, run_plan
 from processes import KERAS_CAM, run_python, start_python
+from shard_simulation import simulate
 
 NAMES = [f"{number}.jpg" for number in range(23)]
 
@@ -237,44 +237,10 @@ def test_two_drivers_at_once_make_the_same_parts(tmp_path):
     assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
 
 
-def unreliable(shards, rng, workers):
-    """Half-made parts are left by workers that die, stragglers end late, and some shards run twice."""
-    late = []
-    for shard in shards:
-        fate = rng.random()
-        if fate < 0.1:  # it dies in the middle of writing
-            shard.path.with_name(f".{shard.path.stem}.{rng.random()}.tmp.jsonl").write_text("half")
-        elif fate < 0.2:
-            late.append(shard)
-        else:
-            for _ in range(1 + (fate > 0.9)):
-                make_part(workers, shard)
-            yield shard
-    for shard in late[::2]:  # the others never end
-        make_part(workers, shard)
-        yield shard
-
-
 def test_unreliable_workers_lose_and_repeat_nothing(tmp_path):
-    names, rng = [f"{number}.jpg" for number in range(1, 1500)], random.Random(0)
-    plan = plan_of(names, shard_size=5, part_format="jsonl")
-    runs = Counter()
-
-    def engine(localize, shards):
-        runs["drivers"] += 1
-        return unreliable(shards, rng, localize)
-
-    while (counts := run_plan(plan, tmp_path, names, fake, engine)) is None:
-        assert runs["drivers"] < 50
-    assert runs["drivers"] > 2
-    images = [
-        row["image"]
-        for shard in range(plan.shards)
-        for row in PART_FORMATS["jsonl"].read(tmp_path / plan.part(shard), ("image", "rank"))
-        if row["rank"] in (None, 1)
-    ]
-    assert images == names
-    assert counts["images"] == 1499
+    counts = simulate(tmp_path, shards=300, workers=20, photos=3)  # which checks the parts
+    assert counts["photos"] == 900
+    assert (counts["driver deaths"], counts["deaths"] > 0, counts["duplicates"] > 0) == (2, True, True)
 
 
 def test_lists_may_have_repeated_names_and_names_of_several_lines(tmp_path, monkeypatch):
