@@ -2,10 +2,10 @@
 
     python benchmarks/shard_simulation.py [--shards 10000] [--workers 500] [--folder /dev/shm]
 
-Plans, parts, resuming and checks are the real ones; only time and what localizes are simulated. A worker dies in the
-middle of a shard with a probability of 2 %, leaving half a file, and comes back after two minutes; one shard in a
-hundred takes twenty times as long; idle workers repeat shards that others are at; parts are damaged; and the driver
-dies twice.
+Plans, parts, resuming and checks are the real ones; only time and what localizes are simulated. A worker dies
+in the middle of a shard with a probability of 2 %, leaving half a file, and comes back after two minutes; one
+shard in a hundred takes twenty times as long; idle workers repeat what others are at; parts are damaged;
+and the driver dies twice.
 """
 
 import argparse
@@ -28,8 +28,8 @@ DEATHS, STRAGGLERS, SLOWER, RETURN, DAMAGED = 0.02, 0.01, 20.0, 120.0, 0.001
 FORMAT = "jsonl"
 
 
-class DriverDied(Exception):
-    pass
+class DriverDeathError(Exception):
+    """The simulated driver is dead."""
 
 
 @dataclass
@@ -104,7 +104,7 @@ class Cluster:
     def _kill_driver(self, done: int) -> None:
         if self.driver_deaths and done >= self.driver_deaths[0]:
             self.driver_deaths.popleft()
-            raise DriverDied
+            raise DriverDeathError
 
 
 def photos_failed(images: Sequence[str]) -> list[FailedImage]:
@@ -127,7 +127,7 @@ def simulate(folder: Path, shards: int, workers: int, photos: int = 5, seed: int
     while finished is None:
         try:
             finished = run_plan(plan, folder, names, photos_failed, cluster)
-        except DriverDied:
+        except DriverDeathError:
             cluster.counts["driver deaths"] += 1
     images = [
         row["image"]

@@ -1,15 +1,13 @@
 """Photos a second of `keras-cam localize`, as ratios in one run.
 
-    python benchmarks/throughput.py FOLDER [--photos 600] [--turns 3] [--peers]
+    python benchmarks/throughput.py FOLDER [--photos 600] [--turns 3] [--only LINE ...]
 
 What is compared runs by turns, start included, so that other work disturbs all alike:
 
 - localize: the command, `--json` into a file; tensorflow: the same with `--runtime tensorflow`;
 - pictures: the command with its pictures; png: with pictures as PNG;
 - reading: bare reading and resizing of the photos by as many threads as there are processors;
-- compute: bare LiteRT, an interpreter a processor, of one photo again and again;
-- with `--peers`: grad-cam (torch, torchvision's MobileNetV2) and tf-keras-vis, from photos to overlays, where they are
-  installed.
+- compute: bare LiteRT, an interpreter a processor, of one photo again and again.
 
 Wall time says how fast it is on a quiet machine; CPU time, of all processes, how much work it is on any.
 """
@@ -23,7 +21,6 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib.util import find_spec
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -42,7 +39,6 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--photos", type=int, default=600)
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--peers", action="store_true")
     parser.add_argument("--only", nargs="+", help="leave out other lines")
     parser.add_argument("--part", choices=("reading", "compute"), help=argparse.SUPPRESS)
     parser.add_argument("--list", type=Path, help=argparse.SUPPRESS)
@@ -50,7 +46,7 @@ def main() -> None:
     if arguments.part:
         files = list(map(Path, arguments.list.read_text().splitlines()))
         return read(files) if arguments.part == "reading" else compute(files)
-    file = converted(DEFAULT_MODEL, "litert", {})
+    converted(DEFAULT_MODEL, "litert", {})  # which is not what is measured
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos.txt"
         files = islice(cycle(find_images(arguments.folder)), arguments.photos)
@@ -58,18 +54,18 @@ def main() -> None:
         photos.write_text("\n".join(map(str, links)))
         commands = {
             name: command
-            for name, command in commands_of(photos, file, Path(folder), arguments.peers).items()
+            for name, command in commands_of(photos, Path(folder)).items()
             if not arguments.only or name in arguments.only
         }
         report(commands, arguments.turns, arguments.photos)
 
 
-def commands_of(photos: Path, file: Path, folder: Path, peers: bool) -> dict[str, list[str]]:
+def commands_of(photos: Path, folder: Path) -> dict[str, list[str]]:
     """The command line of each line of the report."""
     ours = [sys.executable, "-m", "keras_cam.cli.main", "localize", f"@{photos}"]
     part = [sys.executable, __file__, str(folder), "--list", str(photos), "--part"]
     pictures = ["--json", "--output", str(folder / "pictures")]
-    found = {
+    return {
         "localize": [*ours, "--json"],
         "tensorflow": [*ours, "--json", "--runtime", "tensorflow"],
         "pictures": [*ours, *pictures],
@@ -77,12 +73,6 @@ def commands_of(photos: Path, file: Path, folder: Path, peers: bool) -> dict[str
         "reading": [*part, "reading"],
         "compute": [*part, "compute"],
     }
-    peer = Path(__file__).with_name("throughput_peers.py")
-    if peers:
-        for name, package in (("grad-cam", "pytorch_grad_cam"), ("tf-keras-vis", "tf_keras_vis")):
-            if find_spec(package):
-                found[name] = [sys.executable, str(peer), name, str(photos), str(folder / "peers")]
-    return found
 
 
 def link(path: Path, name: Path) -> Path:
