@@ -15,7 +15,7 @@ from keras_cam.graph.flat_graph import flat_graph
 from keras_cam.graph.linearity import dependents, final_activation, followed_inputs
 from keras_cam.graph.places import Places, known_places, places_of
 from keras_cam.graph.reverse_mode import ReverseMode
-from keras_cam.layers import ClassLabels
+from keras_cam.layers.class_labels import ClassLabels
 
 # So many positions are tried to see from how many the logits depend on the features.
 _PROBED_POSITIONS = 16
