@@ -2,8 +2,8 @@
 
 `keras.models.load_model` can only load registered layers, and `import keras_cam` does not import Keras.
 
-The first to import Keras may be `keras_cam.layers` itself, not yet complete; so modules of `graph` import layers
-from the file of each.
+The first to import Keras may be `keras_cam.layers` itself, not yet complete; so modules of `graph` import
+layers from the file of each.
 """
 
 import sys
