@@ -10,6 +10,7 @@ from .records import Detection, FailedImage, Localization, localizations, to_dat
 from .saved_model import SavedModelLocalizer
 from .serving import ServingClient, ServingError
 from .ten_crops import TenCropLocalizer
+from .tiles import TiledLocalizer
 
 __all__ = [
     "Detection",
@@ -24,6 +25,7 @@ __all__ = [
     "ServingClient",
     "ServingError",
     "TenCropLocalizer",
+    "TiledLocalizer",
     "coco_rle",
     "load_classifier",
     "load_localizer",

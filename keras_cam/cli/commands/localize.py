@@ -26,14 +26,16 @@ from keras_cam.cli.usage import (
     add_threshold,
     add_top_k,
     check_model,
+    fraction,
     load_model,
+    positive,
     read_labels,
     selection_of,
 )
 from keras_cam.inference.load import needs_tensorflow
 from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.inference.records import Localization
-from keras_cam.recipes import DEFAULT_GRADIENT_METHOD
+from keras_cam.recipes import DEFAULT_GRADIENT_METHOD, DEFAULT_OVERLAP
 
 
 def add_parser(commands: Any) -> None:
@@ -63,6 +65,20 @@ def add_parser(commands: Any) -> None:
         metavar=("BLACK", "WHITE"),
         help="values of black and white in grey photos of more than 8 bits, such as 0 4095 of 12-bit cameras "
         "(default: what the file states)",
+    )
+    parser.add_argument(
+        "--tiles",
+        type=positive,
+        metavar="PIXELS",
+        help="for large pictures: tiles of this height and width go through the model, and their maps are "
+        "put together (default: whole photos)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=fraction,
+        metavar="PART",
+        help="the fraction of a tile that it shares with the next one, at least "
+        f"(default: {DEFAULT_OVERLAP}; with --tiles)",
     )
     parser.add_argument(
         "--output",
@@ -101,6 +117,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
+    if args.overlap is not None and not args.tiles:
+        raise UsageError("--overlap goes with --tiles, the size of the tiles that overlap")
     pictures = args.output or (None if args.json or args.crops else DEFAULT_OUTPUT)
     if args.format:
         pictures = None
@@ -116,6 +134,8 @@ def run(args: argparse.Namespace) -> int:
         labels_file=args.labels,
         batch_size=args.batch_size,
         value_range=args.range,
+        tiles=args.tiles,
+        overlap=DEFAULT_OVERLAP if args.overlap is None else args.overlap,
         as_json=args.json,
         selection=selection_of(args),
         masks=args.masks,
@@ -154,6 +174,8 @@ def localize_photos(
     labels_file: Path | None = None,
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
     as_json: bool = False,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
     masks: bool = False,
@@ -181,7 +203,9 @@ def localize_photos(
 
     names = labels or localizer.class_names
     _check_names(selection, names)
-    results = localize_files(localizer, files, labels, model, batch_size, value_range)
+    results = localize_files(
+        localizer, files, labels, model, batch_size, value_range, tiles=tiles, overlap=overlap
+    )
     shown, done = [], 0
     with (
         _writers(annotations, selection, names, masks, images_dir) as writers,
