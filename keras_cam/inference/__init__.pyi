@@ -11,6 +11,7 @@ from .saved_model import SavedModelLocalizer
 from .serving import ServingClient, ServingError
 from .ten_crops import TenCropLocalizer
 from .tiles import TiledLocalizer
+from .video import VideoFrame, localize_video
 
 __all__ = [
     "Detection",
@@ -26,12 +27,14 @@ __all__ = [
     "ServingError",
     "TenCropLocalizer",
     "TiledLocalizer",
+    "VideoFrame",
     "coco_rle",
     "load_classifier",
     "load_localizer",
     "localizations",
     "localize",
     "localize_files",
+    "localize_video",
     "object_mask",
     "polygons",
     "to_dataframe",

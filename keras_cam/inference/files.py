@@ -16,6 +16,7 @@ from keras_cam.images.windows import open_windows
 from keras_cam.inference.load import DEFAULT_MODEL, load_localizer
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.records import FailedImage, Localization, localizations
+from keras_cam.inference.tiles import TiledLocalizer
 from keras_cam.models.labels import class_names
 from keras_cam.models.registry import MODELS
 from keras_cam.recipes import DEFAULT_OVERLAP
@@ -220,8 +221,6 @@ def _localize_tiles(
     tiles: int,
     overlap: float,
 ) -> Iterator[Localization | FailedImage]:
-    from keras_cam.inference.tiles import TiledLocalizer  # needs SciPy, which devices may lack
-
     names = class_names(localizer.classes, labels, localizer.labels)
     tiled = TiledLocalizer(localizer, tiles, overlap, batch_size)
 

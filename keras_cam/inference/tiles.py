@@ -1,13 +1,12 @@
 """Large pictures: tiles go through the network, and their maps are put together to one map of the picture."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 
 import numpy as np
-from scipy.special import expit, softmax
 
 from keras_cam.check_finite import check_finite
 from keras_cam.images.batches import ImageBatch, read_batches
@@ -15,8 +14,9 @@ from keras_cam.images.files import ImageError
 from keras_cam.images.windows import WindowedImage
 from keras_cam.inference.evidence_maps import component_boxes, evidence_maps
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.probe import Probe, probe
 from keras_cam.inference.records import BoxXYXY, Detection, Localization
-from keras_cam.recipes import DEFAULT_OVERLAP, usual_threshold
+from keras_cam.recipes import DEFAULT_OVERLAP
 
 MAX_BOXES = 100
 """A class gets at most so many boxes in a picture, the largest ones."""
@@ -98,7 +98,7 @@ class TiledLocalizer:
         class_ids = np.argsort(-best, kind="stable")[: self._tile.top_k].astype(np.int32)
         maps = self._stitched(image, grid, class_ids)
         check_finite({"maps": maps})
-        threshold = self._localizer.threshold or self._tile.threshold
+        threshold = self._tile.threshold
         detections = [
             Detection(int(class_id), labels[class_id], score, box, activation_map, threshold)
             for class_id, activation_map in zip(class_ids, maps, strict=True)
@@ -132,50 +132,13 @@ class TiledLocalizer:
         return (total / weights).astype(np.float32)
 
     @cached_property
-    def _tile(self) -> "_Tile":
-        return _Tile.of(self._localizer)
+    def _tile(self) -> Probe:
+        return probe(self._localizer)
 
 
 class _UnreadableTileError(ImageError):
     def __init__(self, message: str) -> None:
         ValueError.__init__(self, message)
-
-
-@dataclass(frozen=True)
-class _Tile:
-    """What a localizer gives for one tile; a saved one does not say it, so an empty tile is tried.
-
-    Attributes:
-        map_hw: the height and width of a map.
-        top_k: the number of classes that get maps.
-        threshold: the usual threshold of such maps.
-        probabilities: from logits (B, N) to probabilities.
-    """
-
-    map_hw: tuple[int, int]
-    top_k: int
-    threshold: float
-    probabilities: Callable[[np.ndarray], np.ndarray]
-
-    @classmethod
-    def of(cls, localizer: Localizer) -> "_Tile":
-        empty = np.zeros((1, *localizer.size_hw, localizer.channels), np.float32)
-        found, logits = localizer.localize(empty), localizer.classify(empty)
-        class_ids, scores = (np.asarray(found[f"detection_{key}"])[0] for key in ("classes", "scores"))
-
-        def distance(function: Callable[[np.ndarray], np.ndarray]) -> float:
-            return float(np.abs(function(logits)[0, class_ids.astype(int)] - scores).max())
-
-        return cls(
-            evidence_maps(found).shape[2:],
-            len(np.unique(class_ids)),
-            usual_threshold(found),
-            min((_softmax, expit), key=distance),
-        )
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    return softmax(logits, axis=-1)
 
 
 @dataclass(frozen=True)

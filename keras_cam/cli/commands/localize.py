@@ -4,8 +4,10 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from keras_cam.annotations.formats import ANNOTATION_FORMATS
 from keras_cam.annotations.selection import Selection
@@ -32,17 +34,25 @@ from keras_cam.cli.usage import (
     read_labels,
     selection_of,
 )
+from keras_cam.images.video_files import VIDEO_SUFFIXES
 from keras_cam.inference.load import needs_tensorflow
 from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.inference.records import Localization
 from keras_cam.recipes import DEFAULT_GRADIENT_METHOD, DEFAULT_OVERLAP
+
+if TYPE_CHECKING:
+    from keras_cam.inference import VideoFrame
+
+_Writers = Sequence[Callable[[Localization], None]]
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser("localize", help="find what is in photos, and where")
     parser.set_defaults(run=run)
-    add_photos(parser, "image files; a folder stands for all images below it")
+    add_photos(
+        parser, f"image files; a folder stands for all images below it; videos ({', '.join(VIDEO_SUFFIXES)})"
+    )
     add_any_model(parser)
     add_top_k(parser)
     methods = {name: method for name, method in METHODS.items() if method.is_in_the_graph}
@@ -79,6 +89,14 @@ def add_parser(commands: Any) -> None:
         metavar="PART",
         help="the fraction of a tile that it shares with the next one, at least "
         f"(default: {DEFAULT_OVERLAP}; with --tiles)",
+    )
+    parser.add_argument(
+        "--smooth",
+        type=fraction,
+        default=0.0,
+        metavar="PART",
+        help="for videos: the weight of the past in scores and maps, such as 0.8 (default: 0, each frame by "
+        "itself)",
     )
     parser.add_argument(
         "--output",
@@ -123,9 +141,15 @@ def run(args: argparse.Namespace) -> int:
     if args.format:
         pictures = None
         _check_format(args)
+    videos = [path for path in args.photos if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()]
+    if videos and args.tiles:
+        raise UsageError(f"--tiles is for photos. Received: {videos[0]}")
+    photos = [path for path in args.photos if path not in videos]
     return localize_photos(
-        [file for path in args.photos for file in _photos(path, pictures)],
+        [file for path in photos for file in _photos(path, pictures)],
         pictures,
+        videos=videos,
+        smooth=args.smooth,
         model=args.model,
         top_k=args.top_k,
         threshold=args.threshold,
@@ -166,6 +190,8 @@ def localize_photos(
     files: Sequence[Path],
     output: Path | None,
     *,
+    videos: Sequence[Path] = (),
+    smooth: float = 0.0,
     model: str = DEFAULT_MODEL,
     top_k: int | None = None,
     threshold: float | None = None,
@@ -182,13 +208,14 @@ def localize_photos(
     annotations: Sequence[tuple[str, Path]] = (),
     images_dir: Path | None = None,
 ) -> int:
-    """Localize files, print JSON or a table, and write pictures and annotations."""
+    """Localize photos and videos, print JSON or a table, and write pictures and annotations."""
     labels = read_labels(labels_file)
     check_model(model)
     pictures: Sequence[Path | None] = [None] * len(files)
+    drawn_videos: Sequence[Path | None] = [None] * len(videos)
     if output:
         _make_folder(output)
-        pictures = picture_paths(files, output)
+        pictures, drawn_videos = picture_paths(files, output), picture_paths(videos, output, ".mp4")
     if needs_tensorflow(model):
         import_quietly()
     # LiteRT prints a banner; TensorFlow printed its own when it was imported.
@@ -200,6 +227,7 @@ def localize_photos(
             f"Received: {labels_file} with {len(labels)} names"
         )
     from keras_cam.inference.files import localize_files
+    from keras_cam.inference.video import localize_video
 
     names = labels or localizer.class_names
     _check_names(selection, names)
@@ -207,23 +235,68 @@ def localize_photos(
         localizer, files, labels, model, batch_size, value_range, tiles=tiles, overlap=overlap
     )
     shown, done = [], 0
-    with (
-        _writers(annotations, selection, names, masks, images_dir) as writers,
-        progress(len(files)) as advance,
-    ):
-        for picture, result in zip(pictures, results, strict=True):
-            if not isinstance(result, Localization):
-                complain(result.error)
-            elif _write(record := selection(result), picture, writers, masks):
-                done += 1
-                if as_json:
-                    print_json(record.to_dict(masks))
-                elif not annotations:
-                    shown.append(record)
-            advance()
+    seen_videos: list[str] = []
+    with _writers(annotations, selection, names, masks, images_dir) as writers:
+        with progress(len(files)) as advance:
+            for picture, result in zip(pictures, results, strict=True):
+                if not isinstance(result, Localization):
+                    complain(result.error)
+                elif _write(record := selection(result), picture, writers, masks):
+                    done += 1
+                    if as_json:
+                        print_json(record.to_dict(masks))
+                    elif not annotations:
+                        shown.append(record)
+                advance()
+        for video, drawn in zip(videos, drawn_videos, strict=True):
+            find = partial(localize_video, localizer, video, labels, model, batch_size, smooth=smooth)
+            seen_videos += _localize_video(find, video, drawn, selection, writers, masks, as_json)
     if not as_json:
-        _summarize(shown, done, output, annotations)
-    return DONE if done == len(files) else SOME_FAILED
+        if files or not videos:
+            _summarize(shown, done, output, annotations)
+        say(*seen_videos)
+    return DONE if done + len(seen_videos) == len(files) + len(videos) else SOME_FAILED
+
+
+def _localize_video(
+    find: "Callable[[], Iterator[VideoFrame]]",
+    video: Path,
+    drawn: Path | None,
+    selection: Selection,
+    writers: _Writers,
+    masks: bool,
+    as_json: bool,
+) -> Sequence[str]:
+    """Localize a video frame by frame; returns a line about it, or none if it failed."""
+    import numpy as np
+
+    from keras_cam.drawing import draw_localization
+    from keras_cam.images.files import ImageError
+    from keras_cam.images.video_files import VideoReader, video_writer
+
+    start, frames = monotonic(), 0
+    with quiet_c_libraries():  # FFmpeg writes to stderr what it dislikes
+        try:
+            facts = VideoReader(video)
+            with (
+                video_writer(drawn, facts.fps) if drawn else nullcontext() as draw,
+                progress(facts.frames, f"Localizing {video.name}") as advance,
+            ):
+                for found in find():
+                    record = selection(found)
+                    if draw:
+                        draw(draw_localization(np.asarray(record.pixels), record, masks=masks))
+                    for write in writers:
+                        write(record)
+                    if as_json:
+                        print_json(record.to_dict(masks))
+                    frames += 1
+                    advance()
+        except ImageError as error:
+            complain(str(error))
+            return []
+    speed = frames / (monotonic() - start)
+    return [f"{video}: {frames} frames, {speed:.1f} a second{f': {drawn}' if drawn else ''}"]
 
 
 def _check_names(selection: Selection, names: Sequence[str]) -> None:
@@ -231,9 +304,6 @@ def _check_names(selection: Selection, names: Sequence[str]) -> None:
         selection.check_names(names)
     except ValueError as error:
         raise UsageError(f"--classes, --min-score: {error}") from error
-
-
-_Writers = Sequence[Callable[[Localization], None]]
 
 
 @contextmanager
