@@ -27,12 +27,14 @@ from keras_cam.cli.usage import (
     add_selection,
     add_threshold,
     add_top_k,
+    add_window,
     check_model,
     fraction,
     load_model,
     positive,
     read_labels,
     selection_of,
+    window_of,
 )
 from keras_cam.images.video_files import VIDEO_SUFFIXES
 from keras_cam.inference.load import needs_tensorflow
@@ -68,6 +70,7 @@ def add_parser(commands: Any) -> None:
     add_selection(parser)
     add_labels(parser)
     add_batch_size(parser, default=8)
+    add_window(parser)
     parser.add_argument(
         "--range",
         nargs=2,
@@ -133,6 +136,8 @@ def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
     if args.range and not args.range[0] < args.range[1]:
         raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
+    if args.range and args.window:
+        raise UsageError("--range is for models of RGB images, and --window makes one of grey values")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
     if args.overlap is not None and not args.tiles:
@@ -155,6 +160,7 @@ def run(args: argparse.Namespace) -> int:
         threshold=args.threshold,
         refine=args.refine,
         method=args.method,
+        window=window_of(args),
         labels_file=args.labels,
         batch_size=args.batch_size,
         value_range=args.range,
@@ -197,6 +203,7 @@ def localize_photos(
     threshold: float | None = None,
     refine: str | None = None,
     method: str | None = None,
+    window: Sequence[float] | None = None,
     labels_file: Path | None = None,
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
@@ -220,7 +227,7 @@ def localize_photos(
         import_quietly()
     # LiteRT prints a banner; TensorFlow printed its own when it was imported.
     with nullcontext() if needs_tensorflow(model) else quiet_c_libraries():
-        localizer = load_model(model, top_k, threshold, refine, method)
+        localizer = load_model(model, top_k, threshold, refine, method, window)
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
             f"--labels must name the {localizer.classes} classes of the model. "
