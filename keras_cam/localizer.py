@@ -26,6 +26,7 @@ from keras_cam.layers import (
 )
 from keras_cam.map_methods import Evidence
 from keras_cam.models.keras_hub import with_preprocessing
+from keras_cam.models.window import with_window
 from keras_cam.recipes import (
     AFFINITY,
     AUTO,
@@ -63,6 +64,8 @@ def build_localizer(
     output: str | int | None = None,
     activation: Literal["softmax", "sigmoid"] | None = None,
     labels: Sequence[str] | None = None,
+    window: Sequence[float] | None = None,
+    pixel_range: Sequence[float] = (0.0, 255.0),
     name: str = "localizer",
 ) -> keras.Model:
     """Turn a classifier into a localizer.
@@ -122,6 +125,10 @@ def build_localizer(
             activation; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
         labels: the class names, saved with the localizer, see `keras_cam.models.labels`. None: the names
             saved in the model, if any.
+        window: `(low, high)`: the localizer takes images of any numbers, such as those of 16 bits or floats,
+            cuts them to this window and scales it to `pixel_range`, in the graph. A classifier of RGB images
+            becomes a localizer of grey images (B, H, W, 1). None: images as the classifier takes them.
+        pixel_range: the values of black and white that the classifier takes; with `window`.
         name: str, the name of the new model.
 
     Returns:
@@ -148,7 +155,10 @@ def build_localizer(
             "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
             f"Received: model={model!r}"
         )
-    head = find_head(with_preprocessing(model), output, method)
+    model = with_preprocessing(model)
+    if window is not None:
+        model = with_window(model, window, pixel_range)
+    head = find_head(model, output, method)
     options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}
     recipe, refined_maps = _refinement(refine, rule, head, options)
     images, *others = (

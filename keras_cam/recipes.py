@@ -5,6 +5,7 @@ Importing this module does not import Keras.
 
 from collections.abc import Container
 from dataclasses import dataclass
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ POSITIVE_WEIGHTS_UP_TO = 100
 REFINED_IMAGE_SIZE = 320
 """Height and width of the images on which the recipes were evaluated."""
 
+DEFAULT_OVERLAP = 0.2
+"""The fraction of a tile of a large picture that it shares with the next one, at least."""
+
 DEFAULT_IMAGE_SIZE = 224
 """Height and width of photos for a model that takes images of any size and does not refine maps."""
 
@@ -83,3 +87,16 @@ def default_image_size(outputs: Container[str]) -> int:
         (320, 224)
     """
     return REFINED_IMAGE_SIZE if "localization_maps" in outputs else DEFAULT_IMAGE_SIZE
+
+
+def usual_threshold(outputs: Container[str]) -> float:
+    """The threshold of a localizer that does not say its own: the default of raw or of refined maps.
+
+    Args:
+        outputs: the names of its outputs.
+
+    Examples:
+        >>> usual_threshold(["detection_boxes", "localization_maps"]), usual_threshold([])
+        (0.4, 0.2)
+    """
+    return median(RECIPES[DEFAULT_RECIPE].thresholds) if "localization_maps" in outputs else THRESHOLD

@@ -149,7 +149,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
         print(text.get(), end="")
 
 
-def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
+def picture_paths(files: Sequence[Path], folder: Path, suffix: str = ".png") -> list[Path]:
     """A path in `folder` for the picture of each file; no two are the same, and none is one of the inputs.
 
     Examples:
@@ -160,10 +160,10 @@ def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
     taken = {_key(file) for file in files}
     paths = []
     for file in files:
-        path, number = folder / f"{file.stem}_cam.png", 1
+        path, number = folder / f"{file.stem}_cam{suffix}", 1
         while _key(path) in taken:
             number += 1
-            path = folder / f"{file.stem}_cam-{number}.png"
+            path = folder / f"{file.stem}_cam-{number}{suffix}"
         taken.add(_key(path))
         paths.append(path)
     return paths

@@ -144,6 +144,25 @@ def add_refine(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add `--window`. It is None unless given."""
+    parser.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the model takes grey values as they are, of 16 bits or floats, and its graph cuts them to "
+        "LOW..HIGH, which become black and white; models of other than RGB images keep their channels",
+    )
+
+
+def window_of(args: argparse.Namespace) -> Sequence[float] | None:
+    """What `--window` says; raises a `UsageError` unless it goes upwards."""
+    if args.window and not args.window[0] < args.window[1]:
+        raise UsageError(f"--window must be LOW HIGH with LOW < HIGH. Received: {args.window}")
+    return args.window
+
+
 def positive(text: str) -> int:
     """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
@@ -197,12 +216,13 @@ def load_model(
     threshold: float | None = None,
     refine: str | None = None,
     method: str | None = None,
+    window: Sequence[float] | None = None,
 ) -> "Localizer":
     """Load a localizer by name or file. Raises a `UsageError` if that fails."""
     from keras_cam.inference.load import load_localizer
 
     with usage_errors_of(model):
-        localizer = load_localizer(model, top_k, threshold, refine, method)
+        localizer = load_localizer(model, top_k, threshold, refine, method, window)
     if top_k is not None and top_k > localizer.classes:
         complain(f"--top-k {top_k}: the model has {localizer.classes} classes, which are all localized")
     return localizer

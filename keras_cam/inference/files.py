@@ -3,19 +3,23 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.images.batches import read_batches
-from keras_cam.images.files import ReducedPhoto, find_images, read_reduced
+from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_reduced
+from keras_cam.images.windows import open_windows
 from keras_cam.inference.load import DEFAULT_MODEL, load_localizer
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.records import FailedImage, Localization, localizations
+from keras_cam.inference.tiles import TiledLocalizer
 from keras_cam.models.labels import class_names
 from keras_cam.models.registry import MODELS
+from keras_cam.recipes import DEFAULT_OVERLAP
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +37,8 @@ def localize(
     threshold: float | None = None,
     refine: str | None = None,
     batch_size: int = 8,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
 ) -> list[Localization]:
     """Say what is in photos, and where.
 
@@ -47,6 +53,8 @@ def localize(
         threshold: boxes enclose the cells above this fraction of the map's maximum, see there.
         refine: the maps from which boxes are made, see there.
         batch_size: how many photos go through the model at once.
+        tiles: the height and width in pixels of tiles of large pictures, see `localize_files`.
+        overlap: the fraction of a tile that it shares with the next one.
 
     Returns:
         A record for each photo that can be read, in order. It draws itself: `show()`, `save(path)`, and by
@@ -66,7 +74,9 @@ def localize(
     load: Any = _load_once if isinstance(model, str) and model in MODELS else load_localizer
     localizer: Localizer = load(model, top_k, threshold, refine)
     name = str(model) if isinstance(model, str | Path) else ""
-    results = list(_localize(localizer, _photos(photos, localizer.channels), labels, name, batch_size))
+    named = _photos(photos, localizer.channels)
+    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else _localize
+    results = list(way(localizer, named, labels, name, batch_size))
     records = [result for result in results if isinstance(result, Localization)]
     failures = [result for result in results if isinstance(result, FailedImage)]
     if failures and not records:
@@ -83,6 +93,9 @@ def localize_files(
     model_name: str = "",
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
+    *,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
 ) -> Iterator[Localization | FailedImage]:
     """Localize what is in image files, one batch at a time, so that any number of files fits into memory.
 
@@ -99,13 +112,17 @@ def localize_files(
         batch_size: how many photos go through the model at once.
         value_range: black and white of grey photos of more than 8 bits, see
             `keras_cam.images.files.read_image`.
+        tiles: the height and width in pixels of tiles, for large pictures: tiles go through the model, and
+            their maps are put together, see `keras_cam.inference.TiledLocalizer`; a class then has a
+            detection for each object. None: photos are resized as a whole.
+        overlap: the fraction of a tile that it shares with the next one, at least.
 
     Returns:
         An iterator that gives for each file, in order, its record or what is wrong with it.
 
     Raises:
-        ValueError: `localizer` has other inputs or outputs, `batch_size` is not positive, or `labels` does
-            not name every class.
+        ValueError: `localizer` has other inputs or outputs, `batch_size` is not positive, `labels` does not
+            name every class, or `tiles` or `overlap` is not as described above.
 
     Examples:
         >>> from skimage import data_dir
@@ -115,7 +132,9 @@ def localize_files(
         ['espresso', 'cup']
     """
     photos = [(str(path), path) for path in find_images(paths)]
-    return _localize(load_localizer(localizer), photos, labels, model_name, batch_size, value_range)
+    loaded = load_localizer(localizer)
+    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else _localize
+    return way(loaded, photos, labels, model_name, batch_size, value_range)
 
 
 @lru_cache(maxsize=1)
@@ -189,3 +208,28 @@ def _localize(
                     yield next(found)
 
     return results()
+
+
+def _localize_tiles(
+    localizer: Localizer,
+    photos: Sequence[tuple[str, Photo]],
+    labels: Sequence[str] | None,
+    model_name: str,
+    batch_size: int,
+    value_range: tuple[float, float] | None = None,
+    *,
+    tiles: int,
+    overlap: float,
+) -> Iterator[Localization | FailedImage]:
+    names = class_names(localizer.classes, labels, localizer.labels)
+    tiled = TiledLocalizer(localizer, tiles, overlap, batch_size)
+
+    def result(name: str, photo: Photo) -> Localization | FailedImage:
+        try:
+            with open_windows(photo, localizer.channels, value_range) as image:
+                record = tiled.localize(image, name, names, model_name)
+        except ImageError as error:
+            return FailedImage(name, str(error))
+        return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record
+
+    return starmap(result, photos)
