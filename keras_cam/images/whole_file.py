@@ -1,6 +1,7 @@
 """Atomic writing of files."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,7 +32,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         ('cat', 1)
     """
     path = Path(path)
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    # No process id: in a container it is that of the run before, which may have been killed.
+    unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:

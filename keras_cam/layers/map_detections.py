@@ -1,9 +1,11 @@
 """The last layer of a localizer: from the maps of selected classes to boxes, classes, scores and maps."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_cam.ops.boxes import boxes_from_maps
@@ -64,11 +66,11 @@ class MapDetections(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        thresholds = [threshold] if isinstance(threshold, float | int) else list(threshold)
-        if not thresholds or not all(0 <= one < 1 for one in thresholds):
-            raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold}")
-        if max_boxes < 1:
-            raise ValueError(f"`max_boxes` must be at least 1. Received: max_boxes={max_boxes}")
+        thresholds = _thresholds(threshold)
+        if isinstance(max_boxes, bool) or not isinstance(max_boxes, int) or max_boxes < 1:
+            raise ValueError(
+                f"`max_boxes` must be an integer of at least 1. Received: max_boxes={max_boxes!r}"
+            )
         if rule not in RULES:
             raise ValueError(f"`rule` must be one of {RULES}. Received: rule={rule!r}")
         if len(thresholds) > 1 and (max_boxes > 1 or rule != "one_threshold"):
@@ -148,3 +150,15 @@ class MapDetections(keras.layers.Layer):
             "boxes_first": self.boxes_first,
         }
         return {**super().get_config(), **config}
+
+
+def _thresholds(threshold: Any) -> list[float]:
+    """One or several thresholds, checked."""
+    given = list(threshold) if isinstance(threshold, list | tuple | np.ndarray) else [threshold]
+    if not given or not all(isinstance(one, Real) and not isinstance(one, bool) for one in given):
+        raise ValueError(
+            f"`threshold` must be a number in [0, 1), or several. Received: threshold={threshold!r}"
+        )
+    if not all(0 <= one < 1 for one in given):
+        raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold!r}")
+    return [float(one) for one in given]
