@@ -189,10 +189,8 @@ def fraction(text: str) -> float:
 
 def check_model(model: str) -> None:
     """Raise a `UsageError` if there is no such model, before TensorFlow is imported."""
-    from keras_cam.models.registry import MODELS, REFUSED
+    from keras_cam.models.registry import MODELS
 
-    if model in REFUSED:
-        raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
     if model not in MODELS and not Path(model).exists():
         raise UsageError(
             "--model must be a .keras, .caffemodel or .pth file, an exported model or one of "
