@@ -106,7 +106,7 @@ class MapDetections(keras.layers.Layer):
         cut = rows.get("localization_maps", rows["class_activation_maps"]) if cut_maps is None else cut_maps
         boxes, found = self._boxes(cut, thresholds, ops.shape(images)[1:3])
         if windows is not None:
-            boxes = ops.where(found[..., None], boxes_in_image(boxes, windows), 0.0)
+            boxes = ops.where(ops.expand_dims(found, -1), boxes_in_image(boxes, windows), 0.0)
         if self.max_boxes > 1:
             rows = {name: ops.repeat(tensor, self.max_boxes, axis=1) for name, tensor in rows.items()}
         rows["detection_boxes"] = boxes

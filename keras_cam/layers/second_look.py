@@ -47,7 +47,7 @@ class SecondLookWindows(keras.layers.Layer):
         cell = 1 / ops.cast(ops.stack(ops.shape(maps)[2:]), "float32")
         middle, side = (low + high) / 2, ops.maximum((high - low) * self.enlargement, cell)
         windows = ops.clip(ops.concatenate([middle - side / 2, middle + side / 2], axis=-1), 0.0, 1.0)
-        return ops.where(found[..., None], windows, ops.convert_to_tensor(_WHOLE, "float32"))
+        return ops.where(ops.expand_dims(found, -1), windows, ops.convert_to_tensor(_WHOLE, "float32"))
 
     def compute_output_shape(self, maps_shape: Any) -> tuple:
         return (maps_shape[0], _looks(maps_shape[1], self.looks), 4)
@@ -116,10 +116,10 @@ class SecondLookMaps(keras.layers.Layer):
         boxes = ops.reshape(everywhere, (batch * classes, 4))
         whole = ops.zeros_like(boxes) + ops.convert_to_tensor(_WHOLE, "float32")
         first = ops.reshape(maps, (*flat, 1))
-        fine = crop_and_resize(first, whole[:, None], fine_hw)[..., 0]
+        fine = ops.squeeze(crop_and_resize(first, ops.expand_dims(whole, 1), fine_hw), -1)
         pasted, inside = paste(ops.reshape(again, flat), boxes, fine_hw)
         merged = ops.reshape(fine + inside * (pasted - fine) / 2, (batch, classes, *fine_hw))
-        shown = crop_and_resize(first, boxes[:, None], (height, width))
+        shown = crop_and_resize(first, ops.expand_dims(boxes, 1), (height, width))
         cut = (ops.reshape(shown, (batch, classes, height, width)) + again) / 2
         return [merged, cut, everywhere]
 

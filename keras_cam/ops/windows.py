@@ -56,8 +56,9 @@ def paste(maps: Any, windows: Any, size_hw: tuple[Any, Any]) -> Any:
     top, left, bottom, right = ops.split(ops.cast(windows, "float32"), 4, axis=1)
     rows = (centres(size_hw[0]) - top) / (bottom - top)
     columns = (centres(size_hw[1]) - left) / (right - left)
-    pasted = _sampled(ops.cast(maps, "float32")[..., None], rows[:, None], columns[:, None])[..., 0]
-    inside = _is_inside(rows)[:, :, None] * _is_inside(columns)[:, None]
+    values = ops.expand_dims(ops.cast(maps, "float32"), -1)
+    pasted = ops.squeeze(_sampled(values, ops.expand_dims(rows, 1), ops.expand_dims(columns, 1)), -1)
+    inside = ops.expand_dims(_is_inside(rows), 2) * ops.expand_dims(_is_inside(columns), 1)
     return pasted * inside, inside
 
 
@@ -108,4 +109,5 @@ def _sampled_rows(images: Any, positions: Any) -> Any:
     first, second = (
         gather_rows(images, ops.cast(index, "int32")) for index in (before, ops.minimum(before + 1, last))
     )
-    return first + (second - first) * (place - before)[..., None, None]
+    # Not `[..., None]`: LiteRT has no new axes for slices of unknown shape.
+    return first + (second - first) * ops.expand_dims(ops.expand_dims(place - before, -1), -1)
