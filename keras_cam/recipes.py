@@ -16,12 +16,15 @@ class Recipe:
         summary: a one-line description.
         dense: whether the map has twice the resolution of the network's last feature map.
         mirrored: whether the map is averaged with the map of the mirrored image.
+        looks_again: whether the box of the best class is enlarged and seen a second time, as an image of its
+            own, and the maps of both looks averaged.
         thresholds: fractions of a map's maximum; the boxes at several thresholds are averaged.
     """
 
     summary: str
     dense: bool = False
     mirrored: bool = False
+    looks_again: bool = False
     thresholds: tuple[float, ...] = (0.3, 0.4, 0.5)
 
 
@@ -29,6 +32,11 @@ RECIPES = {
     "B32": Recipe("spreads the network's own map", thresholds=(0.4,)),
     "B": Recipe("spreads a map twice as fine, about 1.6 times the time", dense=True),
     "C": Recipe("as B, also for the mirrored image, about 3 times the time", dense=True, mirrored=True),
+    "look_again": Recipe(
+        "as B32, and a second look at the box of the best class, about twice the time",
+        looks_again=True,
+        thresholds=(0.35, 0.4, 0.45),
+    ),
 }
 
 NONE, AFFINITY, AUTO = "none", "affinity", "auto"

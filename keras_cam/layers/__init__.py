@@ -14,6 +14,7 @@ from keras_cam.layers.localizer_model import LocalizerModel
 from keras_cam.layers.map_detections import MapDetections
 from keras_cam.layers.pixel_normalization import PixelNormalization
 from keras_cam.layers.pixel_window import PixelWindow
+from keras_cam.layers.second_look import SecondLookMaps, SecondLookWindows, WindowCrops
 from keras_cam.layers.unit_range import UnitRange
 
 __all__ = [
@@ -32,5 +33,8 @@ __all__ = [
     "MapDetections",
     "PixelNormalization",
     "PixelWindow",
+    "SecondLookMaps",
+    "SecondLookWindows",
     "UnitRange",
+    "WindowCrops",
 ]

@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_cam.ops.boxes import boxes_from_maps
 from keras_cam.ops.gathering import gather_rows
+from keras_cam.ops.windows import boxes_in_image
 from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
 
 RULES = ("one_threshold", "tight_and_loose")
@@ -37,7 +38,9 @@ class MapDetections(keras.layers.Layer):
     Input shape:
         maps (B, K, h, w), class_ids (B, K), probabilities (B, N), images (B, H, W, C), of which only the
         size is used: boxes are those of the maps resized to it. Optionally localization_maps (B, K, H', W'),
-        such as those of `AffinityRefinement`: boxes are then computed from these.
+        such as those of `AffinityRefinement`: boxes are then computed from these. Optionally cut_maps
+        (B, K, h', w') and windows (B, K, 4), see `SecondLookMaps`: boxes are then computed from cut_maps,
+        which are maps of these windows.
 
     Output shape:
         A dict of `detection_boxes` (B, R, 4) as ymin, xmin, ymax, xmax in [0, 1], `detection_classes` (B, R)
@@ -84,7 +87,14 @@ class MapDetections(keras.layers.Layer):
         self.boxes_first = boxes_first
 
     def call(
-        self, maps: Any, class_ids: Any, probabilities: Any, images: Any, localization_maps: Any = None
+        self,
+        maps: Any,
+        class_ids: Any,
+        probabilities: Any,
+        images: Any,
+        localization_maps: Any = None,
+        cut_maps: Any = None,
+        windows: Any = None,
     ) -> dict[str, Any]:
         rows = {"class_activation_maps": maps, "detection_classes": ops.cast(class_ids, "int32")}
         if localization_maps is not None:
@@ -95,8 +105,10 @@ class MapDetections(keras.layers.Layer):
             ranks = [_RANKS[row] for row in taken]
             rows = {name: ops.take(tensor, ranks, axis=1) for name, tensor in rows.items()}
             thresholds = [TIGHT_THRESHOLD if _TIGHT[row] else self.threshold for row in taken]
-        cut = rows.get("localization_maps", rows["class_activation_maps"])
+        cut = rows.get("localization_maps", rows["class_activation_maps"]) if cut_maps is None else cut_maps
         boxes, found = self._boxes(cut, thresholds, ops.shape(images)[1:3])
+        if windows is not None:
+            boxes = ops.where(ops.expand_dims(found, -1), boxes_in_image(boxes, windows), 0.0)
         if self.max_boxes > 1:
             rows = {name: ops.repeat(tensor, self.max_boxes, axis=1) for name, tensor in rows.items()}
         rows["detection_boxes"] = boxes
@@ -125,7 +137,13 @@ class MapDetections(keras.layers.Layer):
         return ops.reshape(boxes, (-1, rows, 4)), ops.reshape(found, (-1, rows))
 
     def compute_output_spec(
-        self, maps: Any, class_ids: Any, probabilities: Any, images: Any, localization_maps: Any = None
+        self,
+        maps: Any,
+        class_ids: Any,
+        probabilities: Any,
+        images: Any,
+        localization_maps: Any = None,
+        *parts: Any,
     ) -> dict[str, Any]:
         batch, classes, *size_hw = maps.shape
         if self.rule == "tight_and_loose":
