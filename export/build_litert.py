@@ -67,18 +67,16 @@ def build_litert(
             f"`quantization` must be None or one of {list(QUANTIZATIONS)}. "
             f"Received: quantization={quantization!r}"
         )
-    images = None
+    images, channels = None, signatures.localizer.inputs[0].shape[-1]
     if quantization in CALIBRATED:
-        images = representative_images(
-            representative_data, signatures.size_hw, signatures.localizer.inputs[0].shape[-1]
-        )
+        images = representative_images(representative_data, signatures.size_hw, channels)
     head = signatures.localizer.get_layer(names.HEAD)
     model = convert_to_litert(functions, signatures.localizer.variables, head.taped)
     if quantization is not None:
         model = quantize_litert(model, quantization, images)
     if loop_rounds is not None:
         model = without_loops(model, loop_rounds)
-    metadata = litert_metadata(card or ModelCard(), signatures.size_hw, outputs)
+    metadata = litert_metadata(card or ModelCard(), signatures.size_hw, outputs, channels)
     return finished_file(model, next(iter(functions)), outputs, metadata, signatures.labels)
 
 

@@ -133,6 +133,15 @@ def build_signatures(
     return Signatures(localizer, functions, size_hw, names)
 
 
+def check_rgb(localizer: keras.Model, target: str) -> None:
+    """Raise a `ValueError` if a localizer takes other than RGB images, for a target that has no others."""
+    channels = localizer.inputs[0].shape[-1]
+    if channels != 3:
+        raise ValueError(
+            f"`localizer` must take RGB images for {target}. Received: one of images with {channels} channels"
+        )
+
+
 @contextmanager
 def plain_operations(split_groups: bool = True) -> Iterator[None]:
     """Trace nested `tf.function`s of a model as plain operations.

@@ -11,7 +11,6 @@ import numpy as np
 
 from keras_cam.check_finite import check_finite
 from keras_cam.graph import names
-from keras_cam.graph.foreground import foreground_of
 from keras_cam.graph.head import Head, find_head, one_or_all
 from keras_cam.graph.refined_maps import RefinedMaps
 from keras_cam.graph.taps import NoTapsError
@@ -19,13 +18,12 @@ from keras_cam.images.resize import input_size_hw
 from keras_cam.layers import (
     ClassLabels,
     ClassSelection,
-    ForegroundMaps,
     LocalizerModel,
     MapDetections,
-    UnitRange,
 )
 from keras_cam.map_methods import Evidence
 from keras_cam.models.keras_hub import with_preprocessing
+from keras_cam.models.window import with_window
 from keras_cam.recipes import (
     AFFINITY,
     AUTO,
@@ -56,6 +54,7 @@ def build_localizer(
     taps: Sequence[str] | None = None,
     positive_weights: bool | None = None,
     foreground: keras.Model | None = None,
+    look_again_k: int | None = None,
     threshold: float | Sequence[float] | None = None,
     components: Literal["largest", "all"] = "largest",
     max_boxes: int | None = None,
@@ -63,6 +62,8 @@ def build_localizer(
     output: str | int | None = None,
     activation: Literal["softmax", "sigmoid"] | None = None,
     labels: Sequence[str] | None = None,
+    window: Sequence[float] | None = None,
+    pixel_range: Sequence[float] = (0.0, 255.0),
     name: str = "localizer",
 ) -> keras.Model:
     """Turn a classifier into a localizer.
@@ -109,6 +110,8 @@ def build_localizer(
         foreground: a model that separates foreground from background, see
             `keras_cam.training.train_foreground`. Its output is combined with the refined maps by the
             geometric mean.
+        look_again_k: int, with refine="look_again" the number of classes that get a second look: the best
+            ones, or the first ones of `class_ids`. None: 1. Each costs a forward pass.
         threshold: float in [0, 1), the fraction of a map's maximum that values inside a box exceed; or
             several, whose boxes are averaged. None: 0.2, as in the paper; for refined maps the recipe's
             thresholds, or their median with components="all".
@@ -122,6 +125,10 @@ def build_localizer(
             activation; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
         labels: the class names, saved with the localizer, see `keras_cam.models.labels`. None: the names
             saved in the model, if any.
+        window: `(low, high)`: the localizer takes images of any numbers, such as those of 16 bits or floats,
+            cuts them to this window and scales it to `pixel_range`, in the graph. A classifier of RGB images
+            becomes a localizer of grey images (B, H, W, 1). None: images as the classifier takes them.
+        pixel_range: the values of black and white that the classifier takes; with `window`.
         name: str, the name of the new model.
 
     Returns:
@@ -148,8 +155,16 @@ def build_localizer(
             "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
             f"Received: model={model!r}"
         )
-    head = find_head(with_preprocessing(model), output, method)
-    options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}
+    model = with_preprocessing(model)
+    if window is not None:
+        model = with_window(model, window, pixel_range)
+    head = find_head(model, output, method)
+    options = {
+        "taps": taps,
+        "positive_weights": positive_weights,
+        "foreground": foreground,
+        "look_again_k": look_again_k,
+    }
     recipe, refined_maps = _refinement(refine, rule, head, options)
     images, *others = (
         keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name if index else names.IMAGES)
@@ -196,14 +211,13 @@ def build_localizer(
         warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
     if recipe is None or refined_maps is None:
         return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
-    views = [refined_maps(view, chosen)]
-    if recipe.mirrored:
-        views.append(refined_maps.mirrored([images, *others], chosen))
-    localization_maps = UnitRange(name=names.LOCALIZATION_MAPS)(views)
-    if foreground is not None:
-        parts = [localization_maps, foreground_of(foreground, view.taps)]
-        localization_maps = ForegroundMaps(name="foreground_maps")(parts)
-    outputs = detections(maps, chosen, scores(logits), images, localization_maps)
+    if not recipe.looks_again:
+        outputs = detections(maps, chosen, scores(logits), images, refined_maps(view, chosen))
+        return LocalizerModel(inputs, outputs, name=name)
+    shown, *parts = refined_maps.of_both_looks(view, chosen, look_again_k or 1)
+    # Components outside the window are part of the whole map only.
+    parts = parts if rows_per_class == 1 else []
+    outputs = detections(maps, chosen, scores(logits), images, shown, *parts)
     return LocalizerModel(inputs, outputs, name=name)
 
 
@@ -255,13 +269,22 @@ def _refinement(
             f"Received: refine={refine!r}"
         )
     recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]
+    _check_looks(options["look_again_k"], recipe, refine)
     positive = _takes_positive_weights(head, options["positive_weights"])
     try:
-        return recipe, RefinedMaps(head, options["taps"], recipe.dense, positive)
+        return recipe, RefinedMaps(head, options["taps"], recipe, positive, options["foreground"])
     except NoTapsError:
         if refine != AUTO or given:
             raise
         return None, None
+
+
+def _check_looks(looks: int | None, recipe: Recipe, refine: str) -> None:
+    if looks is not None and not (recipe.looks_again and looks >= 1):
+        raise ValueError(
+            '`look_again_k` must be at least 1 and needs refine="look_again". '
+            f"Received: look_again_k={looks!r}, refine={refine!r}"
+        )
 
 
 def _takes_positive_weights(head: Head, asked: bool | None) -> bool:

@@ -55,6 +55,27 @@ SLOW_FILES = {
 }
 
 
+_COUNTS = pytest.StashKey[dict[str, int]]()
+
+
+@pytest.fixture
+def report_count(request):
+    """`report_count("kills of train", 50)`: printed below the results, also while pytest captures output."""
+
+    def report_count(what, count):
+        request.config.stash.setdefault(_COUNTS, {})[what] = count
+
+    return report_count
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    counts = config.stash.get(_COUNTS, {})
+    if counts:
+        terminalreporter.section("counts")
+    for what, count in counts.items():
+        terminalreporter.write_line(f"{count:8,} {what}")
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.stem in SLOW_FILES or "real_data" in getattr(item, "fixturenames", ()):

@@ -154,6 +154,9 @@ EXACT = {
     "linear residual": linear_residual,
     "attention pooling": attention_pooling,
     "attention pooling as a product": attention_product,
+    "depthwise convolution over everything": lambda x: dense(
+        layers.Flatten()(layers.DepthwiseConv2D(4, depth_multiplier=2)(x))
+    ),
     "convolution over everything": lambda x: layers.Flatten()(layers.Conv2D(CLASSES, 4)(x)),
 }
 

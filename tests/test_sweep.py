@@ -1,11 +1,8 @@
 """Thousands of odd inputs and kills at any moment, always the same ones: `make sweep`."""
 
-import csv
 import io
 import json
 import os
-import subprocess
-import time
 from pathlib import Path
 
 import keras
@@ -19,7 +16,6 @@ import keras_cam
 from keras_cam import load_localizer, localize_files
 from keras_cam.export import save_litert, save_saved_model
 from keras_cam.images.files import IMAGE_SUFFIXES, write_png
-from keras_cam.training.checkpoints import Checkpoints, read_checkpoint
 from processes import KERAS_CAM, start_python
 
 pytestmark = pytest.mark.sweep
@@ -304,107 +300,3 @@ def test_ten_thousand_localizations_need_no_more_memory_than_two_thousand(models
         memory.append(resident_mib())
     assert len(memory) == LOCALIZATIONS
     assert max(memory[2000:]) - max(memory[:2000]) < 8
-
-
-# Kills ------------------------------------------------------------------------------------------------------
-
-RUN = """
-from keras_cam.training import Augmentation, Stage, TrainingConfig
-
-def get_config():
-    return TrainingConfig(
-        stages=(
-            Stage(epochs=3, learning_rate=0.01, trains="head"),
-            Stage(epochs=5, learning_rate=0.002, ema=0.9, augmentation=Augmentation(flip=True, mixup=0.2)),
-        ),
-        model="alexnet_gap", head_filters=8, dropout=0.3, image_size=(67, 67), batch_size=4,
-        train_split=None, validation_split=None, checkpoint_every=1,
-    )
-"""
-
-
-def losses(folder):
-    return [row["loss"] for row in csv.DictReader((folder / "history.csv").read_text().splitlines())]
-
-
-def until(process, seconds):
-    """Whether the process is still running after so long; it must not have failed."""
-    try:
-        process.communicate(timeout=max(seconds, 0))
-    except subprocess.TimeoutExpired:
-        return True
-    assert process.returncode == 0
-    return False
-
-
-def hidden(path):
-    return any(part.startswith(".") for part in path.parts)
-
-
-def kill(process):
-    process.kill()  # SIGKILL
-    process.communicate()
-
-
-def test_training_survives_kills_at_random_moments(tmp_path):
-    for name, colour in (("green", (30, 160, 60)), ("red", (160, 30, 60))):
-        (tmp_path / "photos" / name).mkdir(parents=True)
-        for index in range(10):
-            pixels = np.random.default_rng(index).normal(colour, 40, (70, 80, 3)).clip(0, 255)
-            write_png(tmp_path / "photos" / name / f"{index}.png", pixels.astype(np.uint8))
-    (tmp_path / "run.py").write_text(RUN)
-    arguments = ["train", "--config", tmp_path / "run.py", "--data", tmp_path / "photos"]
-    arguments += ["--strategy", "one_device", "--output"]
-    started = time.monotonic()
-    assert not until(start_python(*KERAS_CAM, *arguments, tmp_path / "undisturbed"), 600)
-    seconds = time.monotonic() - started
-    rng, killed, kills = np.random.default_rng(SEED), tmp_path / "killed", 0
-    finished = []
-    while kills < KILLS or not finished:
-        process = start_python(*KERAS_CAM, *arguments, killed)
-        if kills < KILLS and until(process, rng.uniform(0.3, 1.0) * seconds):
-            kill(process)
-            kills += 1
-            for path in Checkpoints(killed / "checkpoints").paths():
-                read_checkpoint(path)
-            if (killed / "model.keras").exists():
-                keras.models.load_model(killed / "model.keras")
-            continue
-        assert not until(process, 600)
-        finished.append(killed.rename(tmp_path / f"finished{len(finished)}"))
-    expected = keras.models.load_model(tmp_path / "undisturbed" / "model.keras").get_weights()
-    for folder in finished:
-        for ours, theirs in zip(
-            keras.models.load_model(folder / "model.keras").get_weights(), expected, strict=True
-        ):
-            np.testing.assert_array_equal(ours, theirs)
-        assert losses(folder) == losses(tmp_path / "undisturbed")
-        assert len(list((folder / "checkpoints").iterdir())) == 2  # nothing unfinished is left
-
-
-@pytest.mark.parametrize(
-    ("form", "name"), [("saved_model", "cam"), ("litert", "cam.tflite"), ("onnx", "cam.onnx")]
-)
-def test_an_export_killed_at_random_moments_is_whole_or_absent(models, tmp_path, form, name):
-    arguments = ["export", "--model", models["keras"], "--format", form, "--output"]
-    started = time.monotonic()
-    assert not until(start_python(*KERAS_CAM, *arguments, tmp_path / name), 600)
-    seconds = time.monotonic() - started
-    rng, photo = np.random.default_rng(SEED), tmp_path / "photo.png"
-    write_png(photo, data.astronaut())
-    [expected] = localize_files(load_localizer(tmp_path / name), [photo])
-    for turn in range(KILLS):
-        folder = tmp_path / str(turn)
-        folder.mkdir()
-        process = start_python(*KERAS_CAM, *arguments, folder / name)
-        if turn % 2:  # any moment
-            until(process, rng.uniform(0, 1) * seconds)
-        while turn % 2 == 0 and process.poll() is None and not any(folder.iterdir()):  # while it is writing
-            time.sleep(0.001)
-        time.sleep(rng.uniform(0, 0.05) if turn % 2 == 0 else 0)
-        kill(process)
-        if any(path.is_file() and not hidden(path.relative_to(folder)) for path in folder.rglob("*")):
-            [record] = localize_files(load_localizer(folder / name), [photo])
-            assert record.to_dict() == expected.to_dict()
-        # What a killed export leaves behind does not hinder the next one.
-        assert not until(start_python(*KERAS_CAM, *arguments, folder / name), 600)

@@ -63,7 +63,7 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
 
 def run_parts(args: argparse.Namespace, photos: Sequence[str]) -> int:
     """Make the parts; returns the exit status."""
-    excluded = ("output", "format", "json", "crops", "masks")
+    excluded = ("output", "format", "json", "crops", "masks", "tiles", "smooth")
     given = [f"--{name}" for name in excluded if getattr(args, name)]
     if given:
         raise UsageError(f"--parts does not go with {', '.join(given)}")
@@ -149,7 +149,7 @@ def _check(localize: "PhotoLocalizer") -> None:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method")}
+    return {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method", "window")}
 
 
 def _slice(text: str) -> tuple[int, int]:

@@ -160,6 +160,25 @@ def add_refine(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add `--window`. It is None unless given."""
+    parser.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the model takes grey values as they are, of 16 bits or floats, and its graph cuts them to "
+        "LOW..HIGH, which become black and white; models of other than RGB images keep their channels",
+    )
+
+
+def window_of(args: argparse.Namespace) -> Sequence[float] | None:
+    """What `--window` says; raises a `UsageError` unless it goes upwards."""
+    if args.window and not args.window[0] < args.window[1]:
+        raise UsageError(f"--window must be LOW HIGH with LOW < HIGH. Received: {args.window}")
+    return args.window
+
+
 def positive(text: str) -> int:
     """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
@@ -186,10 +205,8 @@ def fraction(text: str) -> float:
 
 def check_model(model: str) -> None:
     """Raise a `UsageError` if there is no such model, before TensorFlow is imported."""
-    from keras_cam.models.registry import MODELS, REFUSED
+    from keras_cam.models.registry import MODELS
 
-    if model in REFUSED:
-        raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
     if model not in MODELS and not Path(model).exists():
         raise UsageError(
             "--model must be a .keras, .caffemodel or .pth file, an exported model or one of "
@@ -228,11 +245,19 @@ def load_model(
     threshold: float | None = None,
     refine: str | None = None,
     method: str | None = None,
+    window: Sequence[float] | None = None,
+    *,
     runtime: str = AUTO,
     photos: int = 1,
 ) -> "Localizer":
     """Load a localizer by name or file, quietly, see `load_fastest`. Raises a `UsageError` if that fails."""
-    options = {"top_k": top_k, "threshold": threshold, "refine": refine, "method": method}
+    options = {
+        "top_k": top_k,
+        "threshold": threshold,
+        "refine": refine,
+        "method": method,
+        "window": window,
+    }
     with loading(model, runtime, options):
         localizer = load_fastest(model, runtime, photos, **options)
     if top_k is not None and top_k > localizer.classes:

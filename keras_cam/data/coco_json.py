@@ -178,7 +178,7 @@ def _outline(segmentation: Any, index: ImageIndex, path: str, item: str) -> Poly
         polygons = tuple(np.array(polygon, np.float32).reshape(-1, 2) for polygon in segmentation)
         if any(len(polygon) < 3 or not np.isfinite(polygon).all() for polygon in polygons):
             raise ValueError
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         detail = "`segmentation` must be lists of at least three corners x, y; only the box is used"
         index.report(_UNREADABLE, path, item, detail)
         return ()

@@ -20,7 +20,7 @@ from keras_cam.data.annotated_images import (
     ProblemKind,
     describe_problems,
 )
-from keras_cam.images.files import upright_size_wh
+from keras_cam.images.files import MAX_PIXELS, upright_size_wh
 
 # Annotation tools disagree by up to a pixel about where an image ends. Clipping that much is no problem.
 _TOLERANCE = 1.0
@@ -84,8 +84,8 @@ class ImageIndex:
             file: the file with its annotations, for reports.
             label: its class; None takes that of the first box.
             boxes: its annotations.
-            size_wh: its width and height. If None, they are read from the file's header where boxes need
-                them.
+            size_wh: its width and height. If None, or more than `MAX_PIXELS`, they are read from the file's
+                header where boxes need them.
             root: the folder below which the path must lead; None allows any.
         """
         item = f"image {name}"
@@ -101,6 +101,9 @@ class ImageIndex:
         if not labels:
             self.report(ProblemKind.NO_LABEL, file, item)
             return
+        if size_wh is not None and math.prod(size_wh) > MAX_PIXELS:
+            self.report(ProblemKind.UNREADABLE_ANNOTATION, file, item, "no image has the size that is stated")
+            size_wh = None
         if size_wh is None and boxes and isinstance(image, str):
             size_wh = self._size_in_file(image)
             if size_wh is None:

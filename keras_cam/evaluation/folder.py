@@ -119,16 +119,17 @@ def results_folder(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
+    page, numbers = folder / "results.html", folder / "figures.json"
     with (
         whole_file(folder / "images.csv") as table,
         open(table, "w", newline="", encoding="utf-8", errors="backslashreplace") as file,
     ):
         results = Results(csv.writer(file), top_k)
         yield results
+        for old in (page, numbers):  # those of an earlier evaluation do not fit the new table
+            old.unlink(missing_ok=True)
     figures = [evaluation.to_dict() for evaluation in evaluations]
-    _write(folder / "figures.json", json.dumps(figures, indent=2, allow_nan=False))
-    page = folder / "results.html"
-    page.unlink(missing_ok=True)  # one of an earlier evaluation does not fit the new figures
+    _write(numbers, json.dumps(figures, indent=2, allow_nan=False))
     try:
         _write(page, results_page(evaluations, results.galleries(), source))
     except Exception as error:  # of drawing; the figures must not be lost for it

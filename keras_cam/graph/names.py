@@ -27,6 +27,9 @@ SELECTION = "class_selection"
 ALIGNED_FEATURES = "aligned_features"
 """Resizes mid-level features to the grid of the refined maps."""
 
+CROPS = "crops"
+"""Cuts out of the images what the second look sees."""
+
 LOCALIZATION_MAPS = "localization_maps"
 """Refined maps in [0, 1]; also the name of the output."""
 

@@ -14,8 +14,8 @@ from keras_cam.graph.flat_call import flat_call_of, flat_calls
 from keras_cam.graph.flat_graph import flat_graph
 from keras_cam.graph.linearity import dependents, final_activation, followed_inputs
 from keras_cam.graph.places import Places, known_places, places_of
-from keras_cam.graph.reverse_mode import ReverseMode
-from keras_cam.layers import ClassLabels
+from keras_cam.graph.reverse_mode import ReverseMode, has_batch
+from keras_cam.layers.class_labels import ClassLabels
 
 # So many positions are tried to see from how many the logits depend on the features.
 _PROBED_POSITIONS = 16
@@ -90,8 +90,19 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
     if not is_exact:
         features = _nonlinear_features(flat, logits, dependent, images)
     head, context = head_model(features, logits)
+    _check_batches(head)
     places = [known_places(tensor, images) for tensor in features]
     return Split(inputs, features, context, places, head, is_exact, activation, labels)
+
+
+def _check_batches(head: keras.Model) -> None:
+    mixing = [call.operation.name for call in flat_calls(head) if not call.keeps_batch]
+    if mixing:
+        raise ValueError(
+            "The first axis of all tensors between features and logits must be that of the images, so that "
+            "there are maps of each: put operations that merge or move it, and those that undo this, into a "
+            f"layer of your own. Received: the operations {mixing}"
+        )
 
 
 def _image_input(inputs: Sequence[Any]) -> Any:
@@ -216,14 +227,15 @@ def _influence_of(index: int, features: Sequence[Any], logits: Any, images: Any)
     probes = np.unique(np.linspace(0, height * width - 1, _PROBED_POSITIONS).round().astype(int))
     marked = np.repeat(laid_out, len(probes), axis=0)
     marked[range(len(probes)), probes // width, probes % width] = np.nan
-    values = [ops.repeat(value, len(probes), axis=0) for value in values]
+    batched = has_batch(head)
+    values = [ops.repeat(x, len(probes), axis=0) if b else x for x, b in zip(values, batched, strict=True)]
     values[index] = places.as_given(ops.convert_to_tensor(marked), values[index][:1])
     output = np.asarray(ReverseMode(head, values, 0).output)
     return float(np.isnan(output).reshape(len(probes), -1).any(axis=1).mean())
 
 
 def _some_values(tensor: Any) -> Any:
-    shape = [1, *(size or 8 for size in tensor.shape[1:])]
+    shape = [1 if index == 0 and size is None else size or 8 for index, size in enumerate(tensor.shape)]
     return ops.ones(shape, dtype=tensor.dtype)
 
 

@@ -327,7 +327,7 @@ def _decoded(
                     return ReducedPhoto(pixels, size_wh)
                 if channels == 1:
                     return ReducedPhoto(finite(grey[..., None]), size_wh)
-                value_range = value_range or stated_range(image)
+                value_range = value_range or stated_range(getattr(image, "tag_v2", {}))
     # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
         raise ImageError(name, _reason(file, error)) from error

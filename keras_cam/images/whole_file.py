@@ -32,8 +32,8 @@ def whole_file(path: str | Path) -> Iterator[Path]:
         ('cat', 1)
     """
     path = Path(path)
-    # Processes of other machines may have the same number.
-    unfinished = path.with_name(f".{path.stem}.{os.getpid()}-{secrets.token_hex(4)}.tmp{path.suffix}")
+    # No process id: in a container it is that of the run before, which may have been killed.
+    unfinished = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
     try:
         yield unfinished
         with open(unfinished, "rb+") as file:

@@ -3,22 +3,25 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
-from itertools import chain
+from functools import lru_cache, partial
+from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
-from keras_cam.images.files import ReducedPhoto, find_images, read_reduced
+from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_reduced
 from keras_cam.images.map_ahead import map_ahead
+from keras_cam.images.windows import open_windows
 from keras_cam.inference.load import DEFAULT_MODEL
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.records import FailedImage, Localization, localizations
 from keras_cam.inference.runtimes import AUTO, load_fastest
+from keras_cam.inference.tiles import TiledLocalizer
 from keras_cam.models.labels import class_names
 from keras_cam.models.registry import MODELS
+from keras_cam.recipes import DEFAULT_OVERLAP
 
 if TYPE_CHECKING:
     import keras
@@ -36,6 +39,8 @@ def localize(
     threshold: float | None = None,
     refine: str | None = None,
     batch_size: int = 8,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
     runtime: str = AUTO,
 ) -> list[Localization]:
     """Say what is in photos, and where.
@@ -51,6 +56,8 @@ def localize(
         threshold: boxes enclose the cells above this fraction of the map's maximum, see there.
         refine: the maps from which boxes are made, see there.
         batch_size: how many photos go through the model at once.
+        tiles: the height and width in pixels of tiles of large pictures, see `localize_files`.
+        overlap: the fraction of a tile that it shares with the next one.
         runtime: what computes, see `keras_cam.inference.runtimes.load_fastest`; "auto" converts no model, but
             uses one that was converted.
 
@@ -72,7 +79,9 @@ def localize(
     load: Any = _load_once if isinstance(model, str) and model in MODELS else _load
     localizer: Localizer = load(model, runtime, top_k, threshold, refine)
     name = str(model) if isinstance(model, str | Path) else ""
-    results = list(localize_each(localizer, _photos(photos, localizer.channels), labels, name, batch_size))
+    named = _photos(photos, localizer.channels)
+    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else localize_each
+    results = list(way(localizer, named, labels, name, batch_size))
     records = [result for result in results if isinstance(result, Localization)]
     failures = [result for result in results if isinstance(result, FailedImage)]
     if failures and not records:
@@ -89,6 +98,9 @@ def localize_files(
     model_name: str = "",
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
+    *,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
     runtime: str = AUTO,
 ) -> Iterator[Localization | FailedImage]:
     """Localize what is in image files, one batch at a time, so that any number of files fits into memory.
@@ -106,6 +118,10 @@ def localize_files(
         batch_size: how many photos go through the model at once.
         value_range: black and white of grey photos of more than 8 bits, see
             `keras_cam.images.files.read_image`.
+        tiles: the height and width in pixels of tiles, for large pictures: tiles go through the model, and
+            their maps are put together, see `keras_cam.inference.TiledLocalizer`; a class then has a
+            detection for each object. None: photos are resized as a whole.
+        overlap: the fraction of a tile that it shares with the next one, at least.
         runtime: what computes; by default what does so many files fastest, see
             `keras_cam.inference.runtimes.load_fastest`.
 
@@ -113,8 +129,8 @@ def localize_files(
         An iterator that gives for each file, in order, its record or what is wrong with it.
 
     Raises:
-        ValueError: `localizer` has other inputs or outputs, `batch_size` is not positive, or `labels` does
-            not name every class.
+        ValueError: `localizer` has other inputs or outputs, `batch_size` is not positive, `labels` does not
+            name every class, or `tiles` or `overlap` is not as described above.
 
     Examples:
         >>> import keras_cam
@@ -126,7 +142,8 @@ def localize_files(
     """
     photos = [(str(path), path) for path in find_images(paths)]
     opened = load_fastest(localizer, runtime, len(photos))
-    return localize_each(opened, photos, labels, model_name, batch_size, value_range)
+    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else localize_each
+    return way(opened, photos, labels, model_name, batch_size, value_range)
 
 
 def _load(
@@ -207,3 +224,28 @@ def localize_each(
 
 def _with_pixels(record: Localization, photo: Photo) -> Localization:
     return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record
+
+
+def _localize_tiles(
+    localizer: Localizer,
+    photos: Sequence[tuple[str, Photo]],
+    labels: Sequence[str] | None,
+    model_name: str,
+    batch_size: int,
+    value_range: tuple[float, float] | None = None,
+    *,
+    tiles: int,
+    overlap: float,
+) -> Iterator[Localization | FailedImage]:
+    names = class_names(localizer.classes, labels, localizer.labels)
+    tiled = TiledLocalizer(localizer, tiles, overlap, batch_size)
+
+    def result(name: str, photo: Photo) -> Localization | FailedImage:
+        try:
+            with open_windows(photo, localizer.channels, value_range) as image:
+                record = replace(tiled.localize(image, name, names, model_name), runtime=localizer.runtime)
+        except ImageError as error:
+            return FailedImage(name, str(error))
+        return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record
+
+    return starmap(result, photos)

@@ -12,6 +12,7 @@ from keras import ops
 
 from keras_cam.graph.logits import find_logits
 from keras_cam.images.resize import input_size_hw
+from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.layers import ClassSelection, MapDetections
 from keras_cam.models.labels import labels_of
@@ -76,6 +77,7 @@ class SaliencyLocalizer(Localizer):
         self._classify = tf.function(self._logits, [pixels])
         self._cam = tf.function(self._maps, [pixels, tf.TensorSpec((None, None), tf.int32)])
 
+    @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The best classes with boxes and maps, see `keras_cam.build_localizer`; the maps are those of `cam`.
 
@@ -88,10 +90,12 @@ class SaliencyLocalizer(Localizer):
         rows = self._detections(maps, class_ids, self._activation(logits), images)
         return {name: np.asarray(values) for name, values in rows.items()}
 
+    @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
         """Logits (B, N)."""
         return self._classify(ops.cast(images, "float32")).numpy()
 
+    @any_number_of_images
     def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
         """Saliency maps, which are never negative, and boxes of chosen classes; see `Localizer.cam`."""
         asked = ops.cast(class_ids, "int32")

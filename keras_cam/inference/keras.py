@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_cam.graph import names
 from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import labels_of
@@ -52,18 +53,22 @@ class KerasLocalizer(Localizer):
         self._asked = tf.TensorSpec((None, None), tf.int32)
         self._localize = tf.function(lambda images: model(images, training=False), [self._pixels])
 
+    @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """All outputs of the model."""
         return _arrays(self._localize(tf.cast(images, self._dtype)))
 
+    @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
         """Logits, float32 (B, N)."""
         return self._classify(tf.cast(images, self._dtype)).numpy()
 
+    @any_number_of_images
     def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
         """Maps and boxes of chosen classes (B, K), see `Localizer.cam`."""
         return _arrays(self._cam(tf.cast(images, self._dtype), tf.cast(class_ids, tf.int32)))
 
+    @any_number_of_images
     def classify_and_cam(self, images: Any, class_ids: Any, top_k: int) -> dict[str, np.ndarray]:
         """As `Localizer.classify_and_cam`, in one forward pass."""
         asked = tf.cast(class_ids, tf.int32)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from keras_cam.images.processors import usable_processors
+from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.models.labels import labels_in_file
 
@@ -61,14 +62,17 @@ class LiteRTLocalizer(Localizer):
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
         self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
 
+    @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer, as `keras_cam.build_localizer` describes them."""
         return self._run("localize", images)
 
+    @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
         """Logits, float32 (B, N)."""
         return self._run("classify", images)["logits"]
 
+    @any_number_of_images
     def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
         """Maps and boxes of chosen classes (B, K), see `Localizer.cam`."""
         return self._run("cam", images, class_ids=np.asarray(class_ids, np.int32))

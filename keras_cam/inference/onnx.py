@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_cam.images.resize import input_size_hw
+from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.models.labels import labels_in_file
 from keras_cam.recipes import default_image_size
@@ -48,14 +49,17 @@ class OnnxLocalizer(Localizer):
         labels = self._session.get_modelmeta().custom_metadata_map.get("labels")
         self.labels = labels_in_file(path, labels.split("\n") if labels else None, self.classes)
 
+    @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer."""
         return dict(zip(self._localized, self._run(self._localized, images), strict=True))
 
+    @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
         """Logits (B, N)."""
         return self._run(["logits"], images)[0]
 
+    @any_number_of_images
     def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
         """Maps and boxes of chosen classes (B, K), see `Localizer.cam`."""
         found = self._run(self._asked, images, class_ids=np.asarray(class_ids, np.int32))

@@ -5,14 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.check_finite import check_finite
 from keras_cam.inference.masks import coco_rle, object_mask, polygons
-from keras_cam.recipes import DEFAULT_RECIPE, RECIPES, THRESHOLD
+from keras_cam.recipes import THRESHOLD, usual_threshold
 
 if TYPE_CHECKING:
     import pandas
@@ -370,12 +369,6 @@ def localizations(
         )
         for row, (image, (width, height)) in enumerate(zip(images, sizes_wh, strict=True))
     ]
-
-
-def usual_threshold(outputs: Mapping[str, Any]) -> float:
-    """The threshold of the boxes in the outputs of a localizer that was built without one."""
-    is_refined = "localization_maps" in outputs
-    return median(RECIPES[DEFAULT_RECIPE].thresholds) if is_refined else THRESHOLD
 
 
 def _detections(

@@ -16,8 +16,8 @@ from keras_cam.formats import FORMATS, load_object
 from keras_cam.inference.converted_files import converted_file
 from keras_cam.inference.load import DEFAULT_MODEL, is_exported, load_localizer, needs_tensorflow
 from keras_cam.inference.localizer import Localizer
-from keras_cam.inference.records import usual_threshold
 from keras_cam.models.labels import class_names
+from keras_cam.recipes import usual_threshold
 
 if TYPE_CHECKING:
     import keras

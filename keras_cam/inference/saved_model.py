@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_cam.images.resize import input_size_hw
+from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.models.labels import labels_in_file, read_labels
 from keras_cam.recipes import default_image_size
@@ -53,14 +54,17 @@ class SavedModelLocalizer(Localizer):
         found = read_labels(labels) if labels.exists() else None
         self.labels = labels_in_file(path, found, self.classes)
 
+    @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer."""
         return _arrays(self._localize(images=self._pixels(images)))
 
+    @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
         """Logits (B, N)."""
         return self._classify(images=self._pixels(images))["logits"].numpy()
 
+    @any_number_of_images
     def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
         """Maps and boxes of chosen classes (B, K), see `Localizer.cam`."""
         asked = np.asarray(class_ids, np.int32)

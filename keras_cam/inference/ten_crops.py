@@ -5,6 +5,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.layers import MapDetections
 from keras_cam.recipes import THRESHOLD
@@ -72,6 +73,7 @@ class TenCropLocalizer(Localizer):
         bottom, right = image_size - height, image_size - width
         self._corners = [(0, 0), (0, right), (bottom, 0), (bottom, right), (bottom // 2, right // 2)]
 
+    @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The best classes with boxes and maps, see `keras_cam.build_localizer`."""
         images = np.asarray(images)
@@ -80,12 +82,14 @@ class TenCropLocalizer(Localizer):
         rows = self._detections(maps, found["predicted"], probabilities, images)
         return {name: np.asarray(values) for name, values in rows.items()}
 
+    @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
         """Logarithms of the mean probabilities, float32 (B, N): logits whose softmax is the mean."""
         logits = [self._localizer.classify(crops) for crops in self._crops(images)]
         probabilities = [np.asarray(keras.ops.softmax(each)) for each in logits]
         return np.log(np.maximum(np.mean(probabilities, axis=0), np.finfo("float32").tiny))
 
+    @any_number_of_images
     def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
         """Merged maps, which are never negative, and boxes of chosen classes; see `Localizer.cam`."""
         class_ids, (height, width) = np.asarray(class_ids, np.int32), self._localizer.size_hw

@@ -13,6 +13,8 @@ from keras_cam.layers.local_response_normalization import LocalResponseNormaliza
 from keras_cam.layers.localizer_model import LocalizerModel
 from keras_cam.layers.map_detections import MapDetections
 from keras_cam.layers.pixel_normalization import PixelNormalization
+from keras_cam.layers.pixel_window import PixelWindow
+from keras_cam.layers.second_look import SecondLookMaps, SecondLookWindows, WindowCrops
 from keras_cam.layers.unit_range import UnitRange
 
 __all__ = [
@@ -30,5 +32,9 @@ __all__ = [
     "LocalizerModel",
     "MapDetections",
     "PixelNormalization",
+    "PixelWindow",
+    "SecondLookMaps",
+    "SecondLookWindows",
     "UnitRange",
+    "WindowCrops",
 ]

@@ -1,13 +1,16 @@
 """The last layer of a localizer: from the maps of selected classes to boxes, classes, scores and maps."""
 
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_cam.ops.boxes import boxes_from_maps
 from keras_cam.ops.gathering import gather_rows
+from keras_cam.ops.windows import boxes_in_image
 from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
 
 RULES = ("one_threshold", "tight_and_loose")
@@ -35,7 +38,9 @@ class MapDetections(keras.layers.Layer):
     Input shape:
         maps (B, K, h, w), class_ids (B, K), probabilities (B, N), images (B, H, W, C), of which only the
         size is used: boxes are those of the maps resized to it. Optionally localization_maps (B, K, H', W'),
-        such as those of `AffinityRefinement`: boxes are then computed from these.
+        such as those of `AffinityRefinement`: boxes are then computed from these. Optionally cut_maps
+        (B, K, h', w') and windows (B, K, 4), see `SecondLookMaps`: boxes are then computed from cut_maps,
+        which are maps of these windows.
 
     Output shape:
         A dict of `detection_boxes` (B, R, 4) as ymin, xmin, ymax, xmax in [0, 1], `detection_classes` (B, R)
@@ -64,11 +69,11 @@ class MapDetections(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32", **kwargs})
-        thresholds = [threshold] if isinstance(threshold, float | int) else list(threshold)
-        if not thresholds or not all(0 <= one < 1 for one in thresholds):
-            raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold}")
-        if max_boxes < 1:
-            raise ValueError(f"`max_boxes` must be at least 1. Received: max_boxes={max_boxes}")
+        thresholds = _thresholds(threshold)
+        if isinstance(max_boxes, bool) or not isinstance(max_boxes, int) or max_boxes < 1:
+            raise ValueError(
+                f"`max_boxes` must be an integer of at least 1. Received: max_boxes={max_boxes!r}"
+            )
         if rule not in RULES:
             raise ValueError(f"`rule` must be one of {RULES}. Received: rule={rule!r}")
         if len(thresholds) > 1 and (max_boxes > 1 or rule != "one_threshold"):
@@ -82,7 +87,14 @@ class MapDetections(keras.layers.Layer):
         self.boxes_first = boxes_first
 
     def call(
-        self, maps: Any, class_ids: Any, probabilities: Any, images: Any, localization_maps: Any = None
+        self,
+        maps: Any,
+        class_ids: Any,
+        probabilities: Any,
+        images: Any,
+        localization_maps: Any = None,
+        cut_maps: Any = None,
+        windows: Any = None,
     ) -> dict[str, Any]:
         rows = {"class_activation_maps": maps, "detection_classes": ops.cast(class_ids, "int32")}
         if localization_maps is not None:
@@ -93,8 +105,10 @@ class MapDetections(keras.layers.Layer):
             ranks = [_RANKS[row] for row in taken]
             rows = {name: ops.take(tensor, ranks, axis=1) for name, tensor in rows.items()}
             thresholds = [TIGHT_THRESHOLD if _TIGHT[row] else self.threshold for row in taken]
-        cut = rows.get("localization_maps", rows["class_activation_maps"])
+        cut = rows.get("localization_maps", rows["class_activation_maps"]) if cut_maps is None else cut_maps
         boxes, found = self._boxes(cut, thresholds, ops.shape(images)[1:3])
+        if windows is not None:
+            boxes = ops.where(ops.expand_dims(found, -1), boxes_in_image(boxes, windows), 0.0)
         if self.max_boxes > 1:
             rows = {name: ops.repeat(tensor, self.max_boxes, axis=1) for name, tensor in rows.items()}
         rows["detection_boxes"] = boxes
@@ -123,7 +137,13 @@ class MapDetections(keras.layers.Layer):
         return ops.reshape(boxes, (-1, rows, 4)), ops.reshape(found, (-1, rows))
 
     def compute_output_spec(
-        self, maps: Any, class_ids: Any, probabilities: Any, images: Any, localization_maps: Any = None
+        self,
+        maps: Any,
+        class_ids: Any,
+        probabilities: Any,
+        images: Any,
+        localization_maps: Any = None,
+        *parts: Any,
     ) -> dict[str, Any]:
         batch, classes, *size_hw = maps.shape
         if self.rule == "tight_and_loose":
@@ -148,3 +168,15 @@ class MapDetections(keras.layers.Layer):
             "boxes_first": self.boxes_first,
         }
         return {**super().get_config(), **config}
+
+
+def _thresholds(threshold: Any) -> list[float]:
+    """One or several thresholds, checked."""
+    given = list(threshold) if isinstance(threshold, list | tuple | np.ndarray) else [threshold]
+    if not given or not all(isinstance(one, Real) and not isinstance(one, bool) for one in given):
+        raise ValueError(
+            f"`threshold` must be a number in [0, 1), or several. Received: threshold={threshold!r}"
+        )
+    if not all(0 <= one < 1 for one in given):
+        raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold!r}")
+    return [float(one) for one in given]

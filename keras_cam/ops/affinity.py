@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import tensorflow as tf  # `tf.reduce_max`, as in `components.py`
 from keras import ops
 
 # Maps in [0, 1] that vary by less are constant up to rounding.
@@ -63,7 +64,7 @@ def positive_part(maps: Any) -> Any:
         counts as 1e-12.
     """
     positive = ops.relu(maps)
-    return positive / ops.maximum(ops.max(positive, axis=(2, 3), keepdims=True), 1e-12)
+    return positive / ops.maximum(tf.reduce_max(positive, axis=(2, 3), keepdims=True), 1e-12)
 
 
 def unit_range(maps: Any) -> Any:
@@ -80,8 +81,8 @@ def unit_range(maps: Any) -> Any:
         [[[[0.0, 0.5, 1.0]]], [[[0.0, 0.0, 0.0]]]]
     """
     maps = ops.convert_to_tensor(maps, "float32")
-    lowest = ops.min(maps, axis=(2, 3), keepdims=True)
-    extent = ops.max(maps, axis=(2, 3), keepdims=True) - lowest
+    lowest = tf.reduce_min(maps, axis=(2, 3), keepdims=True)
+    extent = tf.reduce_max(maps, axis=(2, 3), keepdims=True) - lowest
     return ops.where(extent > _FLAT, (maps - lowest) / ops.maximum(extent, _FLAT), 0.0)
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-import tensorflow as tf  # `tf.gather`, as in `components.py`
+import tensorflow as tf  # `tf.gather` and `tf.reduce_max`, as in `components.py`
 from keras import ops
 
 from keras_cam.ops.components import (
@@ -77,12 +77,12 @@ def boxes_from_maps(
     edges = ops.any(ops.logical_and(sides > 0, facing > 0), axis=2)
     labels = connected_components(ops.concatenate([edges, over_saddles(excess, around)], axis=0), table)
 
-    inside = ops.max(sides, axis=(0, 2)) > 0
+    inside = tf.reduce_max(sides, axis=(0, 2)) > 0
     areas = ops.where(inside, ops.maximum(_node_areas(excess, around), _TINY), 0.0)
     largest, roots = _largest(areas, labels, max_boxes)
     member = ops.logical_and(inside[:, :, None], labels[:, :, None] == roots)  # (N, M, max_boxes)
     reach = _reach(sides, facing, rows, columns)[..., None]
-    up, left, right, down = ops.unstack(ops.max(ops.where(member, reach, -1.0), axis=1), 4, axis=0)
+    up, left, right, down = ops.unstack(tf.reduce_max(ops.where(member, reach, -1.0), axis=1), 4, axis=0)
     boxes = ops.stack([1 - up, 1 - left, down, right], axis=-1)  # (M, max_boxes, 4)
     found = largest > 0
     boxes = ops.where(found[..., None], ops.clip(boxes, 0.0, 1.0), 0.0)
@@ -126,8 +126,8 @@ def _hats(positions: Any, length: Any) -> Any:
 
 def _level(maps: Any, samples: Any, threshold: Any) -> Any:
     """The threshold as a value of each map, (M, 1); 3e38 for a map that has no box."""
-    highest = ops.max(samples, axis=1, keepdims=True)
-    spread = ops.max(maps, axis=1, keepdims=True) - ops.min(maps, axis=1, keepdims=True)
+    highest = tf.reduce_max(samples, axis=1, keepdims=True)
+    spread = tf.reduce_max(maps, axis=1, keepdims=True) - tf.reduce_min(maps, axis=1, keepdims=True)
     has_box = ops.logical_and(highest > 0, spread > _FLAT * highest)
     return ops.where(has_box, highest * ops.reshape(threshold, (-1, 1)), 3e38)
 
@@ -213,5 +213,5 @@ def _reach(sides: Any, facing: Any, rows: Any, columns: Any) -> Any:
     # Towards a positive neighbour the region extends at least to that node, or to the image border.
     # Without `where`: ONNX Runtime makes NaN of an infinite value that is not selected.
     inside, outside = ops.relu(sides), ops.relu(-facing)
-    part = ops.max(inside / ops.maximum(inside + outside, 1e-37), axis=2)
+    part = tf.reduce_max(inside / ops.maximum(inside + outside, 1e-37), axis=2)
     return start + (end - start) * part

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-import tensorflow as tf  # `tf.gather`: `keras.ops.take` also handles negative indices, which costs time
+# `tf.gather`: `keras.ops.take` also handles negative indices, which costs time. `tf.reduce_max`: `ops.max`
+# refuses a batch of no image.
+import tensorflow as tf
 from keras import ops
 
 # The eight neighbours of a grid node as (dy, dx): up, left, right, down, then the four diagonals.
@@ -84,7 +86,7 @@ def connected_components(joined: Any, table: Any) -> Any:
     # step doubles the distance that labels travel, so most shapes converge in a few iterations.
     def spread(labels: Any, _: Any) -> tuple[Any, Any]:
         around = ops.where(joined, tf.gather(labels, table, axis=0), -1)
-        larger = ops.maximum(labels, ops.max(around, axis=0))
+        larger = ops.maximum(labels, tf.reduce_max(around, axis=0))
         settled = tf.gather(ops.reshape(larger, (-1,)), larger)
         return settled, ops.any(ops.not_equal(settled, labels))
 
