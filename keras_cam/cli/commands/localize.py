@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -400,8 +401,10 @@ def _draw(record: Localization, picture: Path, masks: bool) -> bool:
     """Write the picture of a photo; returns whether that succeeded."""
     from keras_cam.images.files import ImageError
 
+    # Of tiles, a class may have several objects.
+    best = [found for found in record.boxed if found.class_id == record.detections[0].class_id]
     try:
-        record.save(picture, masks=masks)
+        replace(record, detections=tuple(best) or record.detections).save(picture, max(1, len(best)), masks)
     except (ImageError, OSError) as error:
         complain(str(error) if isinstance(error, ImageError) else f"Cannot write {picture}: {error.strerror}")
         return False
