@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -430,9 +431,12 @@ def _draw(
     if isinstance(result, FailedImage):
         return result
     record = selection(result)
+    # Of tiles, a class may have several objects.
+    best = [found for found in record.boxed if found.class_id == record.detections[0].class_id]
     try:
         if picture is not None:
-            record.save(picture, masks=masks)
+            drawn = replace(record, detections=tuple(best) or record.detections)
+            drawn.save(picture, max(1, len(best)), masks)
     except ImageError as error:
         return FailedImage(record.image, str(error))
     except OSError as error:
