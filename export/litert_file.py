@@ -14,6 +14,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
+from keras_cam.checksum import NO_CHECKSUM, with_checksum
 from keras_cam.inference.litert import LABELS_FILE
 
 METADATA_NAME = "TFLITE_METADATA"
@@ -122,7 +123,7 @@ def finished_file(
             metadata refer to.
 
     Returns:
-        The bytes of the file.
+        The bytes of the file, with a checksum as the comment of the archive.
     """
     tables = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     _put_first(tables, main, outputs)
@@ -131,7 +132,8 @@ def finished_file(
     file = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(tables))
     with zipfile.ZipFile(file, "a") as archive:
         archive.writestr(LABELS_FILE, "".join(f"{label}\n" for label in labels))
-    return file.getvalue()
+        archive.comment = NO_CHECKSUM.encode()
+    return with_checksum(file.getvalue())
 
 
 def _put_first(model: Any, main: str, outputs: Sequence[str]) -> None:

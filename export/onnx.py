@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cam.checksum import NO_CHECKSUM, with_checksum
 from keras_cam.export.signatures import build_signatures, plain_operations
 from keras_cam.graph import names
 from keras_cam.graph.localizer_parts import localizer_parts
@@ -65,8 +66,8 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
         exported = onnx.load(unfinished)
         _let_class_ids_be_left_out(exported.graph)
         _separate_outputs_from_inputs(exported.graph)
-        onnx.helper.set_model_props(exported, {"labels": "\n".join(class_names)})
-        onnx.save(exported, unfinished)
+        onnx.helper.set_model_props(exported, {"labels": "\n".join(class_names), "checksum": NO_CHECKSUM})
+        unfinished.write_bytes(with_checksum(exported.SerializeToString()))
         os.replace(unfinished, path)
     return path
 

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_cam.checksum import check_checksum
 from keras_cam.images.processors import usable_processors
 from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.model_file import running
 from keras_cam.models.labels import labels_in_file
 
 LABELS_FILE = "labels.txt"
@@ -93,7 +95,7 @@ class LiteRTLocalizer(Localizer):
             {name: _rows(value, start, self._step) for name, value in inputs.items()}
             for start in range(0, count, self._step)
         ]
-        with self._lock:
+        with self._lock, running(self._path):
             batches = self._run_steps(signature, steps)
         return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in batches[0]}
 
@@ -125,10 +127,11 @@ def _signature_runners(path: str | Path, threads: int) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ValueError(f"{rule} Received: path={str(path)!r} (no such file)")
     try:
+        check_checksum(Path(path).read_bytes())
         interpreter = Interpreter(str(path), num_threads=threads)
         signatures = list(interpreter.get_signature_list())
         interpreter.allocate_tensors()  # so that errors of LiteRT are raised here, not at the first image
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
     if not set(_SIGNATURES) <= set(signatures):
         raise ValueError(f"{rule} Received: path={str(path)!r}, a file with the signatures {signatures}")
@@ -140,8 +143,12 @@ def _labels(path: str | Path) -> tuple[str, ...] | None:
     try:
         with zipfile.ZipFile(path) as archive:
             return tuple(archive.read(LABELS_FILE).decode().splitlines())
-    except (zipfile.BadZipFile, KeyError):
+    except KeyError:
         return None
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged: the archive at its end is missing or broken ({error})"
+        ) from error
 
 
 def _quantized(pixels: np.ndarray, details: dict[str, Any]) -> np.ndarray:

@@ -25,6 +25,7 @@ from keras_cam.cli.usage import (
     add_batch_size,
     add_labels,
     add_photos,
+    add_range,
     add_refine,
     add_runtime,
     add_selection,
@@ -35,6 +36,7 @@ from keras_cam.cli.usage import (
     fraction,
     load_model,
     positive,
+    range_of,
     read_labels,
     selection_of,
     window_of,
@@ -82,14 +84,7 @@ def add_parser(commands: Any) -> None:
     add_window(parser)
     add_runtime(parser)
     add_parts(parser)
-    parser.add_argument(
-        "--range",
-        nargs=2,
-        type=float,
-        metavar=("BLACK", "WHITE"),
-        help="values of black and white in grey photos of more than 8 bits, such as 0 4095 of 12-bit cameras "
-        "(default: what the file states)",
-    )
+    add_range(parser)
     parser.add_argument(
         "--tiles",
         type=positive,
@@ -151,9 +146,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
-    if args.range and not args.range[0] < args.range[1]:
-        raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
-    if args.range and args.window:
+    value_range = range_of(args)
+    if value_range and args.window:
         raise UsageError("--range is for models of RGB images, and --window makes one of grey values")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
@@ -182,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
         window=window_of(args),
         labels_file=args.labels,
         batch_size=args.batch_size,
-        value_range=args.range,
+        value_range=value_range,
         tiles=args.tiles,
         overlap=DEFAULT_OVERLAP if args.overlap is None else args.overlap,
         as_json=args.json,
