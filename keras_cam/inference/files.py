@@ -168,6 +168,7 @@ def _localize(
             return photo
         return read_reduced(photo, localizer.size_hw, localizer.channels, value_range)
 
+    kind, method = localizer.map_kind, localizer.map_method
     batches = read_batches(read, len(photos), localizer.size_hw, batch_size, localizer.channels)
 
     def results() -> Iterator[Localization | FailedImage]:
@@ -183,9 +184,8 @@ def _localize(
                 name, photo = photos[index]
                 if error is not None:
                     yield FailedImage(name, error)
-                elif isinstance(photo, np.ndarray):
-                    yield replace(next(found), pixels=photo)
                 else:
-                    yield next(found)
+                    pixels = photo if isinstance(photo, np.ndarray) else None
+                    yield replace(next(found), pixels=pixels, map_kind=kind, map_method=method)
 
     return results()

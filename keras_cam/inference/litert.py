@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.localizer import MAPS_FILE, Localizer, maps_in_file
 from keras_cam.models.labels import labels_in_file
 
 LABELS_FILE = "labels.txt"
@@ -49,6 +49,7 @@ class LiteRTLocalizer(Localizer):
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
         self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
+        self.map_kind, self.map_method = maps_in_file(_packed(path, MAPS_FILE))
 
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer, as `keras_cam.build_localizer` describes them."""
@@ -105,10 +106,15 @@ def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
 
 
 def _labels(path: str | Path) -> tuple[str, ...] | None:
-    """The names of the classes, from the ZIP archive that follows the model in its file."""
+    names = _packed(path, LABELS_FILE)
+    return None if names is None else tuple(names.decode().splitlines())
+
+
+def _packed(path: str | Path, name: str) -> bytes | None:
+    """A file in the ZIP archive that follows the model in its file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return tuple(archive.read(LABELS_FILE).decode().splitlines())
+            return archive.read(name)
     except (zipfile.BadZipFile, KeyError):
         return None
 

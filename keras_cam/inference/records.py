@@ -112,6 +112,8 @@ class Localization:
         detections: the classes, best score first.
         pixels: the array (height, width, C), if the photo was given as one, else None. Not a part of
             `to_dict()`.
+        map_kind: "exact" or "gradient", see `keras_cam.inference.Localizer`; None if that is not known.
+        map_method: the method that made the maps; None if that is not known.
     """
 
     image: str
@@ -120,6 +122,8 @@ class Localization:
     model: str
     detections: tuple[Detection, ...]
     pixels: np.ndarray | None = field(default=None, repr=False, compare=False)
+    map_kind: str | None = None
+    map_method: str | None = None
 
     @property
     def boxed(self) -> tuple[Detection, ...]:
@@ -230,6 +234,8 @@ class Localization:
             "width": self.width,
             "height": self.height,
             "model": self.model,
+            "map_kind": self.map_kind,
+            "map_method": self.map_method,
             "detections": [
                 {**detection.to_dict(), **(self._mask_dict(detection) if masks else {})}
                 for detection in self.detections
