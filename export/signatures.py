@@ -3,6 +3,7 @@
 Uses TensorFlow directly for `tf.function`.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import tensorflow as tf
 
 from keras_cam.export.decode_images import decode_images
 from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.graph.names import HEAD
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import class_names, labels_of
 
@@ -36,12 +38,14 @@ class Signatures:
               `detection_boxes` (B, K, 4) float32, zeros if a class has no box.
         size_hw: the height and width of the images; `localize_bytes` resizes images to it.
         labels: the names of the N classes.
+        maps: how the maps are made, as JSON, see `keras_cam.inference.localizer.maps_in_file`.
     """
 
     localizer: keras.Model
     functions: dict[str, Any]
     size_hw: tuple[int, int]
     labels: tuple[str, ...]
+    maps: str
 
     @property
     def classes(self) -> int:
@@ -130,7 +134,9 @@ def build_signatures(
     if channels not in (1, 3):
         del functions["localize_bytes"]  # such images have no common encoding
     names = class_names(classes, labels, labels_of(localizer))
-    return Signatures(localizer, functions, size_hw, names)
+    head = localizer.get_layer(HEAD)
+    maps = json.dumps({"map_kind": head.map_kind, "map_method": head.map_method})
+    return Signatures(localizer, functions, size_hw, names, maps)
 
 
 def check_rgb(localizer: keras.Model, target: str) -> None:

@@ -208,13 +208,9 @@ def localize_each(
             outputs = localizer.localize(batch.images[good])
             images = [name for (name, _), is_good in zip(named, good, strict=True) if is_good]
             sizes_wh = batch.sizes_wh[good]
-            found = iter(
-                localizations(
-                    outputs, images, sizes_wh, names, model_name, localizer.threshold, localizer.runtime
-                )
-            )
+            found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
         return [
-            FailedImage(name, error) if error is not None else _with_pixels(next(found), photo)
+            FailedImage(name, error) if error is not None else _complete(next(found), localizer, photo)
             for (name, photo), error in zip(named, batch.errors, strict=True)
         ]
 
@@ -222,8 +218,15 @@ def localize_each(
     return chain.from_iterable(map_ahead(find, batches))
 
 
-def _with_pixels(record: Localization, photo: Photo) -> Localization:
-    return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record
+def _complete(record: Localization, localizer: Localizer, photo: Photo) -> Localization:
+    """The record with what made it, and with the pixels of a photo that was given as an array."""
+    return replace(
+        record,
+        pixels=photo if isinstance(photo, np.ndarray) else None,
+        runtime=localizer.runtime,
+        map_kind=localizer.map_kind,
+        map_method=localizer.map_method,
+    )
 
 
 def _localize_tiles(
@@ -243,9 +246,9 @@ def _localize_tiles(
     def result(name: str, photo: Photo) -> Localization | FailedImage:
         try:
             with open_windows(photo, localizer.channels, value_range) as image:
-                record = replace(tiled.localize(image, name, names, model_name), runtime=localizer.runtime)
+                record = tiled.localize(image, name, names, model_name)
         except ImageError as error:
             return FailedImage(name, str(error))
-        return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record
+        return _complete(record, localizer, photo)
 
     return starmap(result, photos)

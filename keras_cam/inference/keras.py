@@ -48,6 +48,8 @@ class KerasLocalizer(Localizer):
         self.labels = labels_of(model)
         self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
         self.threshold = float(np.median(model.get_layer(names.DETECTIONS).threshold))
+        head = model.get_layer(names.HEAD)
+        self.map_kind, self.map_method = head.map_kind, head.map_method
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)

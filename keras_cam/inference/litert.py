@@ -16,7 +16,7 @@ import numpy as np
 from keras_cam.checksum import check_checksum
 from keras_cam.images.processors import usable_processors
 from keras_cam.inference.any_number import any_number_of_images
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.localizer import MAPS_FILE, Localizer, maps_in_file
 from keras_cam.inference.model_file import running
 from keras_cam.models.labels import labels_in_file
 
@@ -63,6 +63,7 @@ class LiteRTLocalizer(Localizer):
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
         self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
+        self.map_kind, self.map_method = maps_in_file(_packed(path, MAPS_FILE))
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
@@ -139,10 +140,15 @@ def _signature_runners(path: str | Path, threads: int) -> dict[str, Any]:
 
 
 def _labels(path: str | Path) -> tuple[str, ...] | None:
-    """The names of the classes, from the ZIP archive that follows the model in its file."""
+    names = _packed(path, LABELS_FILE)
+    return None if names is None else tuple(names.decode().splitlines())
+
+
+def _packed(path: str | Path, name: str) -> bytes | None:
+    """A file in the ZIP archive that follows the model in its file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return tuple(archive.read(LABELS_FILE).decode().splitlines())
+            return archive.read(name)
     except KeyError:
         return None
     except (zipfile.BadZipFile, ValueError) as error:

@@ -1,10 +1,29 @@
 """What every localizer can do, whatever runs it."""
 
+import json
 from typing import Any, Protocol
 
 import numpy as np
 
 from keras_cam.models.labels import class_names
+
+MAPS_FILE = "maps.json"
+"""The file in an exported model that says how its maps are made."""
+
+
+def maps_in_file(text: str | bytes | None) -> tuple[str | None, str | None]:
+    """The `map_kind` and `map_method` that an exported model carries; None where there are none.
+
+    Examples:
+        >>> maps_in_file('{"map_kind": "exact", "map_method": "cam"}'), maps_in_file(None)
+        (('exact', 'cam'), (None, None))
+    """
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = {}
+    kind, method = (found.get(key) if isinstance(found, dict) else None for key in ("map_kind", "map_method"))
+    return (str(kind), str(method)) if kind in ("exact", "gradient") and method else (None, None)
 
 
 class Localizer(Protocol):
@@ -19,6 +38,8 @@ class Localizer(Protocol):
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
         threshold: the fraction of a map's maximum above which an object is; None: the usual one of its maps.
+        map_kind: "exact" or "gradient", see `keras_cam.layers.LocalizerModel`; None if that is not known.
+        map_method: the method that makes the maps; None if that is not known.
         runtime: what computes, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
     """
 
@@ -27,6 +48,8 @@ class Localizer(Protocol):
     classes: int
     labels: tuple[str, ...] | None
     threshold: float | None = None
+    map_kind: str | None = None
+    map_method: str | None = None
     runtime: str = ""
 
     @property
