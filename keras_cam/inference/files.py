@@ -3,16 +3,17 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.images.batches import read_batches
-from keras_cam.images.files import ReducedPhoto, find_images, read_reduced
+from keras_cam.images.files import ReducedPhoto, find_images, read_image, read_reduced
 from keras_cam.inference.load import DEFAULT_MODEL, load_localizer
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.photo_crops import photo_crops
 from keras_cam.inference.records import FailedImage, Localization, localizations
 from keras_cam.models.labels import class_names
 from keras_cam.models.registry import MODELS
@@ -168,6 +169,10 @@ def _localize(
             return photo
         return read_reduced(photo, localizer.size_hw, localizer.channels, value_range)
 
+    def whole(index: int) -> np.ndarray:
+        _, photo = photos[index]
+        return photo if isinstance(photo, np.ndarray) else read_image(photo, localizer.channels, value_range)
+
     batches = read_batches(read, len(photos), localizer.size_hw, batch_size, localizer.channels)
 
     def results() -> Iterator[Localization | FailedImage]:
@@ -175,7 +180,9 @@ def _localize(
             good = batch.readable
             found: Iterator[Localization] = iter(())
             if good.any():
-                outputs = localizer.localize(batch.images[good])
+                readers = [partial(whole, index) for index in np.array(batch.index)[good]]
+                crop = photo_crops(readers, localizer.size_hw)
+                outputs = localizer.localize_photos(batch.images[good], crop)
                 images = [photos[index][0] for index in np.array(batch.index)[good]]
                 sizes_wh = batch.sizes_wh[good]
                 found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
