@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from keras_cam.export.decode_images import decode_images
 from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.graph.looks import split_looks
 from keras_cam.graph.names import HEAD
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import class_names, labels_of
@@ -103,11 +104,24 @@ def build_signatures(
         with plain_operations():
             return localizer(images, training=False)
 
+    looks = split_looks(localizer)
+
+    def look(images: Any, image_bytes: Any) -> dict[str, Any]:
+        if looks is None:
+            return localize(images)
+        first, second = looks
+        with plain_operations():
+            found = first(images, training=False)
+            count = tf.shape(found["windows"])[1]
+            windows = tf.reshape(found["windows"], (-1, 4))
+            crops, _ = decode_images(tf.repeat(image_bytes, count), size_hw, channels, windows)
+            return second([crops, *found["tensors"]], training=False)
+
     # A function called by two others is traced once and stored once in the file.
     @tf.function(input_signature=[encoded])
     def localize_bytes(image_bytes: Any) -> dict[str, Any]:
         images, is_image = decode_images(image_bytes, size_hw, channels)
-        outputs = localize(tf.cast(images, pixels.dtype))
+        outputs = look(tf.cast(images, pixels.dtype), image_bytes)
         return {name: _where(is_image, rows) for name, rows in outputs.items()}
 
     @tf.function(input_signature=[pixels])

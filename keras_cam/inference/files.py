@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
-from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_reduced
+from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_image, read_reduced
 from keras_cam.images.map_ahead import map_ahead
 from keras_cam.images.windows import open_windows
 from keras_cam.inference.load import DEFAULT_MODEL
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.photo_crops import photo_crops
 from keras_cam.inference.records import FailedImage, Localization, localizations
 from keras_cam.inference.runtimes import AUTO, load_fastest
 from keras_cam.inference.tiles import TiledLocalizer
@@ -201,13 +202,17 @@ def localize_each(
             return photo
         return read_reduced(photo, localizer.size_hw, localizer.channels, value_range)
 
+    def whole(photo: Photo) -> np.ndarray:
+        return photo if isinstance(photo, np.ndarray) else read_image(photo, localizer.channels, value_range)
+
     def find(batch: ImageBatch) -> list[Localization | FailedImage]:
-        good, named = batch.readable, [photos[index] for index in batch.index]
+        named = [photos[index] for index in batch.index]
+        good = [photo for photo, is_good in zip(named, batch.readable, strict=True) if is_good]
         found: Iterator[Localization] = iter(())
-        if good.any():
-            outputs = localizer.localize(batch.images[good])
-            images = [name for (name, _), is_good in zip(named, good, strict=True) if is_good]
-            sizes_wh = batch.sizes_wh[good]
+        if good:
+            crop = photo_crops([partial(whole, photo) for _, photo in good], localizer.size_hw)
+            outputs = localizer.localize_photos(batch.images[batch.readable], crop)
+            images, sizes_wh = [name for name, _ in good], batch.sizes_wh[batch.readable]
             found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
         return [
             FailedImage(name, error) if error is not None else _complete(next(found), localizer, photo)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from keras_cam.inference.photo_crops import CropPhotos
 from keras_cam.models.labels import class_names
 
 MAPS_FILE = "maps.json"
@@ -60,6 +61,16 @@ class Localizer(Protocol):
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer, as `keras_cam.build_localizer` describes them."""
 
+    def localize_photos(self, images: Any, crop: CropPhotos) -> dict[str, np.ndarray]:
+        """As `localize`, for images that are photos of any size made small.
+
+        Args:
+            images: the photos, resized to `size_hw`.
+            crop: cuts windows out of the photos. If the localizer can look again at more than its input, this
+                is what it sees then.
+        """
+        return self.localize(images)
+
     def classify(self, images: Any) -> np.ndarray:
         """Logits, float32 (B, N)."""
 
@@ -76,13 +87,16 @@ class Localizer(Protocol):
             xmax in [0, 1], zeros where a class has no box.
         """
 
-    def classify_and_cam(self, images: Any, class_ids: Any, top_k: int) -> dict[str, np.ndarray]:
+    def classify_and_cam(
+        self, images: Any, class_ids: Any, top_k: int, crop: CropPhotos | None = None
+    ) -> dict[str, np.ndarray]:
         """Logits, and maps and boxes of chosen classes followed by the best ones.
 
         Args:
             images: RGB pixels 0..255, (B, H, W, 3).
             class_ids: integers (B, K), the classes of each image.
             top_k: how many of the best classes follow them.
+            crop: see `localize_photos`.
 
         Returns:
             What `cam` returns for `[class_ids, predicted]`; `logits` (B, N); and `predicted` int32
