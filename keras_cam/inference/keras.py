@@ -17,6 +17,7 @@ from keras_cam.graph.looks import split_looks
 from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.photo_crops import CropPhotos
+from keras_cam.layers.localizer_model import maps_layer
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import labels_of
 
@@ -50,8 +51,7 @@ class KerasLocalizer(Localizer):
         self.labels = labels_of(model)
         self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
         self.threshold = float(np.median(model.get_layer(names.DETECTIONS).threshold))
-        head = model.get_layer(names.HEAD)
-        self.map_kind, self.map_method = head.map_kind, head.map_method
+        self.map_kind, self.map_method = maps_layer(model).map_kind, maps_layer(model).map_method
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)
