@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_cam.formats import FORMATS, load_object
+from keras_cam.images.whole_file import whole_file
 from keras_cam.inference.converted_files import converted_file
 from keras_cam.inference.load import DEFAULT_MODEL, is_exported, load_localizer, needs_tensorflow
 from keras_cam.inference.localizer import Localizer
@@ -125,13 +126,9 @@ def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Pa
     if not file.exists():
         localizer: Any = load_localizer(model, **options)
         file.parent.mkdir(parents=True, exist_ok=True)
-        unchecked = file.with_name(f"unchecked-{os.getpid()}-{file.name}")
-        try:
+        with whole_file(file) as unchecked:
             load_object(FORMATS[kind].writer)(localizer.model, unchecked)
             _check_same(localizer, _open(unchecked, runtime, options))
-            os.replace(unchecked, file)
-        finally:
-            unchecked.unlink(missing_ok=True)
     return file
 
 

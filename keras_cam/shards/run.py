@@ -138,4 +138,4 @@ def _counts(part: Path, part_format: str) -> dict[str, int]:
 
 def _shard(plan: Plan, folder: Path, images: Sequence[str], number: int, maps: bool) -> Shard:
     names = tuple(images[index] for index in plan.range_of(number))
-    return Shard(folder / plan.part(number), plan.part_format, names, maps)
+    return Shard(folder.absolute() / plan.part(number), plan.part_format, names, maps)
