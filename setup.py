@@ -24,6 +24,7 @@ setup(
         "keras_cam.models",
         "keras_cam.models.torchvision",
         "keras_cam.ops",
+        "keras_cam.shards",
         "keras_cam.training",
         "keras_cam.training.configs",
     ],

@@ -47,7 +47,7 @@ def check_command_line(folder: Path) -> None:
     assert "efficientnet_lite0" in keras_cam_command(folder, "models")
     record = json.loads(keras_cam_command(folder, "localize", "--json", "--output", "pictures", str(PHOTO)))
     assert record["detections"][0]["class_id"] == CAT, record
-    assert (folder / "pictures" / "chelsea_cam.png").stat().st_size
+    assert (folder / "pictures" / "chelsea_cam.jpg").stat().st_size
     own = json.loads(
         keras_cam_command(folder, "localize", "--json", "--model", "localizer.keras", str(PHOTO))
     )

@@ -16,6 +16,8 @@ from keras_cam.export.signatures import Signatures, build_signatures
 from keras_cam.formats import CALIBRATED, QUANTIZATIONS
 from keras_cam.graph import names
 from keras_cam.graph.keras_internals import all_layers
+from keras_cam.inference.litert import LABELS_FILE
+from keras_cam.inference.localizer import MAPS_FILE
 from keras_cam.localizer import check_localizer, image_size_hw
 
 
@@ -80,19 +82,18 @@ def build_litert(
             f"`quantization` must be None or one of {list(QUANTIZATIONS)}. "
             f"Received: quantization={quantization!r}"
         )
-    images = None
+    images, channels = None, signatures.localizer.inputs[0].shape[-1]
     if quantization in CALIBRATED:
-        images = representative_images(
-            representative_data, signatures.size_hw, signatures.localizer.inputs[0].shape[-1]
-        )
+        images = representative_images(representative_data, signatures.size_hw, channels)
     head = signatures.localizer.get_layer(names.HEAD)
     model = convert_to_litert(functions, signatures.localizer.variables, head.taped)
     if quantization is not None:
         model = quantize_litert(model, quantization, images)
     if loop_rounds is not None:
         model = without_loops(model, loop_rounds)
-    metadata = litert_metadata(card or ModelCard(), signatures.size_hw, outputs)
-    return finished_file(model, next(iter(functions)), outputs, metadata, signatures.labels)
+    metadata = litert_metadata(card or ModelCard(), signatures.size_hw, outputs, channels)
+    files = {LABELS_FILE: "".join(f"{label}\n" for label in signatures.labels), MAPS_FILE: signatures.maps}
+    return finished_file(model, next(iter(functions)), outputs, metadata, files)
 
 
 def litert_path(path: str | Path) -> Path:

@@ -14,7 +14,8 @@ _FILE_IDENTIFIER = b"M001"
 # Values of the schema's unions and enumerations.
 _IMAGE_PROPERTIES, _BOUNDING_BOX_PROPERTIES = np.uint8(2), np.uint8(3)
 _NORMALIZATION_OPTIONS = np.uint8(1)
-_RGB, _BOUNDARIES, _TENSOR_VALUE_LABELS = np.uint8(1), np.uint8(1), np.uint8(3)
+_UNKNOWN_COLOURS, _RGB, _GREY = np.uint8(0), np.uint8(1), np.uint8(2)
+_BOUNDARIES, _TENSOR_VALUE_LABELS = np.uint8(1), np.uint8(3)
 
 # A table of the schema is represented as a dict from field numbers to values.
 _Table = dict[int, Any]
@@ -49,13 +50,17 @@ class ModelCard:
     license: str | None = None
 
 
-def litert_metadata(card: ModelCard, size_hw: tuple[int, int], outputs: Sequence[str]) -> bytes:
+def litert_metadata(
+    card: ModelCard, size_hw: tuple[int, int], outputs: Sequence[str], channels: int = 3
+) -> bytes:
     """Make the metadata of a model whose first subgraph takes images and has the outputs of a localizer.
 
     Args:
         card: the description of the model.
         size_hw: the height and width of the images.
         outputs: the localizer's names of the outputs, in the order of the file.
+        channels: those of the images: 3, RGB in 0..255; 1, grey; or any number of bands. Of other than RGB
+            images the range of the values is left open.
 
     Returns:
         A FlatBuffer.
@@ -69,7 +74,7 @@ def litert_metadata(card: ModelCard, size_hw: tuple[int, int], outputs: Sequence
     """
     subgraph = {
         0: card.name,
-        2: [_image_tensor(size_hw)],
+        2: [_image_tensor(size_hw, channels)],
         3: [_output_tensor(name) for name in outputs],
         8: [{0: "detection_result", 1: ["location", "category", "score"]}],
     }
@@ -87,17 +92,22 @@ def litert_metadata(card: ModelCard, size_hw: tuple[int, int], outputs: Sequence
     return bytes(builder.Output())
 
 
-def _image_tensor(size_hw: tuple[int, int]) -> _Table:
+def _image_tensor(size_hw: tuple[int, int], channels: int) -> _Table:
     height, width = map(np.uint32, size_hw)
     # The network normalizes pixels itself: mean 0 and standard deviation 1 tell callers not to.
     normalization = {0: np.array([0.0], np.float32), 1: np.array([1.0], np.float32)}
-    return {
+    description, colours = {1: ("Grey values.", _GREY), 3: ("RGB pixels in 0..255.", _RGB)}.get(
+        channels, (f"Values of {channels} bands.", _UNKNOWN_COLOURS)
+    )
+    tensor: _Table = {
         0: "image",
-        1: "RGB pixels in 0..255.",
-        3: {0: _IMAGE_PROPERTIES, 1: {0: _RGB, 1: {0: width, 1: height}}},
+        1: description,
+        3: {0: _IMAGE_PROPERTIES, 1: {0: colours, 1: {0: width, 1: height}}},
         4: [{0: _NORMALIZATION_OPTIONS, 1: normalization}],
-        5: {0: np.array([255.0], np.float32), 1: np.array([0.0], np.float32)},
     }
+    if channels == 3:
+        tensor[5] = {0: np.array([255.0], np.float32), 1: np.array([0.0], np.float32)}
+    return tensor
 
 
 def _output_tensor(output: str) -> _Table:

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_cam.export.build_litert import build_litert, fixed_signatures, litert_path
 from keras_cam.export.litert_metadata import ModelCard
+from keras_cam.export.signatures import check_rgb
 from keras_cam.images.whole_file import whole_file
 
 # The detector expects these outputs in this order, all float32.
@@ -65,6 +66,7 @@ def save_mediapipe(
     """
     file = litert_path(path)
     signatures = fixed_signatures(localizer, labels, image_size)
+    check_rgb(localizer, "MediaPipe's `ObjectDetector`")
     localize = signatures.functions["localize"]
 
     @tf.function(input_signature=localize.input_signature)

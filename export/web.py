@@ -15,8 +15,10 @@ import numpy as np
 
 from keras_cam.export.litert import save_litert
 from keras_cam.export.litert_metadata import ModelCard
+from keras_cam.export.signatures import check_rgb
 from keras_cam.graph import names
 from keras_cam.inference.litert import LiteRTLocalizer
+from keras_cam.localizer import check_localizer
 
 _REGISTRY = "https://registry.npmjs.org"
 
@@ -74,6 +76,8 @@ def save_web(
     path = Path(path)
     if path.exists() and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"`path` must be a new or an empty folder. Received: path={str(path)!r}")
+    check_localizer(localizer)
+    check_rgb(localizer, "a web page, which shows photos")
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
         site = Path(folder) / "site"
@@ -102,6 +106,8 @@ def _write_settings(localizer: keras.Model, model: Path) -> None:
         "size_hw": lite.size_hw,
         "threshold": float(np.median(localizer.get_layer(names.DETECTIONS).threshold)),
         "labels": lite.labels,
+        "map_kind": lite.map_kind,
+        "map_method": lite.map_method,
     }
     (model.parent / "settings.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
 

@@ -1,6 +1,9 @@
 """Registers the layers once both Keras and this package are imported, in any order.
 
 `keras.models.load_model` can only load registered layers, and `import keras_cam` does not import Keras.
+
+The first to import Keras may be `keras_cam.layers` itself, not yet complete; so modules of `graph` import
+layers from the file of each.
 """
 
 import sys

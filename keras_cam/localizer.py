@@ -2,30 +2,33 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from statistics import median
 from typing import Any, Literal
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_cam.check_finite import check_finite
 from keras_cam.graph import names
-from keras_cam.graph.foreground import foreground_of
 from keras_cam.graph.head import Head, find_head, one_or_all
 from keras_cam.graph.refined_maps import RefinedMaps
 from keras_cam.graph.taps import NoTapsError
 from keras_cam.images.resize import input_size_hw
 from keras_cam.layers import (
+    AugmentedMaps,
     ClassLabels,
     ClassSelection,
-    ForegroundMaps,
     LocalizerModel,
     MapDetections,
-    UnitRange,
+    ScaledImages,
 )
 from keras_cam.map_methods import Evidence
+from keras_cam.map_methods.table import AUGMENT, SCALES
 from keras_cam.models.keras_hub import with_preprocessing
+from keras_cam.models.window import with_window
 from keras_cam.recipes import (
     AFFINITY,
     AUTO,
@@ -56,6 +59,7 @@ def build_localizer(
     taps: Sequence[str] | None = None,
     positive_weights: bool | None = None,
     foreground: keras.Model | None = None,
+    look_again_k: int | None = None,
     threshold: float | Sequence[float] | None = None,
     components: Literal["largest", "all"] = "largest",
     max_boxes: int | None = None,
@@ -63,6 +67,8 @@ def build_localizer(
     output: str | int | None = None,
     activation: Literal["softmax", "sigmoid"] | None = None,
     labels: Sequence[str] | None = None,
+    window: Sequence[float] | None = None,
+    pixel_range: Sequence[float] = (0.0, 255.0),
     name: str = "localizer",
 ) -> keras.Model:
     """Turn a classifier into a localizer.
@@ -81,6 +87,10 @@ def build_localizer(
     - `localization_maps` (B, R, h', w') float32, only if maps are refined: the maps in [0, 1] from which
       boxes are computed.
 
+    For signals (B, L, C), `detection_boxes` are (B, R, 2): start and end in [0, 1]; for volumes
+    (B, D, H, W, C) (B, R, 6): zmin, ymin, xmin, zmax, ymax, xmax. Their maps have one and three axes; they
+    are not refined. Such localizers are saved as `.keras`, but not exported.
+
     A row whose map is constant (as every 1x1 map, of which a warning tells) or has no positive value has an
     all-zero box.
 
@@ -96,7 +106,9 @@ def build_localizer(
             the features, else from gradients of the logits by `keras_cam.recipes.DEFAULT_GRADIENT_METHOD`.
             "cam": exactly, or an error that says what prevents it. Otherwise a name in
             `keras_cam.map_methods.MAP_METHODS`, which may follow "finer:", see `map_method` there; or a
-            function from an `Evidence` to maps (B, K, h, w).
+            function from an `Evidence` to maps (B, K, h, w). "augment:" before a name, "auto" and "cam"
+            included: the mean over views of the image, mirrored and, if the classifier takes any size, at
+            three quarters and one and a half of its size.
         refine: the maps from which boxes are computed. "none", the paper's rule: the class activation maps.
             "affinity": maps refined by the similarity of mid-level features, which cover the whole object
             rather than its most discriminative part. One of `keras_cam.recipes.RECIPES`: refined by this
@@ -109,6 +121,8 @@ def build_localizer(
         foreground: a model that separates foreground from background, see
             `keras_cam.training.train_foreground`. Its output is combined with the refined maps by the
             geometric mean.
+        look_again_k: int, with refine="look_again" the number of classes that get a second look: the best
+            ones, or the first ones of `class_ids`. None: 1. Each costs a forward pass.
         threshold: float in [0, 1), the fraction of a map's maximum that values inside a box exceed; or
             several, whose boxes are averaged. None: 0.2, as in the paper; for refined maps the recipe's
             thresholds, or their median with components="all".
@@ -122,6 +136,10 @@ def build_localizer(
             activation; for a model that returns logits, sigmoid if it has one unit and softmax otherwise.
         labels: the class names, saved with the localizer, see `keras_cam.models.labels`. None: the names
             saved in the model, if any.
+        window: `(low, high)`: the localizer takes images of any numbers, such as those of 16 bits or floats,
+            cuts them to this window and scales it to `pixel_range`, in the graph. A classifier of RGB images
+            becomes a localizer of grey images (B, H, W, 1). None: images as the classifier takes them.
+        pixel_range: the values of black and white that the classifier takes; with `window`.
         name: str, the name of the new model.
 
     Returns:
@@ -148,20 +166,39 @@ def build_localizer(
             "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
             f"Received: model={model!r}"
         )
-    head = find_head(with_preprocessing(model), output, method)
-    options = {"taps": taps, "positive_weights": positive_weights, "foreground": foreground}
-    recipe, refined_maps = _refinement(refine, rule, head, options)
+    augmented = isinstance(method, str) and method.startswith(AUGMENT)
+    if isinstance(method, str):
+        method = method.removeprefix(AUGMENT)
+    model = with_preprocessing(model)
+    if window is not None:
+        model = with_window(model, window, pixel_range)
+    head = find_head(model, output, method)
+    options = {
+        "taps": taps,
+        "positive_weights": positive_weights,
+        "foreground": foreground,
+        "look_again_k": look_again_k,
+    }
+    recipe, refined_maps = _refinement(refine, rule, head, options, augmented)
     images, *others = (
         keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name if index else names.IMAGES)
         for index, x in enumerate(head.inputs)
     )
     if refined_maps is None:
         backbone = keras.Model(one_or_all(head.inputs), one_or_all(head.features), name=names.BACKBONE)
-        # `training=False`: layers that augment images must not do so when the localizer is called.
-        features = backbone(one_or_all([images, *others]), training=False)
+
+        def features_of(inputs: list[Any]) -> Any:
+            # `training=False`: layers that augment images must not do so when the localizer is called.
+            return backbone(one_or_all(inputs), training=False)
+
+        features = features_of([images, *others])
     else:
         view = refined_maps.view([images, *others])
         features = view.features
+
+        def features_of(inputs: list[Any]) -> Any:
+            return refined_maps.view(inputs).features
+
     logits = head.layer(features)
     labels = labels or head.labels
     if labels:
@@ -192,18 +229,20 @@ def build_localizer(
         name=names.DETECTIONS,
     )
     maps = head.layer(features, chosen)
-    if tuple(maps.shape[2:]) == (1, 1):
+    if augmented:
+        views = _other_views(lambda images: head.layer(features_of([images, *others]), chosen), images)
+        maps = AugmentedMaps(head.layer.map_method, name=names.AUGMENTED_MAPS)([maps, *views])
+    if set(maps.shape[2:]) == {1}:
         warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
     if recipe is None or refined_maps is None:
         return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
-    views = [refined_maps(view, chosen)]
-    if recipe.mirrored:
-        views.append(refined_maps.mirrored([images, *others], chosen))
-    localization_maps = UnitRange(name=names.LOCALIZATION_MAPS)(views)
-    if foreground is not None:
-        parts = [localization_maps, foreground_of(foreground, view.taps)]
-        localization_maps = ForegroundMaps(name="foreground_maps")(parts)
-    outputs = detections(maps, chosen, scores(logits), images, localization_maps)
+    if not recipe.looks_again:
+        outputs = detections(maps, chosen, scores(logits), images, refined_maps(view, chosen))
+        return LocalizerModel(inputs, outputs, name=name)
+    shown, *parts = refined_maps.of_both_looks(view, chosen, look_again_k or 1)
+    # Components outside the window are part of the whole map only.
+    parts = parts if rows_per_class == 1 else []
+    outputs = detections(maps, chosen, scores(logits), images, shown, *parts)
     return LocalizerModel(inputs, outputs, name=name)
 
 
@@ -220,7 +259,9 @@ def check_localizer(localizer: keras.Model) -> None:
         outputs = list(getattr(localizer, "output_names", None) or ())
         raise ValueError(
             "`localizer` must be a model from `keras_cam.build_localizer` whose only input is images, "
-            f"(B, H, W, C). Received: a model with inputs {shapes} and outputs {outputs}"
+            "(B, H, W, C). Call one of signals, volumes or several inputs itself: `localizer(inputs)`, with "
+            "a dict of arrays if there are several. "
+            f"Received: a model with inputs {shapes} and outputs {outputs}"
         )
     check_finite({variable.path: variable for variable in localizer.variables}, "weights")
 
@@ -233,11 +274,25 @@ def image_size_hw(localizer: keras.Model) -> tuple[int, int]:
     return input_size_hw(localizer.inputs[0].shape, default_image_size(localizer.output))
 
 
+def _other_views(maps_of: Callable[[Any], Any], images: Any) -> list[Any]:
+    """The maps of mirrored and resized images."""
+    if len(images.shape) != 4:
+        raise ValueError(
+            f"`method` must not begin with {AUGMENT!r}, unless the classifier takes images (B, H, W, C). "
+            f"Received: inputs of shape {tuple(images.shape)}"
+        )
+    views = [ops.flip(maps_of(ops.flip(images, axis=2)), axis=3)]
+    if images.shape[1:3] == (None, None):
+        views += [maps_of(ScaledImages(scale)(images)) for scale in SCALES]
+    return views
+
+
 def _refinement(
     refine: str,
     rule: str,
     head: Head,
     options: dict[str, Any],
+    augmented: bool,
 ) -> tuple[Recipe | None, RefinedMaps | None]:
     """The recipe and the builder of its refined maps; (None, None) for the paper's rule."""
     if refine not in REFINEMENTS:
@@ -255,13 +310,23 @@ def _refinement(
             f"Received: refine={refine!r}"
         )
     recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]
+    recipe = replace(recipe, mirrored=recipe.mirrored or augmented)
+    _check_looks(options["look_again_k"], recipe, refine)
     positive = _takes_positive_weights(head, options["positive_weights"])
     try:
-        return recipe, RefinedMaps(head, options["taps"], recipe.dense, positive)
+        return recipe, RefinedMaps(head, options["taps"], recipe, positive, options["foreground"])
     except NoTapsError:
         if refine != AUTO or given:
             raise
         return None, None
+
+
+def _check_looks(looks: int | None, recipe: Recipe, refine: str) -> None:
+    if looks is not None and not (recipe.looks_again and looks >= 1):
+        raise ValueError(
+            '`look_again_k` must be at least 1 and needs refine="look_again". '
+            f"Received: look_again_k={looks!r}, refine={refine!r}"
+        )
 
 
 def _takes_positive_weights(head: Head, asked: bool | None) -> bool:

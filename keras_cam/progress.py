@@ -32,7 +32,10 @@ def progress(total: int, task: str) -> Iterator[Callable[[int], None]]:
         ...     for number in range(2):
         ...         advance(1)
     """
-    from rich.console import Console
+    if not on_terminal():
+        yield lambda steps: None
+        return
+    from rich.console import Console  # slow to import
     from rich.markup import escape
     from rich.progress import MofNCompleteColumn, Progress
 
@@ -41,7 +44,6 @@ def progress(total: int, task: str) -> Iterator[Callable[[int], None]]:
         MofNCompleteColumn(),
         console=Console(stderr=True),
         transient=True,
-        disable=not on_terminal(),
     )
     with bar:
         bar_id = bar.add_task(escape(plain_text(task)), total=total)
@@ -55,11 +57,11 @@ def working(task: str) -> Iterator[None]:
     Args:
         task: what is being done, in a few words.
     """
-    from rich.console import Console
-    from rich.markup import escape
-
     if not on_terminal():
         yield
         return
+    from rich.console import Console
+    from rich.markup import escape
+
     with Console(stderr=True).status(escape(plain_text(task))):
         yield

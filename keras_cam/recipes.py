@@ -5,6 +5,7 @@ Importing this module does not import Keras.
 
 from collections.abc import Container
 from dataclasses import dataclass
+from statistics import median
 
 
 @dataclass(frozen=True)
@@ -15,12 +16,15 @@ class Recipe:
         summary: a one-line description.
         dense: whether the map has twice the resolution of the network's last feature map.
         mirrored: whether the map is averaged with the map of the mirrored image.
+        looks_again: whether the box of the best class is enlarged and seen a second time, as an image of its
+            own, and the maps of both looks averaged.
         thresholds: fractions of a map's maximum; the boxes at several thresholds are averaged.
     """
 
     summary: str
     dense: bool = False
     mirrored: bool = False
+    looks_again: bool = False
     thresholds: tuple[float, ...] = (0.3, 0.4, 0.5)
 
 
@@ -28,6 +32,11 @@ RECIPES = {
     "B32": Recipe("spreads the network's own map", thresholds=(0.4,)),
     "B": Recipe("spreads a map twice as fine, about 1.6 times the time", dense=True),
     "C": Recipe("as B, also for the mirrored image, about 3 times the time", dense=True, mirrored=True),
+    "look_again": Recipe(
+        "as B32, and a second look at the box of the best class, about twice the time",
+        looks_again=True,
+        thresholds=(0.35, 0.4, 0.45),
+    ),
 }
 
 NONE, AFFINITY, AUTO = "none", "affinity", "auto"
@@ -68,6 +77,9 @@ POSITIVE_WEIGHTS_UP_TO = 100
 REFINED_IMAGE_SIZE = 320
 """Height and width of the images on which the recipes were evaluated."""
 
+DEFAULT_OVERLAP = 0.2
+"""The fraction of a tile of a large picture that it shares with the next one, at least."""
+
 DEFAULT_IMAGE_SIZE = 224
 """Height and width of photos for a model that takes images of any size and does not refine maps."""
 
@@ -83,3 +95,16 @@ def default_image_size(outputs: Container[str]) -> int:
         (320, 224)
     """
     return REFINED_IMAGE_SIZE if "localization_maps" in outputs else DEFAULT_IMAGE_SIZE
+
+
+def usual_threshold(outputs: Container[str]) -> float:
+    """The threshold of a localizer that does not say its own: the default of raw or of refined maps.
+
+    Args:
+        outputs: the names of its outputs.
+
+    Examples:
+        >>> usual_threshold(["detection_boxes", "localization_maps"]), usual_threshold([])
+        (0.4, 0.2)
+    """
+    return median(RECIPES[DEFAULT_RECIPE].thresholds) if "localization_maps" in outputs else THRESHOLD

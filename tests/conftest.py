@@ -2,11 +2,15 @@
 
 import os
 import runpy
+import tempfile
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+
+# Tests find no models that were converted before, nor leave any.
+os.environ["KERAS_CAM_CONVERTED"] = tempfile.mkdtemp()
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from keras_cam import build_localizer
-from keras_cam.graph.head import find_head
+from keras_cam import build_localizer, load_localizer
+from keras_cam.layers import MapDetections
 from keras_cam.recipes import DEFAULT_GRADIENT_METHOD
 
 SIZE, CLASSES = 16, 4
@@ -154,6 +154,9 @@ EXACT = {
     "linear residual": linear_residual,
     "attention pooling": attention_pooling,
     "attention pooling as a product": attention_product,
+    "depthwise convolution over everything": lambda x: dense(
+        layers.Flatten()(layers.DepthwiseConv2D(4, depth_multiplier=2)(x))
+    ),
     "convolution over everything": lambda x: layers.Flatten()(layers.Conv2D(CLASSES, 4)(x)),
 }
 
@@ -234,22 +237,49 @@ def test_metadata_beside_the_image_is_a_bias_of_each_image():
     assert np.abs(bias[0] - bias[1]).max() > 0.1
 
 
-@pytest.mark.parametrize("rank", [1, 3])
-def test_signals_and_volumes_have_maps_of_their_rank(rank):
-    source = keras.Input((*[8] * rank, 2))
-    convolution = getattr(layers, f"Conv{rank}D")
-    x = convolution(6, 3, strides=2, padding="same", activation="relu")(source)
+def of_rank(rank):
+    """A classifier of signals or volumes, whose features are their means over 4 samples along each axis."""
+    source = keras.Input((*[16] * rank, 2))
+    x = getattr(layers, f"AveragePooling{rank}D")(4)(source)
+    x = getattr(layers, f"Conv{rank}D")(6, 1, activation="relu")(x)
     logits = dense(layers.LayerNormalization()(getattr(layers, f"GlobalAveragePooling{rank}D")()(x)))
-    model = randomized(keras.Model(source, logits))
-    head = find_head(model)
-    values = np.random.default_rng(3).uniform(0, 1, (2, *[8] * rank, 2)).astype("float32")
-    features = keras.Model(head.inputs, head.features)([values])
-    ids = np.tile(np.arange(CLASSES), (2, 1))
-    maps = np.asarray(head.layer(features, ids))
+    return randomized(keras.Model(source, logits)), x
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_signals_and_volumes_have_maps_and_boxes_of_their_rank(rank, tmp_path):
+    model, x = of_rank(rank)
+    values = np.random.default_rng(3).uniform(0, 1, (2, *[16] * rank, 2)).astype("float32")
+    localizer = build_localizer(model, class_ids=range(CLASSES))
+    out = localizer(values)
+    maps = np.asarray(out["class_activation_maps"])
     assert maps.shape == (2, CLASSES, *[4] * rank)
-    bias = np.asarray(keras.Model(x, logits)(np.zeros((2, *[4] * rank, 6))))
+    assert out["detection_boxes"].shape == (2, CLASSES, 2 * rank)
+    bias = np.asarray(keras.Model(x, model.output)(np.zeros((2, *[4] * rank, 6))))
     means = maps.mean(axis=tuple(range(2, 2 + rank)))
     np.testing.assert_allclose(means + bias, np.asarray(model(values)), rtol=1e-4, atol=1e-5)
+    localizer.save(tmp_path / "localizer.keras")
+    again = keras.models.load_model(tmp_path / "localizer.keras")(values)
+    np.testing.assert_allclose(again["detection_boxes"], out["detection_boxes"], atol=1e-6)
+    with pytest.raises(ValueError, match=r"Call one of signals, volumes or several inputs itself"):
+        load_localizer(localizer)
+
+
+def test_the_interval_of_a_signal_is_where_its_map_is_high():
+    maps = np.array([[[0, 0, 1, 1, 0, 0, 0, 0]]], "float32")  # falls to half between two samples
+    out = MapDetections(0.5)(maps, np.array([[1]]), np.full((1, 3), 0.5), np.zeros((1, 800, 2)))
+    np.testing.assert_allclose(out["detection_boxes"][0], [[0.25, 0.5]], atol=0.01)
+
+
+def test_the_cuboids_of_a_volume_enclose_the_largest_components():
+    maps = np.zeros((1, 1, 4, 5, 8), "float32")
+    maps[0, 0, 0, 0, 0] = 1  # touches the next only at an edge
+    maps[0, 0, 1, 1:4, 1] = maps[0, 0, 1, 3, 1:3] = 0.9
+    layer = MapDetections(0.5, max_boxes=3)
+    out = layer(maps, np.array([[1]]), np.full((1, 3), 0.5), np.zeros((1, 8, 8, 8, 1)))
+    expected = [[1 / 4, 1 / 5, 1 / 8, 2 / 4, 4 / 5, 3 / 8], [0, 0, 0, 1 / 4, 1 / 5, 1 / 8], [0] * 6]
+    np.testing.assert_allclose(out["detection_boxes"][0], expected, atol=1e-6)
+    assert int(out["num_detections"][0]) == 2
 
 
 def test_channels_first():
@@ -330,6 +360,32 @@ def test_gradient_maps_agree_with_tensorflows_gradients(name):
         values, gradients = gradients_by_tape(model, feature, photos(), class_id)
         expected = 16 * (values * gradients).sum(axis=-1)
         np.testing.assert_allclose(maps[:, row], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
+ENSEMBLES = {
+    "Average": lambda x, y: layers.Average()([x, y]),
+    "a sum, halved": lambda x, y: (x + y) / 2,
+    "a mean of a stack": lambda x, y: ops.mean(ops.stack([x, y], axis=1), axis=1),
+}
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_an_ensemble_that_averages_scores_keeps_them(name, activation):
+    """The logit is that of the averaged score: its gradient makes the maps."""
+    images, x = backbone()
+    members = [dense(layers.Flatten()(x), activation=activation) for _ in range(2)]
+    model = randomized(keras.Model(images, ENSEMBLES[name](*members)), 0.3)
+    localizer = build_localizer(model, method="hirescam", refine="none", class_ids=[2, 0])
+    out = localizer(photos())
+    scores = np.asarray(model(photos()))
+    np.testing.assert_allclose(out["detection_scores"], scores[:, [2, 0]], rtol=1e-4)
+    logits = ops.log(model.output) - (ops.log(1 - model.output) if activation == "sigmoid" else 0)
+    values, gradients = gradients_by_tape(keras.Model(images, logits), x, photos(), 2)
+    expected = 16 * (values * gradients).sum(axis=-1)
+    np.testing.assert_allclose(out["class_activation_maps"][:, 0], expected, rtol=1e-3, atol=1e-4)
+    assert localizer.map_kind == "gradient"
+    assert not localizer.get_layer("class_activation_head").taped
 
 
 def test_a_vision_transformer_is_cut_before_its_last_attention():
@@ -448,3 +504,44 @@ def test_a_method_of_ones_own():
     assert maps.shape == (2, 2, 2, 2)
     np.testing.assert_array_equal(maps[:, 0], maps[:, 1])
     assert localizer.map_method == "features_only"
+
+
+@pytest.mark.parametrize("refine", ["none", "B", "look_again"])
+def test_augmented_maps_are_the_mean_over_the_image_and_its_mirror_image(refine, tmp_path):
+    images = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, strides=8, padding="same", activation="relu")(images)
+    x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu")(x)
+    model = randomized(keras.Model(images, dense(dense(layers.Flatten()(x), 8, activation="relu"))))
+    pixels = np.random.default_rng(0).uniform(0, 1, (2, 32, 32, 3)).astype("float32")
+    plain, both = (
+        build_localizer(model, method=method, refine=refine, class_ids=[2, 0])
+        for method in ("layercam", "augment:layercam")
+    )
+    maps, mirrored, mean = (
+        np.asarray(localizer(images)["class_activation_maps"])
+        for localizer, images in ((plain, pixels), (plain, pixels[:, :, ::-1]), (both, pixels))
+    )
+    np.testing.assert_allclose(mean, (maps + mirrored[..., ::-1]) / 2, rtol=1e-4, atol=1e-6)
+    localizer = build_localizer(model, method="augment:auto", refine=refine)
+    assert (localizer.map_kind, localizer.map_method) == ("augmented", "augment:layercam")
+    localizer.save(tmp_path / "localizer.keras")
+    again = load_localizer(tmp_path / "localizer.keras")
+    assert (again.map_kind, again.map_method) == ("augmented", "augment:layercam")
+    for name, values in localizer(pixels).items():
+        np.testing.assert_allclose(again.localize(pixels)[name], values, rtol=1e-4, atol=1e-5)
+    asked = again.cam(pixels, again.localize(pixels)["detection_classes"])
+    np.testing.assert_allclose(asked["class_activation_maps"], localizer(pixels)["class_activation_maps"])
+
+
+def test_classifiers_of_any_image_size_are_augmented_at_other_sizes_too():
+    """Of an image of one colour, all views have the same map, whatever their size."""
+    images = keras.Input((None, None, 3))
+    x = layers.Conv2D(6, 4, strides=4, activation="relu")(images)
+    localizer = build_localizer(
+        randomized(keras.Model(images, dense(pooled(x)))), method="augment:cam", refine="none", class_ids=[1]
+    )
+    sizes = [layer.scale for layer in localizer.layers if type(layer).__name__ == "ScaledImages"]
+    assert sizes == [0.75, 1.5]
+    maps = localizer(np.full((1, 32, 48, 3), 0.5, "float32"))["class_activation_maps"]
+    assert maps.shape == (1, 1, 8, 12)
+    np.testing.assert_allclose(maps, np.full_like(maps, maps[0, 0, 0, 0]), rtol=1e-5)

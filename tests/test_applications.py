@@ -21,6 +21,7 @@ FAMILIES = {
     "inception_v3": (A.InceptionV3, 75, A.inception_v3.preprocess_input),
     "xception": (A.Xception, 71, A.xception.preprocess_input),
     "nasnet_mobile": (A.NASNetMobile, 64, A.nasnet.preprocess_input),
+    "convnext_tiny": (A.ConvNeXtTiny, 64, A.convnext.preprocess_input),
     "vgg16": (A.VGG16, 32, A.vgg16.preprocess_input),
 }
 CLASSES = 5

@@ -42,7 +42,7 @@ LAYERS = [
     {"models"},
     {"localizer"},
     {"annotations", "drawing", "inference"},
-    {"data", "metrics"},
+    {"data", "metrics", "shards"},
     {"callbacks", "evaluation"},
     {"export", "training"},
     {"applications"},
@@ -136,8 +136,10 @@ def saved_localizer(tmp_path_factory):
     return path
 
 
-@pytest.mark.slow  # TensorFlow starts twice
-@pytest.mark.parametrize("first", ["import keras_cam, keras", "import keras, keras_cam"])
+@pytest.mark.slow  # TensorFlow starts three times
+@pytest.mark.parametrize(
+    "first", ["import keras_cam, keras", "import keras, keras_cam", "import keras_cam.layers, keras"]
+)
 def test_a_saved_localizer_loads_in_whatever_order_the_two_are_imported(first, saved_localizer):
     code = f"import sys\n{first}\nprint(keras.models.load_model(sys.argv[1]).name)"
     result = run_python("-c", code, saved_localizer)

@@ -63,9 +63,9 @@ def test_json_is_one_object_a_photo_and_nothing_else(capsys, monkeypatch, photos
     monkeypatch.chdir(photos)
     status, [record], err = run_json(capsys, "green.png", "--model", model_file, "--top-k", 2)
     assert (status, err) == (0, "")
-    assert list(record) == ["image", "width", "height", "model", "detections"]
+    assert list(record) == ["image", "width", "height", "model", "runtime", "detections"]
     assert (record["image"], record["width"], record["height"]) == ("green.png", 96, 64)
-    assert record["model"] == model_file
+    assert (record["model"], record["runtime"]) == (model_file, "tensorflow")
     best, second = record["detections"]
     assert list(best) == ["class_id", "label", "score", "box_xyxy"]
     assert (best["class_id"], best["label"]) == (1, "class 1")
@@ -83,23 +83,23 @@ def test_people_get_a_table_and_pictures(capsys, monkeypatch, tmp_path, photos, 
     assert "green.png" in out
     assert "class 1" in out
     assert "keras-cam-output" in out
-    picture = read_image("keras-cam-output/green_cam.png")
+    picture = read_image("keras-cam-output/green_cam.jpg")
     assert picture.shape == (213, 320, 3)  # small photos are enlarged until text can be read
     # The pictures of one run are no photos for the next.
     assert cli.main(["localize", ".", "--model", model_file]) == 0
-    assert os.listdir("keras-cam-output") == ["green_cam.png"]
+    assert os.listdir("keras-cam-output") == ["green_cam.jpg"]
 
 
 def test_pictures_of_equal_names_do_not_overwrite_each_other(monkeypatch, tmp_path, model_file):
     monkeypatch.chdir(tmp_path)
-    for name in ("a/x.png", "b/x.png", "b/x_cam.png"):
+    for name in ("a/x.png", "b/x.png", "b/x_cam.jpg"):
         Path(name).parent.mkdir(exist_ok=True)
         green_photo().save(name)
-    inputs = {path: path.read_bytes() for path in tmp_path.rglob("*.png")}
+    inputs = {path: path.read_bytes() for path in tmp_path.rglob("*.*g")}
     assert cli.main(["localize", "a", "b", "--model", model_file, "--output", "b"]) == 0
     assert {path: path.read_bytes() for path in inputs} == inputs
-    written = {path.name for path in Path("b").iterdir()} - {"x.png", "x_cam.png"}
-    assert written == {"x_cam-2.png", "x_cam-3.png", "x_cam_cam.png"}
+    written = {path.name for path in Path("b").iterdir()} - {"x.png", "x_cam.jpg"}
+    assert written == {"x_cam-2.jpg", "x_cam-3.jpg", "x_cam_cam.jpg"}
 
 
 def test_a_saved_localizer_is_used_as_it_is(capsys, tmp_path, photos, colour_classifier):
@@ -276,11 +276,11 @@ def test_models_that_take_more_than_images_are_refused(capsys, tmp_path, photos)
 def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
     monkeypatch, capsys, photos, colour_classifier
 ):
-    def load(*_):
+    def load(*_, **options):
         print("Downloading")
         return KerasLocalizer(keras_cam.build_localizer(colour_classifier))
 
-    monkeypatch.setattr("keras_cam.inference.load.load_localizer", load)
+    monkeypatch.setattr("keras_cam.cli.usage.load_fastest", load)
     status, records, err = run_json(capsys, photos)
     assert (status, len(records), err) == (0, 1, "Downloading\n")
 
@@ -298,10 +298,10 @@ def test_pictures_that_cannot_be_written_are_failures(monkeypatch, capsys, tmp_p
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("keras_cam.images.files.write_png", full)
+    monkeypatch.setattr("keras_cam.images.files.write_picture", full)
     status, records, err = run_json(capsys, photos, "--model", model_file, "--output", tmp_path / "out")
     assert (status, records) == (1, [])
-    assert err == f"keras-cam: Cannot write {tmp_path / 'out' / 'green_cam.png'}: No space left on device\n"
+    assert err == f"keras-cam: Cannot write {tmp_path / 'out' / 'green_cam.jpg'}: No space left on device\n"
 
 
 def test_the_table_of_models(capsys):

@@ -64,7 +64,10 @@ def run_json(capsys, *arguments):
     return [json.loads(line) for line in out.splitlines()]
 
 
-@pytest.mark.parametrize("name", ["saved_model", "litert", "onnx"])
+RUNTIMES = {"saved_model": "tensorflow", "litert": "litert", "onnx": "onnx"}
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
 def test_an_exported_model_localizes_like_the_one_it_was_made_from(
     capsys, exported, model_file, labels_file, photos, name
 ):
@@ -74,7 +77,8 @@ def test_an_exported_model_localizes_like_the_one_it_was_made_from(
     assert [record["detections"][0]["label"] for record in found] == sorted(LABELS)
     for record, other in zip(found, expected, strict=True):
         assert len(record["detections"]) == 2
-        assert {**record, "detections": None} == {**other, "model": str(exported[name]), "detections": None}
+        about = {"model": str(exported[name]), "runtime": RUNTIMES[name], "detections": None}
+        assert {**record, "detections": None} == {**other, **about}
         for one, another in zip(record["detections"], other["detections"], strict=True):
             assert (one["class_id"], one["label"]) == (another["class_id"], another["label"])
             assert one["score"] == pytest.approx(another["score"], abs=1e-4)

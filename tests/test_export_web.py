@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import sys
 import threading
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
@@ -54,17 +56,26 @@ def address(site):
 
 @pytest.fixture(scope="module")
 def browser(address):
+    with page_in_chromium(address) as browser:
+        yield browser
+
+
+@contextmanager
+def page_in_chromium(address, *more_arguments):
     if not (BROWSER and DRIVER):
         pytest.skip("there is no chromium with its chromedriver")
     options = webdriver.ChromeOptions()
     options.binary_location = BROWSER
-    for argument in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"):
+    arguments = ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900")
+    for argument in (*arguments, *more_arguments):
         options.add_argument(argument)
     browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    browser.get(address)
-    wait(browser).until(lambda _: status(browser) == "Ready.")
-    yield browser
-    browser.quit()
+    try:
+        browser.get(address)
+        wait(browser).until(lambda _: status(browser) == "Ready.")
+        yield browser
+    finally:
+        browser.quit()
 
 
 def wait(browser):
@@ -149,6 +160,30 @@ def test_what_is_no_photo_is_said_and_the_page_goes_on(browser, tmp_path):
     browser.execute_script("document.getElementById('status').textContent = ''")
     browser.find_element(By.ID, "camera").click()
     wait(browser).until(lambda _: "There is no camera" in status(browser))
+
+
+def test_the_camera_shows_its_speed(address):
+    fake_camera = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
+    with page_in_chromium(address, *fake_camera) as browser:
+        button = browser.find_element(By.ID, "camera")
+        button.click()
+        speeds = [measured_fps(browser) for _ in range(3)]
+        print(f"camera: {speeds} frames a second")
+        assert min(speeds) > 0.2
+        assert button.get_attribute("aria-pressed") == "true"
+        button.click()
+        assert button.get_attribute("aria-pressed") == "false"
+        open_file(browser, PHOTOS[0])
+        wait(browser).until(lambda _: "It took" in status(browser))
+
+
+def measured_fps(browser):
+    """The speed that the page shows next."""
+    before = status(browser)
+    found = wait(browser).until(
+        lambda _: status(browser) != before and re.search(r"([\d.]+) frames a second", status(browser))
+    )
+    return float(found[1])
 
 
 def test_nothing_is_loaded_from_elsewhere(browser, address):

@@ -46,6 +46,9 @@ def test_json_has_exactly_the_documented_fields():
         "width": 10,
         "height": 30,
         "model": "tiny",
+        "map_kind": None,
+        "map_method": None,
+        "runtime": "",
         "detections": [
             {"class_id": 1, "label": "bee", "score": 0.9, "box_xyxy": None},
             {"class_id": 2, "label": "cat", "score": 0.1, "box_xyxy": [0.0, 15.0, 5.0, 30.0]},

@@ -125,7 +125,8 @@ def test_recipes_save_and_take_other_classes_and_half_precision(recipe, randomiz
     localizer = keras_cam.build_localizer(model, refine=recipe, class_ids="input")
     inputs = {"images": photos(2, 64, 96), "class_ids": np.array([[3], [1]], "int32")}
     expected = localizer(inputs)
-    assert expected["localization_maps"].shape == (2, 1, 4, 6)
+    finer = 4 if RECIPES[recipe].looks_again else 1
+    assert expected["localization_maps"].shape == (2, 1, 4 * finer, 6 * finer)
     assert expected["localization_maps"].dtype == "float32"
     localizer.save(tmp_path / "localizer.keras")
     again = keras.models.load_model(tmp_path / "localizer.keras")(inputs)

@@ -65,16 +65,21 @@ def one_device(folder):
     return train(config, folder / "photos", folder / "one", "one_device", report=lambda line: None)
 
 
+# Replicas add gradients in another order: the rounding of one sum moves a loss by 2e-5 a few steps later, on
+# some processors. A step made twice, or not at all, moves it by 2e-3 or more.
+ROUNDING = 1e-4
+
+
 def assert_same_run(run, one_device):
     with open(run / "history.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 20
     for name in ("loss", "accuracy"):
         found = [float(row[name]) for row in rows]
-        np.testing.assert_allclose(found, [row[name] for row in one_device.history], atol=1e-5)
+        np.testing.assert_allclose(found, [row[name] for row in one_device.history], atol=ROUNDING)
     weights = keras.models.load_model(run / "model.keras").get_weights()
     for ours, theirs in zip(weights, one_device.model.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+        np.testing.assert_allclose(ours, theirs, atol=ROUNDING)
 
 
 def test_two_devices_of_one_process_make_the_same_steps(folder, one_device):

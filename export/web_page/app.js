@@ -11,6 +11,7 @@ const settings = await (await fetch("settings.json")).json();
 let localize; // set when the model is loaded
 let shown = null; // {image, detections, chosen}
 let video = null; // set while the camera runs
+let interval = null; // mean milliseconds from one frame of the camera to the next
 
 function say(text, wrong = false) {
   status.textContent = text;
@@ -26,7 +27,13 @@ async function look(image) {
   shown = { image, detections, chosen: Math.max(same, 0) };
   listClasses();
   draw();
-  say(`${detections[0].label}, ${percent(detections[0].score)}. It took ${Math.round(performance.now() - start)} ms.`);
+  say(`${detections[0].label}, ${percent(detections[0].score)}. ${speed(performance.now() - start)}`);
+}
+
+/** How fast it is: of the camera, once there are two frames, the frames a second. */
+function speed(milliseconds) {
+  if (video && interval) return `${(1000 / interval).toFixed(1)} frames a second.`;
+  return `It took ${Math.round(milliseconds)} ms.`;
 }
 
 function percent(value) {
@@ -120,16 +127,18 @@ async function startCamera() {
   }
   find("camera").textContent = "Stop the camera";
   find("camera").setAttribute("aria-pressed", "true");
-  while (video) {
+  for (let last = null; video; ) {
     const frame = await createImageBitmap(video);
     await look(frame);
-    await new Promise(requestAnimationFrame);
+    const now = await new Promise(requestAnimationFrame);
+    if (last && video) interval = interval ? 0.9 * interval + 0.1 * (now - last) : now - last;
+    last = now;
   }
 }
 
 function stopCamera() {
   video?.srcObject.getTracks().forEach((track) => track.stop());
-  video = null;
+  video = interval = null;
   find("camera").textContent = "Use the camera";
   find("camera").setAttribute("aria-pressed", "false");
 }

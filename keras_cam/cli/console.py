@@ -3,8 +3,10 @@
 import json
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -76,17 +78,36 @@ def progress(total: int, task: str = "Localizing") -> Iterator[Callable[[], None
         yield lambda: advance(1)
 
 
-def print_localizations(records: Sequence[Localization]) -> None:
-    """Print a table of the classes and boxes of all photos."""
-    rows = []
-    for record, name in zip(records, _short_names([record.image for record in records]), strict=True):
-        for rank, detection in enumerate(record.detections, 1):
-            score = f"{detection.score:.1%}"
-            rows.append((name if rank == 1 else "", str(rank), detection.label, score, _box_text(detection)))
-    header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
-    print_table(header, rows, right=("rank", "score"))
-    if any(record.detections and record.detections[0].score < _LOW_SCORE for record in records):
-        say(f"Best scores below {_LOW_SCORE:.0%}: no class stands out, so the first one is a guess.")
+class LocalizationTable:
+    """A table of the classes and boxes of all photos. It keeps what it prints, and no map."""
+
+    def __init__(self) -> None:
+        self._images: list[str] = []
+        self._rows: list[list[tuple[str, str, str, str]]] = []
+        self._has_low_score = False
+
+    def add(self, record: Localization) -> None:
+        """Add the rows of a photo."""
+        self._images.append(record.image)
+        self._rows.append(
+            [
+                (str(rank), found.label, f"{found.score:.1%}", _box_text(found))
+                for rank, found in enumerate(record.detections, 1)
+            ]
+        )
+        self._has_low_score |= bool(record.detections) and record.detections[0].score < _LOW_SCORE
+
+    def print(self) -> None:
+        """Print the table."""
+        rows = [
+            (name if place == 0 else "", *cells)
+            for name, lines in zip(_short_names(self._images), self._rows, strict=True)
+            for place, cells in enumerate(lines)
+        ]
+        header = ("image", "rank", "class", "score", "box (xmin, ymin, xmax, ymax)")
+        print_table(header, rows, right=("rank", "score"))
+        if self._has_low_score:
+            say(f"Best scores below {_LOW_SCORE:.0%}: no class stands out, so the first one is a guess.")
 
 
 def _short_names(files: Sequence[str]) -> list[str]:
@@ -149,21 +170,21 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Seq
         print(text.get(), end="")
 
 
-def picture_paths(files: Sequence[Path], folder: Path) -> list[Path]:
+def picture_paths(files: Sequence[Path], folder: Path, suffix: str = ".jpg") -> list[Path]:
     """A path in `folder` for the picture of each file; no two are the same, and none is one of the inputs.
 
     Examples:
         >>> [path.name for path in picture_paths([Path("a/x.jpg"), Path("b/X.png")], Path("out"))]
-        ['x_cam.png', 'X_cam-2.png']
+        ['x_cam.jpg', 'X_cam-2.jpg']
     """
     # Some file systems ignore case.
     taken = {_key(file) for file in files}
+    numbers: dict[str, Iterator[int]] = defaultdict(lambda: count(2))
     paths = []
     for file in files:
-        path, number = folder / f"{file.stem}_cam.png", 1
-        while _key(path) in taken:
-            number += 1
-            path = folder / f"{file.stem}_cam-{number}.png"
+        path = folder / f"{file.stem}_cam{suffix}"
+        while _key(path) in taken:  # a number is tried once for a stem, however many files have it
+            path = folder / f"{file.stem}_cam-{next(numbers[file.stem.casefold()])}{suffix}"
         taken.add(_key(path))
         paths.append(path)
     return paths

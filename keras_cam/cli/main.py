@@ -6,28 +6,11 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any, NoReturn
 
 import keras_cam
 from keras_cam.check_finite import NotFiniteError
-from keras_cam.cli.commands import (
-    ask,
-    benchmark,
-    concept,
-    demo,
-    evaluate,
-    export,
-    features,
-    finegrained,
-    foreground,
-    label_studio,
-    localize,
-    models,
-    objects,
-    train,
-    units,
-    vqa,
-)
 from keras_cam.cli.console import OutputError, complain, standard_output
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.images.files import ImageWarning
@@ -35,23 +18,24 @@ from keras_cam.inference.model_file import ModelFileError
 from keras_cam.plain_text import plain_text
 
 COMMANDS = (
-    localize,
-    demo,
-    train,
-    foreground,
-    evaluate,
-    export,
-    label_studio,
-    models,
-    features,
-    benchmark,
-    concept,
-    objects,
-    finegrained,
-    units,
-    vqa,
-    ask,
+    "localize",
+    "demo",
+    "train",
+    "foreground",
+    "evaluate",
+    "export",
+    "label-studio",
+    "models",
+    "features",
+    "benchmark",
+    "concept",
+    "objects",
+    "finegrained",
+    "units",
+    "vqa",
+    "ask",
 )
+"""The commands, which are modules in `keras_cam.cli.commands`."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -79,7 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     try:
-        args = _parser().parse_args(argv)
+        arguments = sys.argv[1:] if argv is None else argv
+        args = _parser(arguments[:1]).parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             warnings.simplefilter("default", ImageWarning)
@@ -112,7 +97,8 @@ class _Parser(argparse.ArgumentParser):
                 print(message, end="", file=file)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(command: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of one command, because importing all takes time; or of all, if that is no command."""
     parser = _Parser(
         prog="keras-cam",
         description="Classes, class activation maps and boxes from image classifiers, in one forward pass.",
@@ -120,8 +106,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"keras-cam {keras_cam.__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add_parser(commands)
+    for name in set(command) & set(COMMANDS) or COMMANDS:
+        import_module(f"keras_cam.cli.commands.{name.replace('-', '_')}").add_parser(commands)
     return parser
 
 

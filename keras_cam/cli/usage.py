@@ -3,15 +3,24 @@
 import argparse
 import math
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_cam.annotations.selection import Selection
-from keras_cam.cli.console import complain
+from keras_cam.cli.console import complain, working
+from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
+from keras_cam.inference.runtimes import (
+    AUTO,
+    RUNTIME_HELP,
+    RUNTIMES,
+    TENSORFLOW,
+    load_fastest,
+    starts_tensorflow,
+)
 from keras_cam.models.labels import LABEL_LISTS
 from keras_cam.recipes import DEFAULT_REFINE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
 
@@ -66,6 +75,13 @@ def add_batch_size(parser: argparse.ArgumentParser, default: int = 32) -> None:
         default=default,
         metavar="N",
         help=f"images that go through the model at once, at most {_MOST_IN_A_BATCH} (default: %(default)s)",
+    )
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Add `--runtime`."""
+    parser.add_argument(
+        "--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help=f"{RUNTIME_HELP} (default: %(default)s)"
     )
 
 
@@ -145,6 +161,25 @@ def add_refine(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_window(parser: argparse.ArgumentParser) -> None:
+    """Add `--window`. It is None unless given."""
+    parser.add_argument(
+        "--window",
+        nargs=2,
+        type=float,
+        metavar=("LOW", "HIGH"),
+        help="the model takes grey values as they are, of 16 bits or floats, and its graph cuts them to "
+        "LOW..HIGH, which become black and white; models of other than RGB images keep their channels",
+    )
+
+
+def window_of(args: argparse.Namespace) -> Sequence[float] | None:
+    """What `--window` says; raises a `UsageError` unless it goes upwards."""
+    if args.window and not args.window[0] < args.window[1]:
+        raise UsageError(f"--window must be LOW HIGH with LOW < HIGH. Received: {args.window}")
+    return args.window
+
+
 def positive(text: str) -> int:
     """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
@@ -171,10 +206,8 @@ def fraction(text: str) -> float:
 
 def check_model(model: str) -> None:
     """Raise a `UsageError` if there is no such model, before TensorFlow is imported."""
-    from keras_cam.models.registry import MODELS, REFUSED
+    from keras_cam.models.registry import MODELS
 
-    if model in REFUSED:
-        raise UsageError(f"--model {model} cannot be built: {REFUSED[model]}")
     if model not in MODELS and not Path(model).exists():
         raise UsageError(
             "--model must be a .keras, .caffemodel or .pth file, an exported model or one of "
@@ -192,18 +225,42 @@ def read_labels(path: Path | None) -> Sequence[str] | None:
         raise UsageError(f"--labels: {error}") from error
 
 
+@contextmanager
+def loading(model: str, runtime: str, options: Mapping[str, Any]) -> Iterator[None]:
+    """Start TensorFlow if it is needed, and be quiet while a model is loaded with these options.
+
+    What goes wrong becomes a `UsageError`.
+    """
+    starts = starts_tensorflow(model, runtime, **options)
+    if starts:
+        import_quietly()
+    # LiteRT prints a banner, and its converter much more; TensorFlow printed its own when it was imported.
+    quiet = not starts or runtime != TENSORFLOW
+    with quiet_c_libraries() if quiet else nullcontext(), working(f"Loading {model}"), usage_errors_of(model):
+        yield
+
+
 def load_model(
     model: str,
     top_k: int | None = None,
     threshold: float | None = None,
     refine: str | None = None,
     method: str | None = None,
+    window: Sequence[float] | None = None,
+    *,
+    runtime: str = AUTO,
+    photos: int = 1,
 ) -> "Localizer":
-    """Load a localizer by name or file. Raises a `UsageError` if that fails."""
-    from keras_cam.inference.load import load_localizer
-
-    with usage_errors_of(model):
-        localizer = load_localizer(model, top_k, threshold, refine, method)
+    """Load a localizer by name or file, quietly, see `load_fastest`. Raises a `UsageError` if that fails."""
+    options = {
+        "top_k": top_k,
+        "threshold": threshold,
+        "refine": refine,
+        "method": method,
+        "window": window,
+    }
+    with loading(model, runtime, options):
+        localizer = load_fastest(model, runtime, photos, **options)
     if top_k is not None and top_k > localizer.classes:
         complain(f"--top-k {top_k}: the model has {localizer.classes} classes, which are all localized")
     return localizer

@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 import keras
 
 from keras_cam.graph.cursor import GraphCursor, inputs_of, is_graph
-from keras_cam.layers import ClassLabels
+from keras_cam.layers.class_labels import ClassLabels
 
 # Layers and operations that do not change the pooled channels at inference.
 _IDENTITIES = (

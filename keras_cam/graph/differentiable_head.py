@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_cam.graph.places import Places
-from keras_cam.graph.reverse_mode import ReverseMode
+from keras_cam.graph.reverse_mode import ReverseMode, has_batch
 from keras_cam.map_methods import Evidence, map_method
 from keras_cam.ops.area_resize import area_resize
 
@@ -94,7 +94,10 @@ class DifferentiableHead(keras.layers.Layer):
 
         def logits_of(features: Any) -> Any:
             copies = ops.shape(features)[0] // ops.shape(run.inputs[0])[0]
-            others = [ops.tile(x, (copies, *[1] * (len(x.shape) - 1))) for x in run.inputs]
+            others = [
+                ops.tile(x, (copies, *[1] * (len(x.shape) - 1))) if batched else x
+                for x, batched in zip(run.inputs, has_batch(self.head), strict=True)
+            ]
             others[index] = places.as_given(features, run.inputs[index])
             return ReverseMode(self.head, others, 0).output
 

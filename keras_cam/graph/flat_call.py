@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import keras
@@ -34,6 +35,17 @@ class FlatCall:
     def symbolic_arguments(self) -> tuple[Any, Any]:
         """`(args, kwargs)`, with KerasTensors."""
         return self.arguments({id(tensor): tensor for tensor in self.inputs})
+
+    @property
+    def keeps_batch(self) -> bool:
+        """Whether the first axis of what it returns is that of the images, as far as shapes tell."""
+        shapes = [tuple(x.shape) for x in self.outputs if None in x.shape]
+        if not all(shape[0] is None for shape in shapes):
+            return False
+        if not type(self.operation).__name__.startswith("Reshape"):
+            return True
+        sizes = {prod(x.shape[1:]) for x in (*self.inputs, *self.outputs) if None not in x.shape[1:]}
+        return len(sizes) < 2
 
 
 def flat_calls(graph: keras.Model) -> list[FlatCall]:

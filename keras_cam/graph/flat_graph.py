@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
 from keras_cam.graph.cursor import is_graph
+from keras_cam.graph.flat_call import flat_calls
 from keras_cam.graph.keras_internals import (
     functional_graph,
     own_variables,
@@ -47,17 +49,24 @@ def flat_graph(model: keras.Model) -> keras.Model:
             return lambda inputs, *_, **__: run_graph(functional_graph(operation), inputs, flattened)
         if _is_made_of_layers(operation):
             return lambda *args, **kwargs: inside(operation, args, kwargs)
+        return whole(operation)
+
+    def whole(operation: Any) -> Any:
+        if None in getattr(operation, "newshape", ()):
+            return _reshaping(operation)
         if names.setdefault(operation.name, operation) is operation:
-            return operation
+            return lambda *args, **kwargs: _with_true_shape(operation, args, kwargs)
         copies[operation.name] += 1
         name = f"{operation.name}_{copies[operation.name]}"
         return lambda *args, **kwargs: _record(operation, args, kwargs, name)
 
     def inside(operation: Any, args: Any, kwargs: Any) -> Any:
         try:
-            graph, tensors = recorded(operation.call, args, kwargs | _at_inference(operation))
+            graph, tensors = recorded(operation.call, args, _at_inference(operation, kwargs))
         except Exception:  # whatever the code of a user's layer raises for a KerasTensor
-            return operation(*args, **kwargs)
+            return whole(operation)(*args, **kwargs)
+        if not all(call.keeps_batch for call in flat_calls(graph)):
+            return whole(operation)(*args, **kwargs)  # its gradients are those of the whole
         return run_graph(graph, tensors, flattened)
 
     inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
@@ -81,7 +90,7 @@ def functional_model(model: keras.Model) -> keras.Model:
         )
     try:
         images = keras.Input(batch_shape=(None, *shape[1:]), name="images")
-        return recorded(model.call, (images,), _at_inference(model), model.name)[0]
+        return recorded(model.call, (images,), _at_inference(model, {}), model.name)[0]
     except Exception as error:  # whatever the user's code raises for a KerasTensor
         raise ValueError(
             "The `call` of a subclassed `model` must take KerasTensors, so that it can be traced: compute "
@@ -99,6 +108,25 @@ def recorded(call: Callable[..., Any], args: Any, kwargs: Any, name: str | None 
     return keras.Model(list(inputs.values()), call(*args, **kwargs), name=name), tensors
 
 
+def _reshaping(operation: Any) -> Any:
+    """Reshaping to `ops.shape(x)[0]`, which is None while a graph is made: to any batch size instead."""
+    shape = list(operation.newshape)
+    if shape.count(None) == 1 and -1 not in shape:
+        shape[shape.index(None)] = -1
+        return lambda x, *_, **__: ops.reshape(x, shape)
+    return keras.layers.Reshape(shape[1:])
+
+
+def _with_true_shape(operation: Any, args: Any, kwargs: Any) -> Any:
+    """Call a layer; if its class declares another shape than it computes, declare that."""
+    output = operation(*args, **kwargs)
+    if not _is_foreign(operation) or not isinstance(output, keras.KerasTensor):
+        return output
+    true = keras.Operation.compute_output_spec(operation, *args, **_at_inference(operation, kwargs)).shape
+    is_right = all(n in (None, own) for n, own in zip(true[1:], output.shape[1:], strict=True))
+    return output if is_right or None in true[1:] else ops.reshape(output, (-1, *true[1:]))
+
+
 def _record(operation: Any, args: Any, kwargs: Any, name: str) -> Any:
     graph, tensors = recorded(operation, args, kwargs, name)
     return graph(tensors)
@@ -108,10 +136,14 @@ def _is_made_of_layers(operation: Any) -> bool:
     """Whether there is something to see inside a layer, and nothing that would be lost."""
     if isinstance(operation, keras.layers.SpectralNormalization):
         return True  # at inference, it only calls the layer inside
-    if not isinstance(operation, keras.layers.Layer) or type(operation).__module__.startswith(_KNOWN):
-        return False
-    return not own_variables(operation)
+    return _is_foreign(operation) and not own_variables(operation)
 
 
-def _at_inference(operation: Any) -> dict[str, Any]:
-    return {"training": False} if takes_training(operation) else {}
+def _is_foreign(operation: Any) -> bool:
+    return isinstance(operation, keras.layers.Layer) and not type(operation).__module__.startswith(_KNOWN)
+
+
+def _at_inference(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Keyword arguments for `call`, which takes `training` only in some layers; `__call__` does in all."""
+    others = {name: value for name, value in kwargs.items() if name != "training"}
+    return {**others, "training": False} if takes_training(operation) else others

@@ -150,6 +150,17 @@ def _convolution(step: Step, g: Any) -> list[Any]:
     return [_shaped_like_x(step, ops.matmul(g, ops.transpose(flat)))]
 
 
+def _depthwise_convolution(step: Step, g: Any) -> list[Any]:
+    """A depthwise convolution over the whole input: channels weighted by position."""
+    layer, kernel = step.operation, kernel_of(step.operation)  # (*window, C, multiplier)
+    whole = tuple(step.x.shape[1:-1]) == tuple(kernel.shape[:-2]) and layer.padding == "valid"
+    is_linear = layer.activation is keras.activations.linear
+    if not (whole and is_linear) or layer.data_format == "channels_first":
+        raise NoRuleError
+    g = ops.reshape(g, (-1, step.classes, *[1] * len(kernel.shape[:-2]), *kernel.shape[-2:]))
+    return [ops.sum(g * kernel, axis=-1)]
+
+
 def _batch_normalization(step: Step, g: Any) -> list[Any]:
     layer = step.operation
     scale = ops.rsqrt(ops.cast(layer.moving_variance, "float32") + layer.epsilon)
@@ -457,6 +468,7 @@ RULES: dict[str, Rule] = {
     "Dense": _dense,
     "EinsumDense": _einsum_dense,
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _convolution),
+    **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise_convolution),
     "BatchNormalization": _batch_normalization,
     "LayerNormalization": _layer_normalization,
     "RMSNormalization": _rms_normalization,

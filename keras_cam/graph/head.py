@@ -11,7 +11,7 @@ from keras_cam.graph.classification_head import find_classification_head, output
 from keras_cam.graph.differentiable_head import CAM, DifferentiableHead
 from keras_cam.graph.flat_graph import functional_model
 from keras_cam.graph.split import split_classifier
-from keras_cam.layers import ClassActivationHead
+from keras_cam.layers.class_activation_head import ClassActivationHead
 from keras_cam.map_methods import Evidence, map_method
 from keras_cam.recipes import AUTO, DEFAULT_GRADIENT_METHOD
 

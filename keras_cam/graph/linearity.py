@@ -15,7 +15,8 @@ _AFFINE = {
     *("ActivityRegularization", "AlphaDropout", "Cast", "ClassLabels", "Copy", "Dropout", "GaussianDropout"),
     *("GaussianNoise", "Identity", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
     *("ExpandDims", "Flatten", "Ravel", "Reshape", "Squeeze", "Permute", "Transpose", "GetItem", "Take"),
-    *("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "BatchNormalization", "Rescaling"),
+    *("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"),
+    *("BatchNormalization", "Rescaling"),
     *(f"{kind}AveragePooling{rank}D" for kind in ("", "Global") for rank in (1, 2, 3)),
     *("Mean", "Sum", "Add", "Subtract", "Average", "Concatenate", "Stack", "Negative"),
 }
@@ -28,11 +29,16 @@ _RESHAPES = {"Cast", "Dropout", "ExpandDims", "GetItem", "Permute", "Reshape", "
 
 
 def dependents(graph: keras.Model, sources: Iterable[Any]) -> set[int]:
-    """The `id`s of all tensors of a functional model that depend on the sources, and of these themselves."""
+    """The `id`s of all tensors of a functional model that depend on the sources, and of these themselves.
+
+    Where the batch size is open, tensors without an open axis do not: they depend on shapes alone.
+    """
+    sources = list(sources)
     found = {id(tensor) for tensor in sources}
+    is_open = any(tensor.shape[0] is None for tensor in sources)
     for call in flat_calls(graph):
         if any(id(tensor) in found for tensor in call.inputs):
-            found |= {id(tensor) for tensor in call.outputs}
+            found |= {id(x) for x in call.outputs if not is_open or None in x.shape}
     return found
 
 

@@ -4,7 +4,8 @@ import keras
 
 from keras_cam.graph import names
 from keras_cam.graph.cursor import sources_of
-from keras_cam.graph.keras_internals import calls_in, calls_to
+from keras_cam.graph.keras_internals import calls_in, calls_to, operation_of
+from keras_cam.graph.replay import replay
 from keras_cam.layers import MapDetections
 
 
@@ -32,22 +33,24 @@ def localizer_parts(localizer: keras.Model) -> tuple[keras.Model, keras.Model]:
         >>> back([ops.array([[7, 3, 0]]), *found["tensors"]])["detection_boxes"].shape
         TensorShape([1, 3, 4])
     """
-    maps, chosen, probabilities, images, *refined = sources_of(localizer.output["detection_boxes"])
+    sources = sources_of(localizer.output["detection_boxes"])
+    _, chosen, _, images, *_ = sources
     in_localizer = {id(call) for call in calls_in(localizer)}
     calls = [call for call in calls_to(localizer.get_layer(names.BACKBONE)) if id(call) in in_localizer]
-    inside = [tensor for call in calls for tensor in call.outputs]
-    # Boxes depend on the image size. Keras would move the localizer's own input into the new graph.
-    sized = keras.Input(batch_shape=images.shape, dtype=images.dtype)
+    # What a second look sees depends on the classes.
+    first_looks = [call for call in calls if operation_of(call.input_tensors[0]).name != names.CROPS]
+    inside = [tensor for call in first_looks for tensor in call.outputs]
+    inputs, sources = replay([chosen, images, *inside], sources)
+    maps, _, _, _, *refined = sources
     outputs = {"class_activation_maps": maps}
     if refined:
         outputs["localization_maps"] = refined[0]
     threshold = localizer.get_layer(names.DETECTIONS).threshold
     boxes = MapDetections(threshold, boxes_first=False, name=names.DETECTIONS)
-    rows = boxes(maps, chosen, probabilities, sized, *refined)
-    outputs["detection_boxes"] = rows["detection_boxes"]
+    outputs["detection_boxes"] = boxes(*sources)["detection_boxes"]
     scores = localizer.get_layer(names.SCORES)
     found = {"logits": scores.input, "probabilities": scores.output, "tensors": [images, *inside]}
-    front = keras.Model(images, found)
-    back = keras.Model([chosen, sized, *inside], outputs)
+    front = keras.Model(localizer.inputs[0], found)
+    back = keras.Model(inputs, outputs)
     back.input_spec = None  # so that it takes any number of classes, not only the localizer's
     return front, back

@@ -7,7 +7,7 @@ from keras import ops
 
 from keras_cam.graph.classification_head import activation_name, is_identity, output_tensor
 from keras_cam.graph.cursor import GraphCursor, inputs_of
-from keras_cam.layers import ClassActivationHead
+from keras_cam.layers.class_activation_head import ClassActivationHead
 
 
 def find_logits(model: keras.Model) -> tuple[Any, Any, str]:

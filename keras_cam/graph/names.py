@@ -15,6 +15,9 @@ BACKBONE = "backbone"
 HEAD = "class_activation_head"
 """The classifier: from features to logits and to class activation maps."""
 
+AUGMENTED_MAPS = "augmented_maps"
+"""The mean of the maps of several views, if there are any."""
+
 LABELS = "labels"
 """The layer with the class names, if there are any."""
 
@@ -26,6 +29,9 @@ SELECTION = "class_selection"
 
 ALIGNED_FEATURES = "aligned_features"
 """Resizes mid-level features to the grid of the refined maps."""
+
+CROPS = "crops"
+"""Cuts out of the images what the second look sees."""
 
 LOCALIZATION_MAPS = "localization_maps"
 """Refined maps in [0, 1]; also the name of the output."""

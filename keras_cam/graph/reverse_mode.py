@@ -136,6 +136,15 @@ class ReverseMode:
         return [found.pop(id(x), None) for x in call.inputs]
 
 
+def has_batch(head: keras.Model) -> list[bool]:
+    """For each input of a head, whether it has the batch axis of the first, the features.
+
+    What depends on the shape of the images alone has none.
+    """
+    is_open = head.inputs[0].shape[0] is None
+    return [not is_open or None in x.shape for x in head.inputs]
+
+
 def _is_symbolic(argument: Any) -> bool:
     return isinstance(argument, keras.KerasTensor)
 

@@ -14,11 +14,15 @@ from keras_cam.graph.flat_call import flat_call_of, flat_calls
 from keras_cam.graph.flat_graph import flat_graph
 from keras_cam.graph.linearity import dependents, final_activation, followed_inputs
 from keras_cam.graph.places import Places, known_places, places_of
-from keras_cam.graph.reverse_mode import ReverseMode
-from keras_cam.layers import ClassLabels
+from keras_cam.graph.reverse_mode import ReverseMode, has_batch
+from keras_cam.layers.class_labels import ClassLabels
 
 # So many positions are tried to see from how many the logits depend on the features.
 _PROBED_POSITIONS = 16
+
+# What the scores of an ensemble pass through on their way to an average.
+_AVERAGES = ("Average", "Add", "Stack", "Mean", "Multiply", "Divide", "TrueDivide", "Rescaling")
+_TINY = 1e-30
 
 # Features are good for maps if more than this fraction of positions has an influence.
 _MOST = 0.5
@@ -82,7 +86,7 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
             "The output of a classifier must be one vector of logits or scores per image, (B, N). "
             f"Received: logits of shape {tuple(logits.shape)}"
         )
-    dependent = dependents(flat, [images])
+    dependent = dependents(keras.Model(flat.inputs, logits), [images])
     inputs = [images, *(x for x in flat.inputs if x is not images)]
     labels = next((layer.labels for layer in flat.layers if isinstance(layer, ClassLabels)), None)
     features = _affine_features(logits, dependent, images)
@@ -90,8 +94,19 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
     if not is_exact:
         features = _nonlinear_features(flat, logits, dependent, images)
     head, context = head_model(features, logits)
+    _check_batches(head)
     places = [known_places(tensor, images) for tensor in features]
     return Split(inputs, features, context, places, head, is_exact, activation, labels)
+
+
+def _check_batches(head: keras.Model) -> None:
+    mixing = [call.operation.name for call in flat_calls(head) if not call.keeps_batch]
+    if mixing:
+        raise ValueError(
+            "The first axis of all tensors between features and logits must be that of the images, so that "
+            "there are maps of each: put operations that merge or move it, and those that undo this, into a "
+            f"layer of your own. Received: the operations {mixing}"
+        )
 
 
 def _image_input(inputs: Sequence[Any]) -> Any:
@@ -109,7 +124,24 @@ def _without_activation(tensor: Any) -> tuple[Any, str]:
         if hasattr(operation, "kernel") or not _only_activates(operation):
             break
         tensor = flat_call_of(tensor).inputs[0]
-    return tensor, activation
+    averaged = _averaged_scores(tensor) if activation == "linear" else None
+    return (_logits_of(tensor, averaged), averaged) if averaged else (tensor, activation)
+
+
+def _averaged_scores(tensor: Any) -> str | None:
+    """The activation whose scores are averaged by an ensemble: "softmax", "sigmoid" or None."""
+    call = flat_call_of(tensor)
+    activation = final_activation(call.operation)
+    if activation or not call.inputs or type(call.operation).__name__ not in _AVERAGES:
+        return activation
+    kinds = {_averaged_scores(x) for x in call.inputs}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _logits_of(scores: Any, activation: str) -> Any:
+    """Logits with which the activation gives these scores."""
+    logits = ops.log(scores + _TINY)
+    return logits if activation == "softmax" else logits - ops.log(1 - scores + _TINY)
 
 
 def _only_activates(operation: Any) -> bool:
@@ -216,14 +248,15 @@ def _influence_of(index: int, features: Sequence[Any], logits: Any, images: Any)
     probes = np.unique(np.linspace(0, height * width - 1, _PROBED_POSITIONS).round().astype(int))
     marked = np.repeat(laid_out, len(probes), axis=0)
     marked[range(len(probes)), probes // width, probes % width] = np.nan
-    values = [ops.repeat(value, len(probes), axis=0) for value in values]
+    batched = has_batch(head)
+    values = [ops.repeat(x, len(probes), axis=0) if b else x for x, b in zip(values, batched, strict=True)]
     values[index] = places.as_given(ops.convert_to_tensor(marked), values[index][:1])
     output = np.asarray(ReverseMode(head, values, 0).output)
     return float(np.isnan(output).reshape(len(probes), -1).any(axis=1).mean())
 
 
 def _some_values(tensor: Any) -> Any:
-    shape = [1, *(size or 8 for size in tensor.shape[1:])]
+    shape = [1 if index == 0 and size is None else size or 8 for index, size in enumerate(tensor.shape)]
     return ops.ones(shape, dtype=tensor.dtype)
 
 

@@ -31,7 +31,7 @@ def read_bands(file: Path | io.BytesIO, channels: int | None, most_values: int) 
     array = _array(file, most_values) if is_array_file(file) else _tiff(file, most_values)
     if array.dtype.kind not in "iuf":
         raise ValueError(f"its values are {array.dtype}, not numbers")
-    return finite(np.array(_bands_last(array, channels)))
+    return finite(np.array(bands_last(array, channels)))
 
 
 def finite(values: np.ndarray) -> np.ndarray:
@@ -73,7 +73,12 @@ def _check_size(values: int, most_values: int) -> None:
         raise ValueError(f"more than {most_values:,} values")
 
 
-def _bands_last(array: np.ndarray, channels: int | None) -> np.ndarray:
+def bands_last(array: np.ndarray, channels: int | None) -> np.ndarray:
+    """An array (H, W), (H, W, channels) or (channels, H, W) as (H, W, channels), without a copy.
+
+    Raises:
+        ValueError: it has another shape.
+    """
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim == 3 and channels in (None, array.shape[-1]):

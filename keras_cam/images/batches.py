@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
 from keras_cam.images.files import ImageError, ReducedPhoto
+from keras_cam.images.map_ahead import map_ahead
 from keras_cam.images.resize import resize
 
 
@@ -43,7 +44,7 @@ def read_batches(
 ) -> Iterator[ImageBatch]:
     """Read and resize photos in batches; a photo that cannot be read does not stop the iteration.
 
-    One batch is prefetched, so memory holds two batches and the photos being decoded.
+    One batch is prefetched, so memory holds three batches at most, and the photos being decoded.
 
     Args:
         read: a function from an index in 0..`count - 1` to the pixels of that photo, (H, W, channels), or to
@@ -96,12 +97,7 @@ def _batches(
             photo = ReducedPhoto(photo, (photo.shape[1], photo.shape[0]))
         return resize(photo.pixels, size_hw), photo.size_wh, None
 
-    with ThreadPoolExecutor(os.cpu_count(), "keras_cam_reader") as pool:
-        ahead: list[Future[_Read]] = []
-        for start in range(0, count, batch_size):
-            current = ahead or [pool.submit(read_resized, index) for index in range(count)[:batch_size]]
-            following = range(count)[start + batch_size : start + 2 * batch_size]
-            ahead = [pool.submit(read_resized, index) for index in following]
-            images, sizes_wh, errors = zip(*(future.result() for future in current), strict=True)
-            index = range(start, start + len(images))
-            yield ImageBatch(index, np.stack(images), np.array(sizes_wh), errors)
+    photos = map_ahead(read_resized, range(count), os.cpu_count() or 1, 2 * batch_size - 1)
+    for start in range(0, count, batch_size):
+        images, sizes_wh, errors = zip(*islice(photos, batch_size), strict=True)
+        yield ImageBatch(range(start, start + len(images)), np.stack(images), np.array(sizes_wh), errors)

@@ -1,5 +1,8 @@
 """Grey values of more than 8 bits, and the range that a file states for them."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
@@ -19,9 +22,8 @@ def deep_grey(image: Image.Image) -> np.ndarray | None:
     return np.asarray(image) if image.mode in ("I", "F") else None
 
 
-def stated_range(image: Image.Image) -> tuple[float, float] | None:
-    """The values of black and white that a TIFF file states."""
-    tags = getattr(image, "tag_v2", {})
+def stated_range(tags: Mapping[int, Any]) -> tuple[float, float] | None:
+    """The values of black and white that the tags of a TIFF file state, by their numbers."""
     if _LOWEST in tags and _HIGHEST in tags:
         low, high = (float(np.ravel(tags[tag])[0]) for tag in (_LOWEST, _HIGHEST))
         return (low, high) if np.isfinite([low, high]).all() and low < high else None

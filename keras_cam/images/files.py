@@ -7,8 +7,10 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
+from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -39,6 +41,9 @@ _LARGE = 2**24
 
 # Not all formats of Pillow: some run other programs (EPS: Ghostscript), unsafe for files of unknown origin.
 _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP")
+
+# Pillow's modules for them. If one were missing when a file is opened, it would import all of its seventy.
+_PLUGINS = ("Bmp", "Gif", "Jpeg", "Jpeg2K", "Png", "Ppm", "Tiff", "WebP")
 
 # EXIF orientations with swapped width and height.
 _ORIENTATION, _ON_THE_SIDE = 0x0112, (5, 6, 7, 8)
@@ -225,6 +230,40 @@ def read_reduced(
     return _decoded(Path(image), image, channels, value_range, size_hw)
 
 
+PICTURE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
+    "jpeg": (".jpg", {"format": "JPEG", "quality": 90}),
+    "webp": (".webp", {"format": "WEBP", "quality": 85, "method": 0}),
+    "png": (".png", {"format": "PNG", "compress_level": 1}),
+}
+"""The formats in which pictures for people are written: the suffix, and what Pillow is told."""
+
+
+def write_picture(path: str | Path, image: np.ndarray) -> None:
+    """Write a picture for people atomically, see `whole_file`, quickly rather than as small as possible.
+
+    Args:
+        path: the file to write or to replace. Its suffix selects a row of `PICTURE_FORMATS`.
+        image: uint8 (H, W, 3), RGB.
+
+    Raises:
+        ValueError: there is no format of this suffix.
+        OSError: the file cannot be written.
+
+    Examples:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_picture(Path(folder) / "grey.jpg", np.full((2, 4, 3), 128, np.uint8))
+        ...     read_image(Path(folder) / "grey.jpg").shape
+        (2, 4, 3)
+    """
+    options = dict(PICTURE_FORMATS.values())
+    suffix = Path(path).suffix.lower()
+    if suffix not in options:
+        raise ValueError(f"`path` must end in one of {', '.join(options)}. Received: path={str(path)!r}")
+    with whole_file(path) as unfinished:
+        Image.fromarray(image).save(unfinished, **options[suffix])
+
+
 def write_png(path: str | Path, image: np.ndarray) -> None:
     """Write a PNG file atomically, see `whole_file`.
 
@@ -272,6 +311,7 @@ def _decoded(
             bands = _bands(file, channels)
             return ReducedPhoto(bands, (bands.shape[1], bands.shape[0]))
         with without_warnings():
+            _register_formats()
             opened = Image.open(file, formats=_FORMATS)
         with opened as image:
             size_wh = image.size
@@ -290,7 +330,7 @@ def _decoded(
                     return ReducedPhoto(pixels, size_wh)
                 if channels == 1:
                     return ReducedPhoto(finite(grey[..., None]), size_wh)
-                value_range = value_range or stated_range(image)
+                value_range = value_range or stated_range(getattr(image, "tag_v2", {}))
     # On invalid data, decoders raise exceptions of many types, from struct.error to SyntaxError.
     except Exception as error:
         raise ImageError(name, _reason(file, error)) from error
@@ -298,6 +338,12 @@ def _decoded(
         with _header_lock:  # under which warnings of all threads are ignored
             warnings.warn(f"{name}: {why}", ImageWarning, stacklevel=4)
     return ReducedPhoto(scaled(grey, value_range), size_wh)
+
+
+@cache
+def _register_formats() -> None:
+    for name in _PLUGINS:
+        import_module(f"PIL.{name}ImagePlugin")
 
 
 def _bands(file: Path | io.BytesIO, channels: int) -> np.ndarray:

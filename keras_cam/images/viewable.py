@@ -1,11 +1,13 @@
 """Pictures of any pixels, for people."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from keras_cam.images.bands import read_bands
 from keras_cam.images.files import MAX_PIXELS, ImageError, read_image, without_warnings
+from keras_cam.images.windows import open_windows
 
 
 def viewable(photo: str | Path | np.ndarray) -> np.ndarray:
@@ -17,7 +19,8 @@ def viewable(photo: str | Path | np.ndarray) -> np.ndarray:
             maximum.
 
     Returns:
-        uint8 (H, W, 3), RGB; perhaps the array itself.
+        uint8 (H, W, 3), RGB; perhaps the array itself. Files that are too large to be decoded whole, but of
+        which parts can be read, are reduced.
 
     Raises:
         ImageError: the file cannot be read.
@@ -32,6 +35,8 @@ def viewable(photo: str | Path | np.ndarray) -> np.ndarray:
         with without_warnings():  # reading it for the model has given them
             return read_image(photo)
     except ImageError as error:
+        with suppress(ImageError), open_windows(photo) as image:
+            return image.overview()
         return _rgb(_bands_or_raise(Path(photo), error))
 
 

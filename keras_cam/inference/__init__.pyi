@@ -10,6 +10,8 @@ from .records import Detection, FailedImage, Localization, localizations, to_dat
 from .saved_model import SavedModelLocalizer
 from .serving import ServingClient, ServingError
 from .ten_crops import TenCropLocalizer
+from .tiles import TiledLocalizer
+from .video import VideoFrame, localize_video
 
 __all__ = [
     "Detection",
@@ -24,12 +26,15 @@ __all__ = [
     "ServingClient",
     "ServingError",
     "TenCropLocalizer",
+    "TiledLocalizer",
+    "VideoFrame",
     "coco_rle",
     "load_classifier",
     "load_localizer",
     "localizations",
     "localize",
     "localize_files",
+    "localize_video",
     "object_mask",
     "polygons",
     "to_dataframe",

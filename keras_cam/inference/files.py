@@ -3,19 +3,26 @@
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import chain, starmap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from keras_cam.images.batches import read_batches
-from keras_cam.images.files import ReducedPhoto, find_images, read_reduced
-from keras_cam.inference.load import DEFAULT_MODEL, load_localizer
+from keras_cam.images.batches import ImageBatch, read_batches
+from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_image, read_reduced
+from keras_cam.images.map_ahead import map_ahead
+from keras_cam.images.windows import open_windows
+from keras_cam.inference.load import DEFAULT_MODEL
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.photo_crops import photo_crops
 from keras_cam.inference.records import FailedImage, Localization, localizations
+from keras_cam.inference.runtimes import AUTO, load_fastest
+from keras_cam.inference.tiles import TiledLocalizer
 from keras_cam.models.labels import class_names
 from keras_cam.models.registry import MODELS
+from keras_cam.recipes import DEFAULT_OVERLAP
 
 if TYPE_CHECKING:
     import keras
@@ -33,6 +40,9 @@ def localize(
     threshold: float | None = None,
     refine: str | None = None,
     batch_size: int = 8,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
+    runtime: str = AUTO,
 ) -> list[Localization]:
     """Say what is in photos, and where.
 
@@ -47,6 +57,10 @@ def localize(
         threshold: boxes enclose the cells above this fraction of the map's maximum, see there.
         refine: the maps from which boxes are made, see there.
         batch_size: how many photos go through the model at once.
+        tiles: the height and width in pixels of tiles of large pictures, see `localize_files`.
+        overlap: the fraction of a tile that it shares with the next one.
+        runtime: what computes, see `keras_cam.inference.runtimes.load_fastest`; "auto" converts no model, but
+            uses one that was converted.
 
     Returns:
         A record for each photo that can be read, in order. It draws itself: `show()`, `save(path)`, and by
@@ -63,10 +77,12 @@ def localize(
         >>> [detection.label for detection in coffee.detections[:2]]
         ['espresso', 'cup']
     """
-    load: Any = _load_once if isinstance(model, str) and model in MODELS else load_localizer
-    localizer: Localizer = load(model, top_k, threshold, refine)
+    load: Any = _load_once if isinstance(model, str) and model in MODELS else _load
+    localizer: Localizer = load(model, runtime, top_k, threshold, refine)
     name = str(model) if isinstance(model, str | Path) else ""
-    results = list(_localize(localizer, _photos(photos, localizer.channels), labels, name, batch_size))
+    named = _photos(photos, localizer.channels)
+    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else localize_each
+    results = list(way(localizer, named, labels, name, batch_size))
     records = [result for result in results if isinstance(result, Localization)]
     failures = [result for result in results if isinstance(result, FailedImage)]
     if failures and not records:
@@ -83,6 +99,10 @@ def localize_files(
     model_name: str = "",
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
+    *,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
+    runtime: str = AUTO,
 ) -> Iterator[Localization | FailedImage]:
     """Localize what is in image files, one batch at a time, so that any number of files fits into memory.
 
@@ -99,28 +119,41 @@ def localize_files(
         batch_size: how many photos go through the model at once.
         value_range: black and white of grey photos of more than 8 bits, see
             `keras_cam.images.files.read_image`.
+        tiles: the height and width in pixels of tiles, for large pictures: tiles go through the model, and
+            their maps are put together, see `keras_cam.inference.TiledLocalizer`; a class then has a
+            detection for each object. None: photos are resized as a whole.
+        overlap: the fraction of a tile that it shares with the next one, at least.
+        runtime: what computes; by default what does so many files fastest, see
+            `keras_cam.inference.runtimes.load_fastest`.
 
     Returns:
         An iterator that gives for each file, in order, its record or what is wrong with it.
 
     Raises:
-        ValueError: `localizer` has other inputs or outputs, `batch_size` is not positive, or `labels` does
-            not name every class.
+        ValueError: `localizer` has other inputs or outputs, `batch_size` is not positive, `labels` does not
+            name every class, or `tiles` or `overlap` is not as described above.
 
     Examples:
+        >>> import keras_cam
         >>> from skimage import data_dir
-        >>> localizer = load_localizer("efficientnet_lite0", top_k=2)
+        >>> localizer = keras_cam.load_localizer("efficientnet_lite0", top_k=2)
         >>> [coffee] = localize_files(localizer, f"{data_dir}/coffee.png")
         >>> [detection.label for detection in coffee.detections]
         ['espresso', 'cup']
     """
     photos = [(str(path), path) for path in find_images(paths)]
-    return _localize(load_localizer(localizer), photos, labels, model_name, batch_size, value_range)
+    opened = load_fastest(localizer, runtime, len(photos))
+    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else localize_each
+    return way(opened, photos, labels, model_name, batch_size, value_range)
 
 
-@lru_cache(maxsize=1)
-def _load_once(model: str, *options: Any) -> Localizer:
-    return load_localizer(model, *options)
+def _load(
+    model: Any, runtime: str, top_k: int | None, threshold: float | None, refine: str | None
+) -> Localizer:
+    return load_fastest(model, runtime, top_k=top_k, threshold=threshold, refine=refine)
+
+
+_load_once = lru_cache(maxsize=1)(_load)
 
 
 def _photos(photos: Photo | Sequence[Photo], channels: int) -> list[tuple[str, Photo]]:
@@ -152,14 +185,15 @@ def _checked(photo: np.ndarray, channels: int) -> np.ndarray:
     return photo
 
 
-def _localize(
+def localize_each(
     localizer: Localizer,
     photos: Sequence[tuple[str, Photo]],
-    labels: Sequence[str] | None,
-    model_name: str,
-    batch_size: int,
+    labels: Sequence[str] | None = None,
+    model_name: str = "",
+    batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
 ) -> Iterator[Localization | FailedImage]:
+    """As `localize_files`, with an open localizer, for photos with their names: a result for each."""
     names = class_names(localizer.classes, labels, localizer.labels)
 
     def read(index: int) -> np.ndarray | ReducedPhoto:
@@ -168,24 +202,58 @@ def _localize(
             return photo
         return read_reduced(photo, localizer.size_hw, localizer.channels, value_range)
 
+    def whole(photo: Photo) -> np.ndarray:
+        return photo if isinstance(photo, np.ndarray) else read_image(photo, localizer.channels, value_range)
+
+    def find(batch: ImageBatch) -> list[Localization | FailedImage]:
+        named = [photos[index] for index in batch.index]
+        good = [photo for photo, is_good in zip(named, batch.readable, strict=True) if is_good]
+        found: Iterator[Localization] = iter(())
+        if good:
+            crop = photo_crops([partial(whole, photo) for _, photo in good], localizer.size_hw)
+            outputs = localizer.localize_photos(batch.images[batch.readable], crop)
+            images, sizes_wh = [name for name, _ in good], batch.sizes_wh[batch.readable]
+            found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
+        return [
+            FailedImage(name, error) if error is not None else _complete(next(found), localizer, photo)
+            for (name, photo), error in zip(named, batch.errors, strict=True)
+        ]
+
     batches = read_batches(read, len(photos), localizer.size_hw, batch_size, localizer.channels)
+    return chain.from_iterable(map_ahead(find, batches))
 
-    def results() -> Iterator[Localization | FailedImage]:
-        for batch in batches:
-            good = batch.readable
-            found: Iterator[Localization] = iter(())
-            if good.any():
-                outputs = localizer.localize(batch.images[good])
-                images = [photos[index][0] for index in np.array(batch.index)[good]]
-                sizes_wh = batch.sizes_wh[good]
-                found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
-            for index, error in zip(batch.index, batch.errors, strict=True):
-                name, photo = photos[index]
-                if error is not None:
-                    yield FailedImage(name, error)
-                elif isinstance(photo, np.ndarray):
-                    yield replace(next(found), pixels=photo)
-                else:
-                    yield next(found)
 
-    return results()
+def _complete(record: Localization, localizer: Localizer, photo: Photo) -> Localization:
+    """The record with what made it, and with the pixels of a photo that was given as an array."""
+    return replace(
+        record,
+        pixels=photo if isinstance(photo, np.ndarray) else None,
+        runtime=localizer.runtime,
+        map_kind=localizer.map_kind,
+        map_method=localizer.map_method,
+    )
+
+
+def _localize_tiles(
+    localizer: Localizer,
+    photos: Sequence[tuple[str, Photo]],
+    labels: Sequence[str] | None,
+    model_name: str,
+    batch_size: int,
+    value_range: tuple[float, float] | None = None,
+    *,
+    tiles: int,
+    overlap: float,
+) -> Iterator[Localization | FailedImage]:
+    names = class_names(localizer.classes, labels, localizer.labels)
+    tiled = TiledLocalizer(localizer, tiles, overlap, batch_size)
+
+    def result(name: str, photo: Photo) -> Localization | FailedImage:
+        try:
+            with open_windows(photo, localizer.channels, value_range) as image:
+                record = tiled.localize(image, name, names, model_name)
+        except ImageError as error:
+            return FailedImage(name, str(error))
+        return _complete(record, localizer, photo)
+
+    return starmap(result, photos)

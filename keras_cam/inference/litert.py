@@ -6,14 +6,17 @@ TensorFlow, `pip install --no-deps keras-cam` and these three packages.
 
 import threading
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_cam.checksum import check_checksum
+from keras_cam.images.processors import usable_processors
 from keras_cam.inference.any_number import any_number_of_images
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.localizer import MAPS_FILE, Localizer, maps_in_file
 from keras_cam.inference.model_file import running
 from keras_cam.models.labels import labels_in_file
 
@@ -26,12 +29,17 @@ _SIGNATURES = ("localize", "classify", "cam")
 class LiteRTLocalizer(Localizer):
     """A localizer in a file from `keras_cam.export.save_litert`.
 
+    The images of a batch are shared among interpreters with one thread each, which is faster than one
+    interpreter with several threads; a single image is processed by all threads together. All interpreters
+    map the same file into memory.
+
     Several threads may share it; their calls take turns. Threads that must not wait for each other open the
     file once each.
 
     Args:
         path: the `.tflite` file.
-        threads: the number of threads of an inference; None uses LiteRT's default.
+        threads: how many threads compute; None: one a processor, see
+            `keras_cam.images.processors.usable_processors`.
 
     Attributes:
         size_hw: the height and width of the input images.
@@ -43,15 +51,19 @@ class LiteRTLocalizer(Localizer):
         ModuleNotFoundError: `ai-edge-litert` is not installed.
     """
 
+    runtime = "litert"
+
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
-        self._path, self._runners = path, _signature_runners(path, threads)
-        _, height, width, self.channels = (
-            self._runners["localize"].get_input_details()["images"]["shape"].tolist()
-        )
+        self._path, self._threads = path, threads or usable_processors()
+        self._runners = _signature_runners(path, self._threads)
+        images = self._runners["localize"].get_input_details()["images"]["shape"].tolist()
+        self._step, height, width, self.channels = images
+        self._local = threading.local()
         self._lock = threading.Lock()  # an interpreter has one set of tensors, which all signatures share
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
         self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
+        self.map_kind, self.map_method = maps_in_file(_packed(path, MAPS_FILE))
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
@@ -79,17 +91,33 @@ class LiteRTLocalizer(Localizer):
                 f"Received: an array of shape {pixels.shape}"
             )
         inputs = {"images": _quantized(pixels, runner.get_input_details()["images"]), **others}
-        step = int(runner.get_input_details()["images"]["shape"][0])
         count = len(pixels)
+        steps = [
+            {name: _rows(value, start, self._step) for name, value in inputs.items()}
+            for start in range(0, count, self._step)
+        ]
         with self._lock, running(self._path):
-            batches = [
-                runner(**{name: _rows(value, start, step) for name, value in inputs.items()})
-                for start in range(0, count, step)
-            ]
+            batches = self._run_steps(signature, steps)
         return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in batches[0]}
 
+    def _run_steps(self, signature: str, steps: list[dict[str, np.ndarray]]) -> list[dict[str, np.ndarray]]:
+        """Run a signature for each of the batches that the file takes."""
+        if self._threads == 1 or len(steps) == 1:
+            return [self._runners[signature](**step) for step in steps]
+        return list(self._pool.map(lambda step: self._runners_of_this_thread()[signature](**step), steps))
 
-def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
+    @cached_property
+    def _pool(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(self._threads, "keras_cam_litert")
+
+    def _runners_of_this_thread(self) -> dict[str, Any]:
+        """The runners of an interpreter with one thread, which this thread of the pool has for itself."""
+        if not hasattr(self._local, "runners"):
+            self._local.runners = _signature_runners(self._path, 1)
+        return self._local.runners
+
+
+def _signature_runners(path: str | Path, threads: int) -> dict[str, Any]:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
@@ -112,10 +140,15 @@ def _signature_runners(path: str | Path, threads: int | None) -> dict[str, Any]:
 
 
 def _labels(path: str | Path) -> tuple[str, ...] | None:
-    """The names of the classes, from the ZIP archive that follows the model in its file."""
+    names = _packed(path, LABELS_FILE)
+    return None if names is None else tuple(names.decode().splitlines())
+
+
+def _packed(path: str | Path, name: str) -> bytes | None:
+    """A file in the ZIP archive that follows the model in its file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return tuple(archive.read(LABELS_FILE).decode().splitlines())
+            return archive.read(name)
     except KeyError:
         return None
     except (zipfile.BadZipFile, ValueError) as error:

@@ -3,6 +3,7 @@
 import os
 import sys
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ def load_localizer(
     threshold: float | None = None,
     refine: str | None = None,
     method: str | None = None,
+    window: Sequence[float] | None = None,
 ) -> Localizer:
     """Open a localizer.
 
@@ -48,21 +50,23 @@ def load_localizer(
         refine: the maps from which boxes are made, see there; "auto" by default. A model built by name takes
             images of at least 320 x 320 if its maps may be refined: refinement was measured at that size.
         method: how the class activation maps are made, see there; "auto" by default.
+        window: `(low, high)`, the values that become black and white, see there.
 
     Returns:
         The localizer. `KerasLocalizer.model` is the Keras model in it.
 
     Raises:
         ValueError: the file cannot be loaded; it holds a model that has no exact class activation map or does
-            not take RGB images; or `top_k`, `threshold`, `refine` or `method` is given for a localizer,
-            which keeps the options that it was built with.
+            not take RGB images; or `top_k`, `threshold`, `refine`, `method` or `window` is given for a
+            localizer, which keeps the options that it was built with.
         ModuleNotFoundError: the package that runs the file is not installed.
 
     Examples:
         >>> load_localizer("efficientnet_lite0").size_hw
         (320, 320)
     """
-    options = {"top_k": top_k, "threshold": threshold, "refine": refine, "method": method}
+    options: dict[str, Any] = {"top_k": top_k, "threshold": threshold, "refine": refine}
+    options |= {"method": method, "window": window}
     given = {name: value for name, value in options.items() if value is not None}
     if isinstance(model, str | Path):
         exported = _format(model)
@@ -136,6 +140,16 @@ def _keras_localizer(model: Any, given: dict[str, Any]) -> Localizer:
         _refuse(given, "a localizer" if _is_keras_model(model) else str(model))
         return KerasLocalizer(classifier)
     return KerasLocalizer(build_localizer(classifier, **options))
+
+
+def is_exported(model: str | Path) -> bool:
+    """Whether a name or a file stands for an exported localizer, which keeps its options.
+
+    Examples:
+        >>> is_exported("efficientnet_lite0"), is_exported("cam.tflite")
+        (False, True)
+    """
+    return _format(model) is not None
 
 
 def needs_tensorflow(model: str | Path) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from keras_cam.checksum import check_checksum
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.any_number import any_number_of_images
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.localizer import MAPS_FILE, Localizer, maps_in_file
 from keras_cam.inference.model_file import running
 from keras_cam.models.labels import labels_in_file
 from keras_cam.recipes import default_image_size
@@ -33,6 +33,8 @@ class OnnxLocalizer(Localizer):
         ModuleNotFoundError: the package onnxruntime is not installed.
     """
 
+    runtime = "onnx"
+
     def __init__(self, path: str | Path) -> None:
         self._path, (self._session, self._options) = path, _session(path)
         images = self._session.get_inputs()[0]
@@ -46,7 +48,9 @@ class OnnxLocalizer(Localizer):
         shape = [size if isinstance(size, int) else None for size in images.shape]
         self.size_hw, self.channels = input_size_hw(shape, default_image_size(outputs)), images.shape[-1]
         self.classes: int = outputs["logits"].shape[-1]
-        labels = self._session.get_modelmeta().custom_metadata_map.get("labels")
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.map_kind, self.map_method = maps_in_file(metadata.get(MAPS_FILE))
+        labels = metadata.get("labels")
         self.labels = labels_in_file(path, labels.split("\n") if labels else None, self.classes)
 
     @any_number_of_images

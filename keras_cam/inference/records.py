@@ -5,14 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.check_finite import check_finite
 from keras_cam.inference.masks import coco_rle, object_mask, polygons
-from keras_cam.recipes import DEFAULT_RECIPE, RECIPES, THRESHOLD
+from keras_cam.recipes import THRESHOLD, usual_threshold
 
 if TYPE_CHECKING:
     import pandas
@@ -112,6 +111,10 @@ class Localization:
         detections: the classes, best score first.
         pixels: the array (height, width, C), if the photo was given as one, else None. Not a part of
             `to_dict()`.
+        map_kind: "exact", "gradient" or "augmented", see `keras_cam.layers.LocalizerModel`; None if that is
+            not known.
+        map_method: the method that made the maps; None if that is not known.
+        runtime: what computed it, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
     """
 
     image: str
@@ -120,6 +123,9 @@ class Localization:
     model: str
     detections: tuple[Detection, ...]
     pixels: np.ndarray | None = field(default=None, repr=False, compare=False)
+    map_kind: str | None = None
+    map_method: str | None = None
+    runtime: str = field(default="", repr=False, compare=False)
 
     @property
     def boxed(self) -> tuple[Detection, ...]:
@@ -159,15 +165,16 @@ class Localization:
         return draw_localization(photo, self, top, masks=masks)
 
     def save(self, path: str | Path, top: int = 1, masks: bool = False) -> None:
-        """Write the picture to a PNG file, see `picture`.
+        """Write the picture to a JPEG, WebP or PNG file, see `picture`.
 
         Raises:
+            ValueError: `path` does not end in .jpg, .webp or .png.
             ImageError: the photo cannot be read any more.
             OSError: the file cannot be written.
         """
-        from keras_cam.images.files import write_png
+        from keras_cam.images.files import write_picture
 
-        write_png(path, self.picture(top, masks))
+        write_picture(path, self.picture(top, masks))
 
     def show(self, top: int = 1, masks: bool = False) -> None:
         """Show the picture: in the notebook, or else in a window of the system's image viewer."""
@@ -230,6 +237,9 @@ class Localization:
             "width": self.width,
             "height": self.height,
             "model": self.model,
+            "map_kind": self.map_kind,
+            "map_method": self.map_method,
+            "runtime": self.runtime,
             "detections": [
                 {**detection.to_dict(), **(self._mask_dict(detection) if masks else {})}
                 for detection in self.detections
@@ -376,8 +386,7 @@ def _detections(
     scale = np.array([height, width, height, width], np.float64)
     maps = outputs.get("localization_maps", outputs["class_activation_maps"])
     if threshold is None:
-        refined = "localization_maps" in outputs
-        threshold = median(RECIPES[DEFAULT_RECIPE].thresholds) if refined else THRESHOLD
+        threshold = usual_threshold(outputs)
     boxes_yxyx = np.clip(outputs["detection_boxes"], 0.0, 1.0) * scale
     detections = []
     for row, class_id in enumerate(int(value) for value in outputs["detection_classes"]):

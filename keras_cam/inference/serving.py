@@ -61,9 +61,11 @@ class ServingClient:
         labels: the names of all classes; None takes ImageNet's for 1000 classes, else numbers, because
             servers do not report the names.
         timeout: the limit of a request in seconds, including all repetitions and all of the answer.
+        channels: 3 for a model of RGB images; 1 for one of grey images, to which grey files of 8 and 16 bits
+            go with their own values.
 
     Raises:
-        ValueError: an unknown protocol, or `timeout` is not positive.
+        ValueError: an unknown protocol, `timeout` is not positive, or `channels` is neither 1 nor 3.
         ModuleNotFoundError: a package that the protocol needs is not installed.
 
     Reference:
@@ -79,12 +81,15 @@ class ServingClient:
         version: int | None = None,
         labels: Sequence[str] | None = None,
         timeout: float = 30.0,
+        channels: int = 3,
     ) -> None:
         if protocol not in _PROTOCOLS:
             raise ValueError(f"`protocol` must be one of {list(_PROTOCOLS)}. Received: protocol={protocol!r}")
         if not 0 < timeout < math.inf:
             raise ValueError(f"`timeout` must be a positive number of seconds. Received: timeout={timeout!r}")
-        self.model, self._address = model, address
+        if channels not in (1, 3):
+            raise ValueError(f"`channels` must be 1 or 3. Received: channels={channels!r}")
+        self.model, self._address, self._channels = model, address, channels
         self._server: _Server = _PROTOCOLS[protocol](address, model, version, timeout)
         self._labels = labels
 
@@ -96,7 +101,8 @@ class ServingClient:
         JPEG files are sent unchanged, others as PNG. A photo that cannot be read does not end the batch.
 
         Args:
-            images: a file or an array uint8 (H, W, 3), RGB; or several of them.
+            images: a file or an array uint8 (H, W, 3), RGB; or several of them. For a model of grey images:
+                an array of uint8 or uint16, (H, W) or (H, W, 1).
             batch_size: the number of photos in a request.
 
         Yields:
@@ -121,7 +127,7 @@ class ServingClient:
         sent: list[tuple[str, bytes, tuple[int, int]]] = []
         for position, (name, image) in enumerate(batch):
             try:
-                sent.append((name, *_encoded(image)))
+                sent.append((name, *_encoded(image, self._channels)))
             except ImageError as error:
                 failures[position] = str(error)
         records = iter(self._records(sent) if sent else ())
@@ -304,21 +310,28 @@ def _array(tensor: Any) -> np.ndarray:
     return tf.make_ndarray(tensor)
 
 
-def _encoded(image: str | Path | np.ndarray) -> tuple[bytes, tuple[int, int]]:
+def _encoded(image: str | Path | np.ndarray, channels: int) -> tuple[bytes, tuple[int, int]]:
     """An image as the server decodes it, and its width and height.
 
     Raises:
-        ImageError: if it cannot be read.
+        ImageError: if it cannot be read, or PNG cannot hold its values.
     """
     if not isinstance(image, np.ndarray):
         jpeg = _jpeg(Path(image))
         if jpeg is not None:
             return jpeg
-        image = read_image(image)
-    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"Arrays must be uint8 (H, W, 3). Received: {image.dtype} {image.shape}")
+        pixels = read_image(image, channels)
+        if pixels.dtype not in (np.uint8, np.uint16):
+            raise ImageError(image, f"values of {pixels.dtype}, which PNG cannot hold")
+        image = pixels
+    if channels == 1:
+        image = image[..., None] if image.ndim == 2 else image
+    types = (np.uint8, np.uint16)[: 2 if channels == 1 else 1]
+    if image.ndim != 3 or image.shape[-1] != channels or image.dtype not in types:
+        names = " or ".join(one.__name__ for one in types)
+        raise ValueError(f"Arrays must be {names} (H, W, {channels}). Received: {image.dtype} {image.shape}")
     content = io.BytesIO()
-    Image.fromarray(image).save(content, "PNG")
+    Image.fromarray(image if channels == 3 else image[..., 0]).save(content, "PNG")
     height, width, _ = image.shape
     return content.getvalue(), (width, height)
 

@@ -1,4 +1,6 @@
-"""The networks of `keras.applications` whose head is global average pooling and one linear layer.
+"""The networks of `keras.applications` with global average pooling and one linear layer.
+
+The pooled features of ConvNeXt are normalized before the linear layer.
 
 Reference:
     https://keras.io/api/applications
@@ -44,9 +46,14 @@ def application(
         backbone = _with_published_rescaling(backbone)
     if output_stride is not None:
         backbone = dilate(backbone, output_stride)
+    norm = None
+    if name.startswith("ConvNeXt"):
+        # Without its head, the last layer of Keras' network normalizes each position instead.
+        norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name="norm")
+        backbone = keras.Model(backbone.input, backbone.layers[-1].input)
     backbone.name = "backbone"
     features = keras.layers.Identity(name="features")(backbone(images))
-    return gap_classifier(features, classes, pooling, dropout)
+    return gap_classifier(features, classes, pooling, dropout, norm)
 
 
 def load_imagenet_classifier(model: keras.Model, name: str) -> None:
@@ -56,6 +63,11 @@ def load_imagenet_classifier(model: keras.Model, name: str) -> None:
         ValueError: the published classifier is not one linear layer over global average pooling.
     """
     published = getattr(keras.applications, name)(weights="imagenet")
+    if name.startswith("ConvNeXt"):
+        *_, norm, head = published.layers
+        model.get_layer("norm").set_weights(norm.get_weights())
+        model.get_layer("head").set_weights(head.get_weights())
+        return
     classifier = ClassActivationHead(find_classification_head(published).classifier)
     kernel, bias = classifier.affine()
     model.get_layer("head").set_weights(

@@ -11,7 +11,7 @@ import keras
 from keras_cam.layers import ClassLabels, PixelNormalization
 from keras_cam.models.keras_hub import PREFIX, load_preset
 from keras_cam.models.published_weights import PublishedWeights, is_published
-from keras_cam.models.registry import MODELS, NORMALIZATIONS, PUBLISHED_SUFFIXES, REFUSED, ModelSpec
+from keras_cam.models.registry import MODELS, NORMALIZATIONS, PUBLISHED_SUFFIXES, ModelSpec
 
 
 def build_model(
@@ -125,8 +125,6 @@ def build_model(
 
 
 def _spec(name: str) -> ModelSpec:
-    if name in REFUSED:
-        raise ValueError(f"{name!r} cannot be built: {REFUSED[name]}")
     if name not in MODELS:
         raise ValueError(f"`name` must be one of {list(MODELS)}. Received: name={name!r}")
     return MODELS[name]

@@ -46,7 +46,11 @@ def global_pooling(maps: keras.KerasTensor, pooling: str = "avg") -> keras.Keras
 
 
 def gap_classifier(
-    features: keras.KerasTensor, classes: int, pooling: str = "avg", dropout: float = 0.0
+    features: keras.KerasTensor,
+    classes: int,
+    pooling: str = "avg",
+    dropout: float = 0.0,
+    normalization: keras.layers.Layer | None = None,
 ) -> keras.KerasTensor:
     """Global pooling and one linear layer: the classifier whose weights make the maps.
 
@@ -58,6 +62,7 @@ def gap_classifier(
         classes: Number of classes.
         pooling: "avg" (GAP, the paper's choice) or "max" (GMP, its comparison).
         dropout: Dropout rate of the pooled features.
+        normalization: a layer between pooling and dropout.
 
     Returns:
         Logits, (batch, classes), float32.
@@ -69,6 +74,8 @@ def gap_classifier(
         Zhou et al.: Learning Deep Features for Discriminative Localization, CVPR 2016, section 2.
     """
     pooled = global_pooling(features, pooling)
+    if normalization is not None:
+        pooled = normalization(pooled)
     if dropout:
         pooled = keras.layers.Dropout(dropout, dtype="float32", name="dropout")(pooled)
     return keras.layers.Dense(classes, dtype="float32", name="head")(pooled)

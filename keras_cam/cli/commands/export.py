@@ -18,11 +18,15 @@ from keras_cam.cli.usage import (
     add_refine,
     add_threshold,
     add_top_k,
+    add_window,
     check_model,
     load_model,
     read_labels,
+    window_of,
 )
 from keras_cam.formats import FORMATS, QUANTIZATIONS, load_object
+from keras_cam.inference.load import is_exported
+from keras_cam.inference.runtimes import TENSORFLOW
 
 if TYPE_CHECKING:
     import keras
@@ -41,6 +45,7 @@ def add_parser(commands: Any) -> None:
     add_top_k(parser)
     add_refine(parser)
     add_threshold(parser)
+    add_window(parser)
     add_labels(parser)
     parser.add_argument(
         "--quantization",
@@ -61,6 +66,7 @@ def run(args: argparse.Namespace) -> int:
     target = FORMATS[args.format]
     labels = read_labels(args.labels)
     check_model(args.model)
+    window = window_of(args)
     options = {"quantization": args.quantization, "representative_data": args.representative_data}
     if not target.is_quantized and any(options.values()):
         quantized = " or ".join(name for name, row in FORMATS.items() if row.is_quantized)
@@ -68,15 +74,16 @@ def run(args: argparse.Namespace) -> int:
             f"--quantization and --representative-data go with --format {quantized}. "
             f"Received: --format {args.format}"
         )
-    import_quietly()
-
-    with working(f"Loading {args.model}"):
-        loaded = load_model(args.model, args.top_k, args.threshold, args.refine)
-    localizer = getattr(loaded, "model", None)
-    if localizer is None:
+    if is_exported(args.model):
         raise UsageError(
             f"--model must be a name or a .keras file. Received: {args.model}, which is exported already"
         )
+    import_quietly()
+
+    loaded: Any = load_model(
+        args.model, args.top_k, args.threshold, args.refine, window=window, runtime=TENSORFLOW
+    )
+    localizer = loaded.model
     try:
         # Keras announces downloads on stdout.
         with working(f"Writing {args.output}"), redirect_stdout(sys.stderr):
@@ -108,7 +115,9 @@ def _report(
     classes = localizer.get_layer(names.SCORES).output.shape[-1]
     named = "with their names" if labels or labels_of(localizer) else "without names of their own"
     say(f"size: {_megabytes(paths[0]):.1f} MB")
-    say(f"input: RGB images of {height} x {width} pixels, 0..255")
+    channels = localizer.inputs[0].shape[-1]
+    kind = {1: "grey images", 3: "RGB images, 0..255,"}.get(channels, f"images with {channels} bands")
+    say(f"input: {kind} of {height} x {width} pixels")
     say(f"output: boxes of {'refined' if refined else 'class activation'} maps; {classes} classes {named}")
     if FORMATS[args.format].reader:
         say(f"try it: keras-cam localize photos/ --model {shlex.quote(str(paths[0]))}")

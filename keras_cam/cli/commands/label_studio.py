@@ -4,7 +4,6 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
     UsageError,
@@ -15,7 +14,6 @@ from keras_cam.cli.usage import (
     load_model,
     selection_of,
 )
-from keras_cam.inference.load import needs_tensorflow
 
 
 def add_parser(commands: Any) -> None:
@@ -43,8 +41,6 @@ def run(args: argparse.Namespace) -> int:
     if not args.images_dir.is_dir():
         raise UsageError(f"FOLDER must be a folder. Received: {args.images_dir}")
     check_model(args.model)
-    if needs_tensorflow(args.model):
-        import_quietly()
     from keras_cam.annotations.label_studio_backend import LabelStudioBackend, backend_server
 
     localizer, selection = load_model(args.model, args.top_k), selection_of(args)

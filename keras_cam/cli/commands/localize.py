@@ -4,13 +4,17 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from time import monotonic
+from typing import TYPE_CHECKING, Any
 
 from keras_cam.annotations.formats import ANNOTATION_FORMATS
 from keras_cam.annotations.selection import Selection
-from keras_cam.cli.console import complain, picture_paths, print_json, print_localizations, progress, say
-from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
+from keras_cam.cli.console import LocalizationTable, complain, picture_paths, print_json, progress, say
+from keras_cam.cli.parts import add_parts, run_parts
+from keras_cam.cli.quiet_libraries import quiet_c_libraries
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
     DEFAULT_OUTPUT,
@@ -23,26 +27,45 @@ from keras_cam.cli.usage import (
     add_photos,
     add_range,
     add_refine,
+    add_runtime,
     add_selection,
     add_threshold,
     add_top_k,
+    add_window,
     check_model,
+    fraction,
     load_model,
+    positive,
     range_of,
     read_labels,
     selection_of,
+    window_of,
 )
-from keras_cam.inference.load import needs_tensorflow
+from keras_cam.images.files import PICTURE_FORMATS, ImageError, find_images
+from keras_cam.images.map_ahead import map_ahead
+from keras_cam.images.photo_list import read_photo_list
+from keras_cam.images.processors import usable_processors
+from keras_cam.images.video_files import VIDEO_SUFFIXES
 from keras_cam.inference.methods import METHODS, methods_help
-from keras_cam.inference.records import Localization
-from keras_cam.recipes import DEFAULT_GRADIENT_METHOD
+from keras_cam.inference.records import FailedImage, Localization
+from keras_cam.inference.runtimes import AUTO
+from keras_cam.recipes import DEFAULT_GRADIENT_METHOD, DEFAULT_OVERLAP
+
+if TYPE_CHECKING:
+    from keras_cam.inference import VideoFrame
+
+_Writers = Sequence[Callable[[Localization], None]]
 
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser("localize", help="find what is in photos, and where")
     parser.set_defaults(run=run)
-    add_photos(parser, "image files; a folder stands for all images below it")
+    add_photos(
+        parser,
+        "image files; a folder stands for all images below it, @FILE for the names in a list; videos "
+        f"({', '.join(VIDEO_SUFFIXES)})",
+    )
     add_any_model(parser)
     add_top_k(parser)
     methods = {name: method for name, method in METHODS.items() if method.is_in_the_graph}
@@ -58,12 +81,43 @@ def add_parser(commands: Any) -> None:
     add_selection(parser)
     add_labels(parser)
     add_batch_size(parser, default=8)
+    add_window(parser)
+    add_runtime(parser)
+    add_parts(parser)
     add_range(parser)
+    parser.add_argument(
+        "--tiles",
+        type=positive,
+        metavar="PIXELS",
+        help="for large pictures: tiles of this height and width go through the model, and their maps are "
+        "put together (default: whole photos)",
+    )
+    parser.add_argument(
+        "--overlap",
+        type=fraction,
+        metavar="PART",
+        help="the fraction of a tile that it shares with the next one, at least "
+        f"(default: {DEFAULT_OVERLAP}; with --tiles)",
+    )
+    parser.add_argument(
+        "--smooth",
+        type=fraction,
+        default=0.0,
+        metavar="PART",
+        help="for videos: the weight of the past in scores and maps, such as 0.8 (default: 0, each frame by "
+        "itself)",
+    )
     parser.add_argument(
         "--output",
         type=Path,
         metavar="PATH",
         help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/); with --format, the file or new folder",
+    )
+    parser.add_argument(
+        "--picture-format",
+        choices=PICTURE_FORMATS,
+        default="jpeg",
+        help="the format of the pictures (default: %(default)s)",
     )
     formats = "; ".join(f"{name}: {row.summary}" for name, row in ANNOTATION_FORMATS.items())
     parser.add_argument(
@@ -93,28 +147,45 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
     value_range = range_of(args)
+    if value_range and args.window:
+        raise UsageError("--range is for models of RGB images, and --window makes one of grey values")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
+    if args.parts:
+        return run_parts(args, _names(args.photos))
+    if args.overlap is not None and not args.tiles:
+        raise UsageError("--overlap goes with --tiles, the size of the tiles that overlap")
     pictures = args.output or (None if args.json or args.crops else DEFAULT_OUTPUT)
     if args.format:
         pictures = None
         _check_format(args)
+    videos = [path for path in args.photos if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()]
+    if videos and args.tiles:
+        raise UsageError(f"--tiles is for photos. Received: {videos[0]}")
+    photos = [path for path in args.photos if path not in videos]
     return localize_photos(
-        [file for path in args.photos for file in _photos(path, pictures)],
+        [file for path in photos for file in _photos(path, pictures)],
         pictures,
+        videos=videos,
+        smooth=args.smooth,
         model=args.model,
         top_k=args.top_k,
         threshold=args.threshold,
         refine=args.refine,
         method=args.method,
+        window=window_of(args),
         labels_file=args.labels,
         batch_size=args.batch_size,
         value_range=value_range,
+        tiles=args.tiles,
+        overlap=DEFAULT_OVERLAP if args.overlap is None else args.overlap,
         as_json=args.json,
         selection=selection_of(args),
         masks=args.masks,
         annotations=tuple(_annotations(args)),
         images_dir=args.images_dir,
+        runtime=args.runtime,
+        picture_format=args.picture_format,
     )
 
 
@@ -140,60 +211,116 @@ def localize_photos(
     files: Sequence[Path],
     output: Path | None,
     *,
+    videos: Sequence[Path] = (),
+    smooth: float = 0.0,
     model: str = DEFAULT_MODEL,
     top_k: int | None = None,
     threshold: float | None = None,
     refine: str | None = None,
     method: str | None = None,
+    window: Sequence[float] | None = None,
     labels_file: Path | None = None,
     batch_size: int = 8,
     value_range: tuple[float, float] | None = None,
+    tiles: int | None = None,
+    overlap: float = DEFAULT_OVERLAP,
     as_json: bool = False,
     selection: Selection = Selection(),  # noqa: B008  (frozen)
     masks: bool = False,
     annotations: Sequence[tuple[str, Path]] = (),
     images_dir: Path | None = None,
+    runtime: str = AUTO,
+    picture_format: str = "jpeg",
 ) -> int:
-    """Localize files, print JSON or a table, and write pictures and annotations."""
+    """Localize photos and videos, print JSON or a table, and write pictures and annotations."""
     labels = read_labels(labels_file)
     check_model(model)
     pictures: Sequence[Path | None] = [None] * len(files)
+    drawn_videos: Sequence[Path | None] = [None] * len(videos)
     if output:
         _make_folder(output)
-        pictures = picture_paths(files, output)
-    if needs_tensorflow(model):
-        import_quietly()
-    # LiteRT prints a banner; TensorFlow printed its own when it was imported.
-    with nullcontext() if needs_tensorflow(model) else quiet_c_libraries():
-        localizer = load_model(model, top_k, threshold, refine, method)
+        pictures = picture_paths(files, output, PICTURE_FORMATS[picture_format][0])
+        drawn_videos = picture_paths(videos, output, ".mp4")
+    localizer = load_model(
+        model, top_k, threshold, refine, method, window, runtime=runtime, photos=len(files)
+    )
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
             f"--labels must name the {localizer.classes} classes of the model. "
             f"Received: {labels_file} with {len(labels)} names"
         )
     from keras_cam.inference.files import localize_files
+    from keras_cam.inference.video import localize_video
 
     names = labels or localizer.class_names
     _check_names(selection, names)
-    results = localize_files(localizer, files, labels, model, batch_size, value_range)
-    shown, done = [], 0
-    with (
-        _writers(annotations, selection, names, masks, images_dir) as writers,
-        progress(len(files)) as advance,
-    ):
-        for picture, result in zip(pictures, results, strict=True):
-            if not isinstance(result, Localization):
-                complain(result.error)
-            elif _write(record := selection(result), picture, writers, masks):
-                done += 1
-                if as_json:
-                    print_json(record.to_dict(masks))
-                elif not annotations:
-                    shown.append(record)
-            advance()
+    results = localize_files(
+        localizer, files, labels, model, batch_size, value_range, tiles=tiles, overlap=overlap
+    )
+    draw, processors = partial(_draw, selection, masks), usable_processors()
+    drawn = map_ahead(draw, zip(pictures, results, strict=True), processors, 2 * processors)
+    table, done = LocalizationTable(), 0
+    seen_videos: list[str] = []
+    with _writers(annotations, selection, names, masks, images_dir) as writers:
+        with progress(len(files)) as advance:
+            for record in drawn:
+                if not isinstance(record, Localization):
+                    complain(record.error)
+                elif _write(record, writers):
+                    done += 1
+                    if as_json:
+                        print_json(record.to_dict(masks))
+                    elif not annotations:
+                        table.add(record)
+                advance()
+        for video, drawn_video in zip(videos, drawn_videos, strict=True):
+            find = partial(localize_video, localizer, video, labels, model, batch_size, smooth=smooth)
+            seen_videos += _localize_video(find, video, drawn_video, selection, writers, masks, as_json)
     if not as_json:
-        _summarize(shown, done, output, annotations)
-    return DONE if done == len(files) else SOME_FAILED
+        if files or not videos:
+            _summarize(table, done, output, annotations)
+        say(*seen_videos)
+    return DONE if done + len(seen_videos) == len(files) + len(videos) else SOME_FAILED
+
+
+def _localize_video(
+    find: "Callable[[], Iterator[VideoFrame]]",
+    video: Path,
+    drawn: Path | None,
+    selection: Selection,
+    writers: _Writers,
+    masks: bool,
+    as_json: bool,
+) -> Sequence[str]:
+    """Localize a video frame by frame; returns a line about it, or none if it failed."""
+    import numpy as np
+
+    from keras_cam.drawing import draw_localization
+    from keras_cam.images.video_files import VideoReader, video_writer
+
+    start, frames = monotonic(), 0
+    with quiet_c_libraries():  # FFmpeg writes to stderr what it dislikes
+        try:
+            facts = VideoReader(video)
+            with (
+                video_writer(drawn, facts.fps) if drawn else nullcontext() as draw,
+                progress(facts.frames, f"Localizing {video.name}") as advance,
+            ):
+                for found in find():
+                    record = selection(found)
+                    if draw:
+                        draw(draw_localization(np.asarray(record.pixels), record, masks=masks))
+                    for write in writers:
+                        write(record)
+                    if as_json:
+                        print_json(record.to_dict(masks))
+                    frames += 1
+                    advance()
+        except ImageError as error:
+            complain(str(error))
+            return []
+    speed = frames / (monotonic() - start)
+    return [f"{video}: {frames} frames, {speed:.1f} a second{f': {drawn}' if drawn else ''}"]
 
 
 def _check_names(selection: Selection, names: Sequence[str]) -> None:
@@ -201,9 +328,6 @@ def _check_names(selection: Selection, names: Sequence[str]) -> None:
         selection.check_names(names)
     except ValueError as error:
         raise UsageError(f"--classes, --min-score: {error}") from error
-
-
-_Writers = Sequence[Callable[[Localization], None]]
 
 
 @contextmanager
@@ -242,12 +366,8 @@ def _writer(
     )
 
 
-def _write(record: Localization, picture: Path | None, writers: _Writers, masks: bool) -> bool:
-    """Write the picture and the annotations of a photo; returns whether that succeeded."""
-    from keras_cam.images.files import ImageError
-
-    if picture is not None and not _draw(record, picture, masks):
-        return False
+def _write(record: Localization, writers: _Writers) -> bool:
+    """Write the annotations of a photo; returns whether that succeeded."""
     try:
         for write in writers:
             write(record)
@@ -258,21 +378,29 @@ def _write(record: Localization, picture: Path | None, writers: _Writers, masks:
 
 
 def _summarize(
-    shown: Sequence[Localization], done: int, output: Path | None, annotations: Sequence[tuple[str, Path]]
+    table: LocalizationTable, done: int, output: Path | None, annotations: Sequence[tuple[str, Path]]
 ) -> None:
     """Print the table, and what was written where."""
     if not annotations:
-        print_localizations(shown)
+        table.print()
     for name, path in annotations:
         say(f"{name}, {done} photos: {path}")
     if done and output:
         say(f"Pictures: {output}{os.sep}")
 
 
-def _photos(path: Path, output: Path | None) -> Sequence[Path]:
-    """Find the image files of a path."""
-    from keras_cam.images.files import find_images
+def _names(paths: Sequence[Path]) -> list[str]:
+    """The names of all photos, each once."""
+    return list(dict.fromkeys(str(file) for path in paths for file in _photos(path, None)))
 
+
+def _photos(path: Path, output: Path | None) -> Sequence[Path]:
+    """Find the image files of a path, or read the names in a list."""
+    if str(path).startswith("@") and not path.exists():
+        try:
+            return [Path(name) for name in read_photo_list(str(path)[1:])]
+        except OSError as error:
+            raise UsageError(f"{path} must be a list of photos. Received: {error.strerror}") from error
     files = find_images([path])
     # `keras-cam localize .` must skip the pictures that its last run wrote.
     if output and path.resolve() in output.resolve().parents:
@@ -289,13 +417,22 @@ def _make_folder(folder: Path) -> None:
         ) from error
 
 
-def _draw(record: Localization, picture: Path, masks: bool) -> bool:
-    """Write the picture of a photo; returns whether that succeeded."""
-    from keras_cam.images.files import ImageError
-
+def _draw(
+    selection: Selection, masks: bool, pair: tuple[Path | None, Localization | FailedImage]
+) -> Localization | FailedImage:
+    """Write the picture of a photo, if it has one; returns the selected detections, or what went wrong."""
+    picture, result = pair
+    if isinstance(result, FailedImage):
+        return result
+    record = selection(result)
+    # Of tiles, a class may have several objects.
+    best = [found for found in record.boxed if found.class_id == record.detections[0].class_id]
     try:
-        record.save(picture, masks=masks)
-    except (ImageError, OSError) as error:
-        complain(str(error) if isinstance(error, ImageError) else f"Cannot write {picture}: {error.strerror}")
-        return False
-    return True
+        if picture is not None:
+            drawn = replace(record, detections=tuple(best) or record.detections)
+            drawn.save(picture, max(1, len(best)), masks)
+    except ImageError as error:
+        return FailedImage(record.image, str(error))
+    except OSError as error:
+        return FailedImage(record.image, f"Cannot write {picture}: {error.strerror}")
+    return record

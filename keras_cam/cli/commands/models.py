@@ -1,11 +1,14 @@
-"""`keras-cam models`: list the models that can be built by name."""
+"""`keras-cam models`: list the models that can be built by name, or prepare one to run fast."""
 
 import argparse
 import json
 from typing import Any
 
-from keras_cam.cli.console import print_models
-from keras_cam.cli.usage import DONE
+from keras_cam.cli.console import print_models, say, working
+from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.usage import DONE, UsageError, check_model, usage_errors_of
+from keras_cam.inference.load import is_exported
+from keras_cam.inference.runtimes import LITERT, RUNTIMES, converted
 
 
 def add_parser(commands: Any) -> None:
@@ -13,10 +16,36 @@ def add_parser(commands: Any) -> None:
     parser = commands.add_parser("models", help="list the models that can be built by name")
     parser.set_defaults(run=run)
     parser.add_argument("--json", action="store_true", help="one JSON object a model")
+    parser.add_argument(
+        "--prepare",
+        metavar="NAME|FILE",
+        help="convert this model now, with the default options, so that other commands find it",
+    )
+    parser.add_argument(
+        "--runtime",
+        choices=[name for name, row in RUNTIMES.items() if row.format],
+        default=LITERT,
+        help="what --prepare converts for (default: %(default)s)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a row of a table or a line of JSON for each model."""
+    """Print a row of a table or a line of JSON for each model; or prepare one."""
+    return _prepare(args.prepare, args.runtime) if args.prepare else _list(args.json)
+
+
+def _prepare(model: str, runtime: str) -> int:
+    check_model(model)
+    if is_exported(model):
+        raise UsageError(f"--prepare must be a name or a file of Keras. Received: {model}, which is exported")
+    import_quietly()
+    with working(f"Converting {model}"), usage_errors_of(model):
+        file = converted(model, runtime, {})
+    say(f"{model} for {runtime}: {file}")
+    return DONE
+
+
+def _list(as_json: bool) -> int:
     from keras_cam.models.registry import MODELS, has_offline_weights
 
     models = [
@@ -32,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         }
         for name, spec in MODELS.items()
     ]
-    if args.json:
+    if as_json:
         print(*map(json.dumps, models), sep="\n")
     else:
         print_models(models)

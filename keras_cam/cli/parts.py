@@ -1,0 +1,160 @@
+"""`keras-cam localize --parts`: rows for any number of photos, by any number of processes."""
+
+import argparse
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_cam.cli.console import complain, progress, say
+from keras_cam.cli.usage import (
+    DONE,
+    SOME_FAILED,
+    UsageError,
+    check_model,
+    loading,
+    positive,
+    read_labels,
+    selection_of,
+)
+from keras_cam.inference.converted_files import model_digest
+from keras_cam.models.labels import class_names
+from keras_cam.shards.engines import ENGINES
+from keras_cam.shards.part_formats import PART_FORMATS
+from keras_cam.shards.plan import Plan, digest_of_names
+from keras_cam.shards.run import run_plan
+
+if TYPE_CHECKING:
+    from keras_cam.shards.photo_localizer import PhotoLocalizer
+
+
+def add_parts(parser: argparse.ArgumentParser) -> None:
+    """Add `--parts` and what goes with it."""
+    group = parser.add_argument_group("any number of photos")
+    group.add_argument(
+        "--parts",
+        type=Path,
+        metavar="DIR",
+        help="write rows into parts in this folder, in place of a table and pictures. The same command goes "
+        "on with the parts that are missing",
+    )
+    group.add_argument(
+        "--shard-size",
+        type=positive,
+        default=1000,
+        metavar="N",
+        help="photos in a part (default: %(default)s)",
+    )
+    group.add_argument(
+        "--slice", type=_slice, metavar="I/N", help="only each Nth part, from the Ith on: one of N jobs"
+    )
+    group.add_argument("--part-format", choices=PART_FORMATS, default="parquet", help="default: %(default)s")
+    group.add_argument("--maps", action="store_true", help="the maps in the parts, too")
+    engines = "; ".join(f"{name}: {row.summary}" for name, row in ENGINES.items())
+    group.add_argument(
+        "--on",
+        choices=ENGINES,
+        default="local",
+        help=f"where parts are made. {engines} (default: %(default)s)",
+    )
+
+
+def run_parts(args: argparse.Namespace, photos: Sequence[str]) -> int:
+    """Make the parts; returns the exit status."""
+    excluded = ("output", "format", "json", "crops", "masks", "tiles", "smooth")
+    given = [f"--{name}" for name in excluded if getattr(args, name)]
+    if given:
+        raise UsageError(f"--parts does not go with {', '.join(given)}")
+    check_model(args.model)
+    try:
+        plan = _plan(args, photos)
+        plan.save(args.parts)
+        among = plan.slice(*args.slice) if args.slice else range(plan.shards)
+        localize = _photo_localizer(args, photos)
+        if plan.missing(args.parts, among):
+            _check(localize)
+        with progress(plan.size(among)) as advance:
+            counts = run_plan(
+                plan,
+                args.parts,
+                photos,
+                localize,
+                ENGINES[args.on].run,
+                among=among,
+                maps=args.maps,
+                on_images=lambda count: [advance() for _ in range(count)],
+            )
+        missing = len(plan.missing(args.parts))
+    except (ValueError, ModuleNotFoundError) as error:
+        raise UsageError(f"--parts {args.parts}: {error}") from error
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        complain(f"{place}{error.strerror or error}. What is there is kept: run the same command again")
+        return SOME_FAILED
+    return _report(args.parts, plan.shards, missing, counts)
+
+
+def _report(folder: Path, parts: int, missing: int, counts: dict[str, int] | None) -> int:
+    if counts is None:
+        say(f"{parts - missing} of {parts} parts are there: {folder}")
+        return DONE
+    say(f"{counts['images']} photos, {counts['rows']} rows in {parts} parts: {folder}")
+    if counts["failed"]:
+        complain(f"{counts['failed']} photos could not be read; their rows say why")
+    return SOME_FAILED if counts["failed"] else DONE
+
+
+def _plan(args: argparse.Namespace, photos: Sequence[str]) -> Plan:
+    options = {
+        **_options(args),
+        "labels": read_labels(args.labels),
+        "value_range": args.range,
+        "selection": asdict(selection_of(args)),
+        "maps": args.maps,
+    }
+    return Plan(
+        len(photos),
+        digest_of_names(photos),
+        args.shard_size,
+        args.model,
+        model_digest(args.model),
+        json.loads(json.dumps(options)),
+        args.part_format,
+    )
+
+
+def _photo_localizer(args: argparse.Namespace, photos: Sequence[str]) -> "PhotoLocalizer":
+    from keras_cam.shards.photo_localizer import PhotoLocalizer
+
+    return PhotoLocalizer(
+        args.model,
+        {name: value for name, value in _options(args).items() if value is not None},
+        args.runtime,
+        len(photos),
+        read_labels(args.labels),
+        args.batch_size,
+        args.range,
+        selection_of(args),
+    )
+
+
+def _check(localize: "PhotoLocalizer") -> None:
+    """Open the model here, which also converts it for all, and complain about names that do not fit."""
+    with loading(localize.model, localize.runtime, localize.options):
+        localizer = localize.open()
+    names = class_names(localizer.classes, localize.labels, localizer.labels)
+    localize.selection.check_names(names)
+
+
+def _options(args: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method", "window")}
+
+
+def _slice(text: str) -> tuple[int, int]:
+    """Parse "3/100"."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"must be I/N, where I is from 1 to N. Received: {text}")
+    return int(found[1]), int(found[2])
