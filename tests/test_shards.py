@@ -328,7 +328,7 @@ def test_a_list_also_stands_for_photos_without_parts(tmp_path, capsys, photo_lis
 
 
 @pytest.mark.sweep
-def test_fifty_kills_lose_and_repeat_nothing(tmp_path, photo_list, colour_classifier):
+def test_fifty_kills_lose_and_repeat_nothing(tmp_path, photo_list, colour_classifier, report_count):
     import keras_cam
     from keras_cam.export import save_litert
 
@@ -346,6 +346,7 @@ def test_fifty_kills_lose_and_repeat_nothing(tmp_path, photo_list, colour_classi
         assert all(counts_of_part(part, "parquet")["images"] == 1 for part in folder.glob("part-*"))
         assert run_python(*command).returncode == 1
         check_each_once(folder, names_in(photo_list))
+    report_count("kills of localize --parts", KILLS)
 
 
 # On engines: real local clusters.

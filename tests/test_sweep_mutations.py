@@ -187,7 +187,10 @@ def try_damaged_models(path, numbers):
     for number in numbers:
         rng = np.random.default_rng(number)
         copy = path.with_name(f"{number}{path.suffix}")
-        copy.write_bytes(damaged(content, content, rng))
+        copy.write_bytes(mutant := damaged(content, content, rng))
+        if mutant == content:  # loading takes time
+            answers.right += 1
+            continue
         try:
             found = checked_outputs(answer(copy), 1, 3)
             for name, values in found.items():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_cam.inference.model_file import running
 from keras_cam.inference.onnx import OnnxLocalizer
 
 
@@ -42,5 +43,6 @@ class OpenVinoLocalizer(OnnxLocalizer):
     def _run(self, outputs: list[str], images: Any, **others: np.ndarray) -> list[np.ndarray]:
         pixels = np.asarray(images, self._dtype)
         asked = others.get("class_ids", np.zeros((len(pixels), 1), np.int32))
-        found = self._model({"images": pixels, "class_ids": asked})
+        with running(self._path):
+            found = self._model({"images": pixels, "class_ids": asked})
         return [np.array(found[name]) for name in outputs]
