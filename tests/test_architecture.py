@@ -28,6 +28,7 @@ LAYERS = [
     {
         "_registration",
         "check_finite",
+        "checksum",
         "check_labels",
         "formats",
         "images",
