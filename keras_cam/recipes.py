@@ -64,6 +64,12 @@ REFINE_HELP = "; ".join(
 THRESHOLD = 0.2
 """The paper's threshold: the fraction of a class activation map's maximum that values in a box exceed."""
 
+REFINED_THRESHOLD = 0.4
+"""The threshold of refined maps, where there is one."""
+
+MAX_BOXES = 5
+"""The number of boxes of a class with components="all"."""
+
 TIGHT_THRESHOLD = 100 / 255
 """The threshold of the tight box in the paper's result on the test set.
 

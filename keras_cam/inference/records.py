@@ -5,14 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.check_finite import check_finite
 from keras_cam.inference.masks import coco_rle, object_mask, polygons
-from keras_cam.recipes import DEFAULT_RECIPE, RECIPES, THRESHOLD
+from keras_cam.recipes import REFINED_THRESHOLD, THRESHOLD
 
 if TYPE_CHECKING:
     import pandas
@@ -377,7 +376,7 @@ def _detections(
     maps = outputs.get("localization_maps", outputs["class_activation_maps"])
     if threshold is None:
         refined = "localization_maps" in outputs
-        threshold = median(RECIPES[DEFAULT_RECIPE].thresholds) if refined else THRESHOLD
+        threshold = REFINED_THRESHOLD if refined else THRESHOLD
     boxes_yxyx = np.clip(outputs["detection_boxes"], 0.0, 1.0) * scale
     detections = []
     for row, class_id in enumerate(int(value) for value in outputs["detection_classes"]):
