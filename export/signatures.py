@@ -112,9 +112,10 @@ def build_signatures(
         first, second = looks
         with plain_operations():
             found = first(images, training=False)
-            count = tf.shape(found["windows"])[1]
-            windows = tf.reshape(found["windows"], (-1, 4))
-            crops, _ = decode_images(tf.repeat(image_bytes, count), size_hw, channels, windows)
+        count = tf.shape(found["windows"])[1]
+        windows = tf.reshape(found["windows"], (-1, 4))
+        crops, _ = decode_images(tf.repeat(image_bytes, count), size_hw, channels, windows)
+        with plain_operations():
             return second([crops, *found["tensors"]], training=False)
 
     # A function called by two others is traced once and stored once in the file.

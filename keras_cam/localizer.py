@@ -34,6 +34,7 @@ from keras_cam.recipes import (
     AUTO,
     DEFAULT_RECIPE,
     DEFAULT_REFINE,
+    MAX_BOXES,
     NONE,
     POSITIVE_WEIGHTS_UP_TO,
     RECIPES,
@@ -383,4 +384,4 @@ def _rows_per_class(components: str, max_boxes: int | None) -> int:
         if max_boxes not in (None, 1):
             raise ValueError(f'`max_boxes` needs components="all". Received: max_boxes={max_boxes}')
         return 1
-    return 5 if max_boxes is None else max_boxes
+    return MAX_BOXES if max_boxes is None else max_boxes

@@ -43,6 +43,7 @@ class Localizer(Protocol):
             not known.
         map_method: the method that makes the maps; None if that is not known.
         runtime: what computes, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
+        looks_at_photos: whether it looks a second time, at windows of the photos themselves.
     """
 
     size_hw: tuple[int, int]
@@ -50,6 +51,7 @@ class Localizer(Protocol):
     classes: int
     labels: tuple[str, ...] | None
     threshold: float | None = None
+    looks_at_photos: bool = False
     map_kind: str | None = None
     map_method: str | None = None
     runtime: str = ""

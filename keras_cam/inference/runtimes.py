@@ -80,8 +80,8 @@ def load_fastest(
     A model from a name or a file of Keras runs on TensorFlow if there is a GPU. On a CPU it is converted to
     LiteRT, once: the converted file is kept in the cache of Keras, see
     `keras_cam.inference.converted_files.converted_file`. Without such a file, fewer than `WORTH_CONVERTING`
-    photos run on TensorFlow, as does a model that LiteRT cannot compute or computes differently. What is open
-    or exported already stays as it is.
+    photos run on TensorFlow, as does a model that LiteRT cannot compute or computes differently, or that
+    looks at photos a second time. What is open or exported already stays as it is.
 
     Args:
         model: what `keras_cam.load_localizer` takes.
@@ -125,6 +125,11 @@ def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Pa
     file = converted_file(model, kind, options)
     if not file.exists():
         localizer: Any = load_localizer(model, **options)
+        if localizer.looks_at_photos:
+            raise ValueError(
+                "A second look at the photo itself needs the runtime 'tensorflow'; others look again "
+                f"at the input of the network. Received: runtime={runtime!r}"
+            )
         file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(file) as unchecked:
             load_object(FORMATS[kind].writer)(localizer.model, unchecked)
