@@ -54,6 +54,7 @@ class Overflowing:
     """A localizer whose weights nobody can see, and whose scores are NaN."""
 
     size_hw, channels, classes, labels, threshold = (16, 16), 3, 2, ("cat", "dog"), 0.2
+    runtime = ""
 
     def localize(self, images):
         count = len(images)
