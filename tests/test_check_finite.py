@@ -11,6 +11,7 @@ import keras_cam
 from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli import main as cli
 from keras_cam.cli.console import print_json
+from keras_cam.inference import Localizer
 from keras_cam.inference.records import localizations
 
 
@@ -50,11 +51,10 @@ def test_weights_that_are_no_numbers_are_named_and_nothing_is_made_of_them(broke
         keras_cam.export.save_litert(keras_cam.build_localizer(model), folder / "cam.tflite")
 
 
-class Overflowing:
+class Overflowing(Localizer):
     """A localizer whose weights nobody can see, and whose scores are NaN."""
 
     size_hw, channels, classes, labels, threshold = (16, 16), 3, 2, ("cat", "dog"), 0.2
-    runtime = ""
 
     def localize(self, images):
         count = len(images)
