@@ -15,6 +15,8 @@ from keras_cam.export.representative_images import representative_images
 from keras_cam.export.signatures import Signatures, build_signatures
 from keras_cam.formats import CALIBRATED, QUANTIZATIONS
 from keras_cam.graph import names
+from keras_cam.inference.litert import LABELS_FILE
+from keras_cam.inference.localizer import MAPS_FILE
 from keras_cam.localizer import check_localizer, image_size_hw
 
 
@@ -77,7 +79,8 @@ def build_litert(
     if loop_rounds is not None:
         model = without_loops(model, loop_rounds)
     metadata = litert_metadata(card or ModelCard(), signatures.size_hw, outputs, channels)
-    return finished_file(model, next(iter(functions)), outputs, metadata, signatures.labels)
+    files = {LABELS_FILE: "".join(f"{label}\n" for label in signatures.labels), MAPS_FILE: signatures.maps}
+    return finished_file(model, next(iter(functions)), outputs, metadata, files)
 
 
 def litert_path(path: str | Path) -> Path:

@@ -12,7 +12,9 @@ from keras_cam.export.exif_orientation import exif_orientation
 from keras_cam.images.files import MAX_PIXELS
 
 
-def decode_images(image_bytes: Any, size_hw: tuple[int, int], channels: int = 3) -> tuple[Any, Any]:
+def decode_images(
+    image_bytes: Any, size_hw: tuple[int, int], channels: int = 3, window: Any = None
+) -> tuple[Any, Any]:
     """Decode images of any size and resize each without cropping.
 
     The pixels are those of `keras_cam.images.files.read_image`: the EXIF orientation of JPEGs is applied,
@@ -24,6 +26,8 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int], channels: int = 3)
             32 bits.
         size_hw: the height and width of the result.
         channels: 3, RGB; or 1, grey: luma in 0..255, or the values of PNGs with 16 bits of grey.
+        window: float32 (B, 4), the part of each image to resize, as ymin, xmin, ymax, xmax in [0, 1]; None:
+            all of it.
 
     Returns:
         `(images, is_image)`: float32 (B, height, width, channels), zeros for images that cannot be
@@ -36,19 +40,38 @@ def decode_images(image_bytes: Any, size_hw: tuple[int, int], channels: int = 3)
         ([200.0, 0.0], [True, False])
     """
 
-    def pixels(encoded: Any) -> tuple[Any, Any]:
+    def pixels(encoded: Any, window: Any) -> tuple[Any, Any]:
         # The same interpolation as `keras_cam.images.resize`.
         photo, low, high = _decode(encoded), 0.0, 255.0
         if channels == 1:
             photo, low, high = _decode_grey(encoded)
-        resized = tf.image.resize(photo, size_hw, method="bicubic", antialias=True)
+        resized = _resized(photo, size_hw, window)
         return tf.clip_by_value(resized, low, high), True
 
+    if window is None:
+        window = tf.tile([[0.0, 0.0, 1.0, 1.0]], (tf.size(image_bytes), 1))
     return tf.map_fn(
-        lambda encoded: _or_else(pixels, encoded, (tf.zeros((*size_hw, channels)), False)),
-        image_bytes,
+        lambda image: _or_else(pixels, image, (tf.zeros((*size_hw, channels)), False)),
+        (image_bytes, window),
         fn_output_signature=(tf.TensorSpec((*size_hw, channels), tf.float32), tf.TensorSpec((), tf.bool)),
     )
+
+
+def _resized(photo: Any, size_hw: tuple[int, int], window: Any) -> Any:
+    """A window of a photo (H, W, C) as float32 (height, width, C), by the operation of `tf.image.resize`."""
+    sides = tf.cast(tf.shape(photo)[:2], tf.float32)
+    first = tf.floor(window[:2] * sides)
+    top, left = tf.unstack(tf.cast(first, tf.int32))
+    bottom, right = tf.unstack(tf.cast(tf.math.ceil(window[2:] * sides), tf.int32))
+    scale = tf.cast(size_hw, tf.float32) / ((window[2:] - window[:2]) * sides)
+    return tf.raw_ops.ScaleAndTranslate(
+        images=tf.cast(photo[top:bottom, left:right], tf.float32)[None],
+        size=size_hw,
+        scale=scale,
+        translation=(first - window[:2] * sides) * scale,
+        kernel_type="keyscubic",
+        antialias=True,
+    )[0]
 
 
 def _or_else(function: Callable[[Any], Any], argument: Any, otherwise: Any) -> Any:

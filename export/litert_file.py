@@ -5,7 +5,7 @@ Uses TensorFlow directly for the classes of the file format.
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
-from keras_cam.inference.litert import LABELS_FILE
+from keras_cam.checksum import NO_CHECKSUM, with_checksum
 
 METADATA_NAME = "TFLITE_METADATA"
 
@@ -109,20 +109,20 @@ def _write_out(subgraph: Any, loop: Any, body: Any, rounds: int) -> list[int]:
 
 
 def finished_file(
-    model: bytes, main: str, outputs: Sequence[str], metadata: bytes, labels: Sequence[str]
+    model: bytes, main: str, outputs: Sequence[str], metadata: bytes, files: Mapping[str, str]
 ) -> bytes:
-    """Complete a model for writing: the main signature first, metadata and class names added.
+    """Complete a model for writing: the main signature first, metadata and files added.
 
     Args:
         model: a LiteRT model.
         main: the default signature, for programs that do not use signatures.
         outputs: the names of its outputs, in the order of the file.
         metadata: see `litert_metadata`.
-        labels: the class names. They are appended as a ZIP archive, the standard place of files that the
-            metadata refer to.
+        files: the texts of files by name, such as the class names. They are appended as a ZIP archive, the
+            standard place of files that the metadata refer to.
 
     Returns:
-        The bytes of the file.
+        The bytes of the file, with a checksum as the comment of the archive.
     """
     tables = flatbuffer_utils.read_model_from_bytearray(bytearray(model))
     _put_first(tables, main, outputs)
@@ -130,8 +130,10 @@ def finished_file(
     _add_metadata(tables, metadata)
     file = io.BytesIO(flatbuffer_utils.convert_object_to_bytearray(tables))
     with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(LABELS_FILE, "".join(f"{label}\n" for label in labels))
-    return file.getvalue()
+        for name, text in files.items():
+            archive.writestr(name, text)
+        archive.comment = NO_CHECKSUM.encode()
+    return with_checksum(file.getvalue())
 
 
 def _put_first(model: Any, main: str, outputs: Sequence[str]) -> None:

@@ -11,9 +11,11 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_cam.checksum import NO_CHECKSUM, with_checksum
 from keras_cam.export.signatures import build_signatures, plain_operations
 from keras_cam.graph import names
 from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.inference.localizer import MAPS_FILE
 
 
 def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | None = None) -> Path:
@@ -44,7 +46,7 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
     path = Path(path)
     if path.suffix != ".onnx":
         raise ValueError(f"`path` must end in .onnx. Received: path={str(path)!r}")
-    class_names = build_signatures(localizer, labels).labels
+    signatures = build_signatures(localizer, labels)
     try:
         import onnx
         import tf2onnx  # noqa: F401  # Keras calls it
@@ -65,8 +67,13 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
         exported = onnx.load(unfinished)
         _let_class_ids_be_left_out(exported.graph)
         _separate_outputs_from_inputs(exported.graph)
-        onnx.helper.set_model_props(exported, {"labels": "\n".join(class_names)})
-        onnx.save(exported, unfinished)
+        properties = {
+            "labels": "\n".join(signatures.labels),
+            MAPS_FILE: signatures.maps,
+            "checksum": NO_CHECKSUM,
+        }
+        onnx.helper.set_model_props(exported, properties)
+        unfinished.write_bytes(with_checksum(exported.SerializeToString()))
         os.replace(unfinished, path)
     return path
 

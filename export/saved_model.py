@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_cam.export.serving_files import write_serving_files
 from keras_cam.export.signatures import Signatures, build_signatures
 from keras_cam.export.warm_up import write_warm_up
+from keras_cam.inference.localizer import MAPS_FILE
 
 
 def save_saved_model(
@@ -28,7 +29,7 @@ def save_saved_model(
 
     It has the signatures of `keras_cam.export.Signatures`, for batches of any size: `localize` (also as
     `serving_default`), `localize_bytes`, `classify` and `cam`. The class names are in `assets/labels.txt`,
-    one per line; warm-up requests are in `assets.extra`.
+    one per line, how maps are made in `assets/maps.json`; warm-up requests are in `assets.extra`.
 
     The version is written atomically: under a temporary name in the same folder, then renamed.
 
@@ -128,7 +129,9 @@ def _write(signatures: Signatures, folder: Path) -> None:
     with tempfile.TemporaryDirectory() as assets:
         labels = Path(assets) / "labels.txt"
         labels.write_text("".join(f"{label}\n" for label in signatures.labels), encoding="utf-8")
-        model.labels = tf.saved_model.Asset(str(labels))
+        maps = Path(assets) / MAPS_FILE
+        maps.write_text(signatures.maps, encoding="utf-8")
+        model.labels, model.maps = (tf.saved_model.Asset(str(path)) for path in (labels, maps))
         served = {"serving_default": functions["localize"], **functions}
         tf.saved_model.save(model, str(folder), signatures=served)
     write_warm_up(signatures, folder)

@@ -3,6 +3,7 @@
 Uses TensorFlow directly for `tf.function`.
 """
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ import tensorflow as tf
 
 from keras_cam.export.decode_images import decode_images
 from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.graph.looks import split_looks
+from keras_cam.graph.names import HEAD
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import class_names, labels_of
 
@@ -36,12 +39,14 @@ class Signatures:
               `detection_boxes` (B, K, 4) float32, zeros if a class has no box.
         size_hw: the height and width of the images; `localize_bytes` resizes images to it.
         labels: the names of the N classes.
+        maps: how the maps are made, as JSON, see `keras_cam.inference.localizer.maps_in_file`.
     """
 
     localizer: keras.Model
     functions: dict[str, Any]
     size_hw: tuple[int, int]
     labels: tuple[str, ...]
+    maps: str
 
     @property
     def classes(self) -> int:
@@ -99,11 +104,24 @@ def build_signatures(
         with plain_operations():
             return localizer(images, training=False)
 
+    looks = split_looks(localizer)
+
+    def look(images: Any, image_bytes: Any) -> dict[str, Any]:
+        if looks is None:
+            return localize(images)
+        first, second = looks
+        with plain_operations():
+            found = first(images, training=False)
+            count = tf.shape(found["windows"])[1]
+            windows = tf.reshape(found["windows"], (-1, 4))
+            crops, _ = decode_images(tf.repeat(image_bytes, count), size_hw, channels, windows)
+            return second([crops, *found["tensors"]], training=False)
+
     # A function called by two others is traced once and stored once in the file.
     @tf.function(input_signature=[encoded])
     def localize_bytes(image_bytes: Any) -> dict[str, Any]:
         images, is_image = decode_images(image_bytes, size_hw, channels)
-        outputs = localize(tf.cast(images, pixels.dtype))
+        outputs = look(tf.cast(images, pixels.dtype), image_bytes)
         return {name: _where(is_image, rows) for name, rows in outputs.items()}
 
     @tf.function(input_signature=[pixels])
@@ -130,7 +148,9 @@ def build_signatures(
     if channels not in (1, 3):
         del functions["localize_bytes"]  # such images have no common encoding
     names = class_names(classes, labels, labels_of(localizer))
-    return Signatures(localizer, functions, size_hw, names)
+    head = localizer.get_layer(HEAD)
+    maps = json.dumps({"map_kind": head.map_kind, "map_method": head.map_method})
+    return Signatures(localizer, functions, size_hw, names, maps)
 
 
 def check_rgb(localizer: keras.Model, target: str) -> None:

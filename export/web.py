@@ -106,6 +106,8 @@ def _write_settings(localizer: keras.Model, model: Path) -> None:
         "size_hw": lite.size_hw,
         "threshold": float(np.median(localizer.get_layer(names.DETECTIONS).threshold)),
         "labels": lite.labels,
+        "map_kind": lite.map_kind,
+        "map_method": lite.map_method,
     }
     (model.parent / "settings.json").write_text(json.dumps(settings, ensure_ascii=False), encoding="utf-8")
 

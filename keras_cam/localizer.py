@@ -82,6 +82,10 @@ def build_localizer(
     - `localization_maps` (B, R, h', w') float32, only if maps are refined: the maps in [0, 1] from which
       boxes are computed.
 
+    For signals (B, L, C), `detection_boxes` are (B, R, 2): start and end in [0, 1]; for volumes
+    (B, D, H, W, C) (B, R, 6): zmin, ymin, xmin, zmax, ymax, xmax. Their maps have one and three axes; they
+    are not refined. Such localizers are saved as `.keras`, but not exported.
+
     A row whose map is constant (as every 1x1 map, of which a warning tells) or has no positive value has an
     all-zero box.
 
@@ -207,7 +211,7 @@ def build_localizer(
         name=names.DETECTIONS,
     )
     maps = head.layer(features, chosen)
-    if tuple(maps.shape[2:]) == (1, 1):
+    if set(maps.shape[2:]) == {1}:
         warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
     if recipe is None or refined_maps is None:
         return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
@@ -234,7 +238,9 @@ def check_localizer(localizer: keras.Model) -> None:
         outputs = list(getattr(localizer, "output_names", None) or ())
         raise ValueError(
             "`localizer` must be a model from `keras_cam.build_localizer` whose only input is images, "
-            f"(B, H, W, C). Received: a model with inputs {shapes} and outputs {outputs}"
+            "(B, H, W, C). Call one of signals, volumes or several inputs itself: `localizer(inputs)`, with "
+            "a dict of arrays if there are several. "
+            f"Received: a model with inputs {shapes} and outputs {outputs}"
         )
     check_finite({variable.path: variable for variable in localizer.variables}, "weights")
 

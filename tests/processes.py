@@ -4,7 +4,9 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
+PRELOADED = ["tensorflow", "keras", "cv2", "matplotlib.pyplot", "keras_cam.cli.main"]
 KERAS_CAM = ("-m", "keras_cam.cli.main")
 
 
@@ -30,7 +32,7 @@ def start_keras_cam(arguments, log):
     What it writes goes to the file `log`. The result has `kill()`, `join()` and `exitcode`.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tensorflow", "keras", "cv2", "matplotlib.pyplot", "keras_cam.cli.main"])
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=_command, args=(list(map(str, arguments)), log))
     process.start()
     return process
@@ -43,3 +45,14 @@ def _command(arguments, log):
     os.dup2(file, 1)
     os.dup2(file, 2)
     sys.exit(main(arguments))
+
+
+def call_in_processes(function, arguments):
+    """The results of calls, one after the other, each in a process of its own; one that dies is an error."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    results = []
+    for one in arguments:
+        with ProcessPoolExecutor(1, context) as pool:
+            results.append(pool.submit(function, *one).result())
+    return results

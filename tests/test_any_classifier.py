@@ -6,8 +6,8 @@ import pytest
 import tensorflow as tf
 from keras import layers, ops
 
-from keras_cam import build_localizer
-from keras_cam.graph.head import find_head
+from keras_cam import build_localizer, load_localizer
+from keras_cam.layers import MapDetections
 from keras_cam.recipes import DEFAULT_GRADIENT_METHOD
 
 SIZE, CLASSES = 16, 4
@@ -237,22 +237,49 @@ def test_metadata_beside_the_image_is_a_bias_of_each_image():
     assert np.abs(bias[0] - bias[1]).max() > 0.1
 
 
-@pytest.mark.parametrize("rank", [1, 3])
-def test_signals_and_volumes_have_maps_of_their_rank(rank):
-    source = keras.Input((*[8] * rank, 2))
-    convolution = getattr(layers, f"Conv{rank}D")
-    x = convolution(6, 3, strides=2, padding="same", activation="relu")(source)
+def of_rank(rank):
+    """A classifier of signals or volumes, whose features are their means over 4 samples along each axis."""
+    source = keras.Input((*[16] * rank, 2))
+    x = getattr(layers, f"AveragePooling{rank}D")(4)(source)
+    x = getattr(layers, f"Conv{rank}D")(6, 1, activation="relu")(x)
     logits = dense(layers.LayerNormalization()(getattr(layers, f"GlobalAveragePooling{rank}D")()(x)))
-    model = randomized(keras.Model(source, logits))
-    head = find_head(model)
-    values = np.random.default_rng(3).uniform(0, 1, (2, *[8] * rank, 2)).astype("float32")
-    features = keras.Model(head.inputs, head.features)([values])
-    ids = np.tile(np.arange(CLASSES), (2, 1))
-    maps = np.asarray(head.layer(features, ids))
+    return randomized(keras.Model(source, logits)), x
+
+
+@pytest.mark.parametrize("rank", [1, 3])
+def test_signals_and_volumes_have_maps_and_boxes_of_their_rank(rank, tmp_path):
+    model, x = of_rank(rank)
+    values = np.random.default_rng(3).uniform(0, 1, (2, *[16] * rank, 2)).astype("float32")
+    localizer = build_localizer(model, class_ids=range(CLASSES))
+    out = localizer(values)
+    maps = np.asarray(out["class_activation_maps"])
     assert maps.shape == (2, CLASSES, *[4] * rank)
-    bias = np.asarray(keras.Model(x, logits)(np.zeros((2, *[4] * rank, 6))))
+    assert out["detection_boxes"].shape == (2, CLASSES, 2 * rank)
+    bias = np.asarray(keras.Model(x, model.output)(np.zeros((2, *[4] * rank, 6))))
     means = maps.mean(axis=tuple(range(2, 2 + rank)))
     np.testing.assert_allclose(means + bias, np.asarray(model(values)), rtol=1e-4, atol=1e-5)
+    localizer.save(tmp_path / "localizer.keras")
+    again = keras.models.load_model(tmp_path / "localizer.keras")(values)
+    np.testing.assert_allclose(again["detection_boxes"], out["detection_boxes"], atol=1e-6)
+    with pytest.raises(ValueError, match=r"Call one of signals, volumes or several inputs itself"):
+        load_localizer(localizer)
+
+
+def test_the_interval_of_a_signal_is_where_its_map_is_high():
+    maps = np.array([[[0, 0, 1, 1, 0, 0, 0, 0]]], "float32")  # falls to half between two samples
+    out = MapDetections(0.5)(maps, np.array([[1]]), np.full((1, 3), 0.5), np.zeros((1, 800, 2)))
+    np.testing.assert_allclose(out["detection_boxes"][0], [[0.25, 0.5]], atol=0.01)
+
+
+def test_the_cuboids_of_a_volume_enclose_the_largest_components():
+    maps = np.zeros((1, 1, 4, 5, 8), "float32")
+    maps[0, 0, 0, 0, 0] = 1  # touches the next only at an edge
+    maps[0, 0, 1, 1:4, 1] = maps[0, 0, 1, 3, 1:3] = 0.9
+    layer = MapDetections(0.5, max_boxes=3)
+    out = layer(maps, np.array([[1]]), np.full((1, 3), 0.5), np.zeros((1, 8, 8, 8, 1)))
+    expected = [[1 / 4, 1 / 5, 1 / 8, 2 / 4, 4 / 5, 3 / 8], [0, 0, 0, 1 / 4, 1 / 5, 1 / 8], [0] * 6]
+    np.testing.assert_allclose(out["detection_boxes"][0], expected, atol=1e-6)
+    assert int(out["num_detections"][0]) == 2
 
 
 def test_channels_first():
@@ -333,6 +360,32 @@ def test_gradient_maps_agree_with_tensorflows_gradients(name):
         values, gradients = gradients_by_tape(model, feature, photos(), class_id)
         expected = 16 * (values * gradients).sum(axis=-1)
         np.testing.assert_allclose(maps[:, row], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+
+
+ENSEMBLES = {
+    "Average": lambda x, y: layers.Average()([x, y]),
+    "a sum, halved": lambda x, y: (x + y) / 2,
+    "a mean of a stack": lambda x, y: ops.mean(ops.stack([x, y], axis=1), axis=1),
+}
+
+
+@pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
+@pytest.mark.parametrize("name", ENSEMBLES)
+def test_an_ensemble_that_averages_scores_keeps_them(name, activation):
+    """The logit is that of the averaged score: its gradient makes the maps."""
+    images, x = backbone()
+    members = [dense(layers.Flatten()(x), activation=activation) for _ in range(2)]
+    model = randomized(keras.Model(images, ENSEMBLES[name](*members)), 0.3)
+    localizer = build_localizer(model, method="hirescam", refine="none", class_ids=[2, 0])
+    out = localizer(photos())
+    scores = np.asarray(model(photos()))
+    np.testing.assert_allclose(out["detection_scores"], scores[:, [2, 0]], rtol=1e-4)
+    logits = ops.log(model.output) - (ops.log(1 - model.output) if activation == "sigmoid" else 0)
+    values, gradients = gradients_by_tape(keras.Model(images, logits), x, photos(), 2)
+    expected = 16 * (values * gradients).sum(axis=-1)
+    np.testing.assert_allclose(out["class_activation_maps"][:, 0], expected, rtol=1e-3, atol=1e-4)
+    assert localizer.map_kind == "gradient"
+    assert not localizer.get_layer("class_activation_head").taped
 
 
 def test_a_vision_transformer_is_cut_before_its_last_attention():

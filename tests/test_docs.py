@@ -17,6 +17,7 @@ PRINTED = {
     "data": r".*: 6 images, 2 classes, 0 boxes\nchelsea\.png \[\[112\.75, 75\.0, 338\.25, 225\.0\]\]\n",
     "discovery": r"(9[5-9]|100)%\n",
     "evaluation": r"1\.0 \(0\.2.*\)\nhalf\n1\.0\n",
+    "labels": r"\(\d+, \d+\)\n\(None, 224, 224, 1\)\n",
     "localization": r"\(None, 5, 20, 20\)\n",
     "methods": r"\(None, 3, 2, 2\)\n",
     "own_model": r"\(None, 3, 3, 1280\)\ngradient layercam\n",

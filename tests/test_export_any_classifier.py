@@ -44,6 +44,7 @@ def test_maps_of_gradients_are_the_same_in_every_format(build, kind, tmp_path):
     images = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 3)).astype("float32")
     expected = np.asarray(localizer(images)["class_activation_maps"])
     loaded = load_localizer(saved(kind, localizer, tmp_path))
+    assert (loaded.map_kind, loaded.map_method) == ("gradient", "gradcam")
     found = loaded.localize(images)["class_activation_maps"]
     np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 

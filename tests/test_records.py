@@ -46,6 +46,8 @@ def test_json_has_exactly_the_documented_fields():
         "width": 10,
         "height": 30,
         "model": "tiny",
+        "map_kind": None,
+        "map_method": None,
         "runtime": "",
         "detections": [
             {"class_id": 1, "label": "bee", "score": 0.9, "box_xyxy": None},

@@ -12,6 +12,7 @@ from absl import app, flags, logging
 from keras_cam.training.command import define_flags, run_of, train_run
 from keras_cam.training.config import ConfigError
 from keras_cam.training.config_files import parse_flags
+from keras_cam.training.run import StoppedError
 
 define_flags(flags.FLAGS)
 flags.adopt_module_key_flags(sys.modules["keras_cam.training.command"])
@@ -25,6 +26,8 @@ def main(argv: Sequence[str]) -> None:
         train_run(run_of(flags.FLAGS, argv[1:]), command, logging.info, logging.warning)
     except ConfigError as error:
         raise app.UsageError(str(error)) from error
+    except StoppedError as error:
+        sys.exit(str(error))
 
 
 def parse(argv: Sequence[str]) -> list[str]:

@@ -68,7 +68,10 @@ class RunFolder:
         self._take_lock()
         path = self.path / "run.json"
         if path.is_file():
-            begun = json.loads(path.read_text(encoding="utf-8"))
+            try:
+                begun = json.loads(path.read_text(encoding="utf-8"))
+            except (ValueError, RecursionError) as error:
+                raise ConfigError(f"{path} is damaged ({error}). Use another folder for this run.") from error
             changed = [f"{key} was {old!r}, is {new!r}" for key, old, new in _differences(begun, run)]
             if changed:
                 raise ConfigError(

@@ -14,6 +14,7 @@ from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.console import OutputError, complain, standard_output
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.images.files import ImageWarning
+from keras_cam.inference.model_file import ModelFileError
 from keras_cam.plain_text import plain_text
 
 COMMANDS = (
@@ -48,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         return _run(argv)
-    except (UsageError, NotFiniteError) as error:
+    except (UsageError, NotFiniteError, ModelFileError) as error:
         complain(f"error: {error}")
         return USAGE
     except KeyboardInterrupt:
@@ -87,10 +88,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         super().error(plain_text(message))
 
-    def print_help(self, file: Any = None) -> None:
-        """Print the help; argparse itself hides that it could not."""
-        with standard_output():
-            print(self.format_help(), end="", file=file)
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print the help or the version; argparse itself hides that it could not."""
+        if file is sys.stderr:
+            super()._print_message(message, file)
+        else:
+            with standard_output():
+                print(message, end="", file=file)
 
 
 def _parser(command: Sequence[str]) -> argparse.ArgumentParser:

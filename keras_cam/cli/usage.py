@@ -1,6 +1,7 @@
 """What the commands share: exit statuses, usage errors, arguments and their types, loading of models."""
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -266,11 +267,15 @@ def load_model(
 
 
 def load_classifier(model: str, smallest_size: int = 0) -> "keras.Model":
-    """Load a Keras model by name or file. Raises a `UsageError` if that fails."""
+    """Load a classifier by name or file. Raises a `UsageError` if that fails, or if it is a localizer."""
     from keras_cam.inference.load import load_classifier as load
+    from keras_cam.localizer import gives_boxes
 
     with usage_errors_of(model):
-        return load(model, smallest_size)
+        classifier = load(model, smallest_size)
+    if gives_boxes(classifier):
+        raise UsageError(f"--model must be a classifier. Received: {model}, which is a localizer")
+    return classifier
 
 
 def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) -> "keras.Model":
@@ -294,20 +299,52 @@ def add_allow_outside(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_range(parser: argparse.ArgumentParser) -> None:
+    """Add `--range`, see `range_of`."""
+    parser.add_argument(
+        "--range",
+        nargs=2,
+        type=float,
+        metavar=("BLACK", "WHITE"),
+        help="values of black and white in grey photos of more than 8 bits, such as 0 4095 of 12-bit cameras "
+        "(default: what the file states)",
+    )
+
+
+def range_of(args: argparse.Namespace) -> tuple[float, float] | None:
+    """The values of `--range`; None if it was not given."""
+    if args.range and not -math.inf < args.range[0] < args.range[1] < math.inf:
+        raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
+    return tuple(args.range) if args.range else None
+
+
 def read_data(
-    source: str | Path, split: str | None = None, strict: bool = False, allow_outside: bool = False
+    source: str | Path,
+    split: str | None = None,
+    strict: bool = False,
+    allow_outside: bool = False,
+    value_range: tuple[float, float] | None = None,
 ) -> "AnnotatedImages":
     """Read annotated images, and report wrong annotations on stderr.
 
     Raises:
         ValueError: there is no usable image.
     """
-    from keras_cam.data import describe_problems, read_annotations
+    from keras_cam.data import read_annotations
 
-    annotated = read_annotations(source, split, strict=strict, allow_outside=allow_outside)
+    annotated = read_annotations(
+        source, split, strict=strict, allow_outside=allow_outside, value_range=value_range
+    )
+    report_problems(annotated)
+    return annotated
+
+
+def report_problems(annotated: "AnnotatedImages") -> None:
+    """Report wrong annotations on stderr."""
+    from keras_cam.data import describe_problems
+
     if annotated.problems:
         complain(*describe_problems(annotated.problems).split("\n"))
-    return annotated
 
 
 def check_suffix(option: str, path: Path | None, suffix: str) -> None:

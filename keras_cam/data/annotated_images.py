@@ -10,7 +10,7 @@ from typing import Protocol, overload, runtime_checkable
 import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
-from keras_cam.images.files import ImageError, ReducedPhoto, read_image, read_reduced
+from keras_cam.images.files import ImageError, ReducedPhoto, decode_image, read_image, read_reduced
 from keras_cam.plain_text import plain_text
 
 
@@ -100,6 +100,8 @@ class AnnotatedImage:
         size_wh: the width and height to which the boxes refer; None if they are unknown.
         outlines: for each box, the polygons of its object, `()` where there is only the box. Empty if no
             object of the image has polygons.
+        value_range: the values of black and white, if the image is grey of more than 8 bits; None: what its
+            file states, see `keras_cam.images.files.read_image`.
     """
 
     name: str
@@ -110,6 +112,7 @@ class AnnotatedImage:
     box_labels: np.ndarray = field(default_factory=_no_box_labels)
     size_wh: tuple[int, int] | None = None
     outlines: tuple[Polygons, ...] = ()
+    value_range: tuple[float, float] | None = None
 
     def read(self) -> np.ndarray:
         """Reads the pixels.
@@ -120,7 +123,12 @@ class AnnotatedImage:
         Raises:
             ImageError: if the image cannot be read, or its size is not `size_wh`.
         """
-        photo = read_image(self.image) if isinstance(self.image, str) else self.image.read()
+        if isinstance(self.image, str):
+            photo = read_image(self.image, value_range=self.value_range)
+        elif isinstance(self.image, StoredImage):
+            photo = decode_image(self.image.encoded(), self._stored_name, value_range=self.value_range)
+        else:
+            photo = self.image.read()
         self._check_size((photo.shape[1], photo.shape[0]))
         return photo
 
@@ -134,9 +142,13 @@ class AnnotatedImage:
         if stored is None:
             pixels = self.read()
             return ReducedPhoto(pixels, (pixels.shape[1], pixels.shape[0]))
-        photo = read_reduced(stored, size_hw, name=getattr(self.image, "name", self.name))
+        photo = read_reduced(stored, size_hw, value_range=self.value_range, name=self._stored_name)
         self._check_size(photo.size_wh)
         return photo
+
+    @property
+    def _stored_name(self) -> str:
+        return getattr(self.image, "name", self.name)
 
     def _check_size(self, found_wh: tuple[int, int]) -> None:
         # For instance a rotated photo whose EXIF orientation the annotation tool ignored.

@@ -91,7 +91,7 @@ class ImageIndex:
         item = f"image {name}"
         if not self.is_new(self._images, name, file, item):
             return
-        if root is not None and isinstance(image, str) and not _is_below(image, str(root)):
+        if root is not None and isinstance(image, str) and not is_below(image, str(root)):
             self.report(ProblemKind.OUTSIDE_FOLDER, file, item, image)
             return
         if isinstance(image, str) and not os.path.isfile(image):
@@ -181,7 +181,7 @@ class ImageIndex:
         return None
 
 
-def _is_below(path: str, folder: str) -> bool:
+def is_below(path: str, folder: str) -> bool:
     """Whether a path stays in a folder by its words; links in it are followed."""
     inside = os.path.relpath(path, folder or os.curdir)
     return inside != os.pardir and not inside.startswith(os.pardir + os.sep)

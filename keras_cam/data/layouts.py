@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError
@@ -62,6 +62,7 @@ def read_annotations(
     class_names: Sequence[str] | None = None,
     data_dir: str | Path | None = None,
     allow_outside: bool = False,
+    value_range: tuple[float, float] | None = None,
     strict: bool = False,
     layouts: Sequence[Layout] = LAYOUTS,
 ) -> AnnotatedImages:
@@ -102,6 +103,8 @@ def read_annotations(
             TensorFlow Datasets.
         allow_outside: whether files of annotations may name images outside their folder, or outside of
             `images_dir`. By default such an image is a problem, because these files may come from anybody.
+        value_range: black and white of grey images of more than 8 bits, see
+            `keras_cam.images.files.read_image`.
         strict: whether any problem is an error.
         layouts: the layouts to try, in this order. `(MINE, *LAYOUTS)` adds one of your own.
 
@@ -138,9 +141,12 @@ def read_annotations(
             raise ValueError(f"`{name}` must be None for {layout.name}. Received: {name}={value!r}")
     taken = {name: options[name] for name in layout.takes}
     try:
-        return layout.read(source, split, strict=strict, **taken)
+        found = layout.read(source, split, strict=strict, **taken)
     except OSError as error:
         raise AnnotationError(f"Cannot read {error.filename or source}: {error.strerror or error}") from error
+    if value_range is None:
+        return found
+    return replace(found, images=tuple(replace(image, value_range=value_range) for image in found))
 
 
 def _find(source: str, split: str | None, layouts: Sequence[Layout]) -> Layout:

@@ -15,6 +15,7 @@ from keras_cam.evaluation.results import Evaluation, ImageResult, main_boxes
 from keras_cam.images.batches import ImageBatch
 from keras_cam.inference.load import load_localizer
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.photo_crops import photo_crops
 from keras_cam.metrics import MeanBoxIoU, choe2020
 
 if TYPE_CHECKING:
@@ -118,7 +119,8 @@ def _localize(
 ) -> dict[str, np.ndarray]:
     """What `Protocol.boxes` takes, and `true_class_map` (B, h, w), the maps to be judged."""
     pixels, sizes_wh = batch.images[batch.readable], batch.sizes_wh[batch.readable]
-    found = localizer.classify_and_cam(pixels, [[image.label] for image in images], top_k)
+    crop = photo_crops([image.read for image in images], localizer.size_hw)
+    found = localizer.classify_and_cam(pixels, [[image.label] for image in images], top_k, crop)
     check_finite(found)
     maps = found["class_activation_maps"]
     if protocol.judges_refined_maps:

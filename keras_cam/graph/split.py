@@ -20,6 +20,10 @@ from keras_cam.layers.class_labels import ClassLabels
 # So many positions are tried to see from how many the logits depend on the features.
 _PROBED_POSITIONS = 16
 
+# What the scores of an ensemble pass through on their way to an average.
+_AVERAGES = ("Average", "Add", "Stack", "Mean", "Multiply", "Divide", "TrueDivide", "Rescaling")
+_TINY = 1e-30
+
 # Features are good for maps if more than this fraction of positions has an influence.
 _MOST = 0.5
 
@@ -82,7 +86,7 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
             "The output of a classifier must be one vector of logits or scores per image, (B, N). "
             f"Received: logits of shape {tuple(logits.shape)}"
         )
-    dependent = dependents(flat, [images])
+    dependent = dependents(keras.Model(flat.inputs, logits), [images])
     inputs = [images, *(x for x in flat.inputs if x is not images)]
     labels = next((layer.labels for layer in flat.layers if isinstance(layer, ClassLabels)), None)
     features = _affine_features(logits, dependent, images)
@@ -120,7 +124,24 @@ def _without_activation(tensor: Any) -> tuple[Any, str]:
         if hasattr(operation, "kernel") or not _only_activates(operation):
             break
         tensor = flat_call_of(tensor).inputs[0]
-    return tensor, activation
+    averaged = _averaged_scores(tensor) if activation == "linear" else None
+    return (_logits_of(tensor, averaged), averaged) if averaged else (tensor, activation)
+
+
+def _averaged_scores(tensor: Any) -> str | None:
+    """The activation whose scores are averaged by an ensemble: "softmax", "sigmoid" or None."""
+    call = flat_call_of(tensor)
+    activation = final_activation(call.operation)
+    if activation or not call.inputs or type(call.operation).__name__ not in _AVERAGES:
+        return activation
+    kinds = {_averaged_scores(x) for x in call.inputs}
+    return kinds.pop() if len(kinds) == 1 else None
+
+
+def _logits_of(scores: Any, activation: str) -> Any:
+    """Logits with which the activation gives these scores."""
+    logits = ops.log(scores + _TINY)
+    return logits if activation == "softmax" else logits - ops.log(1 - scores + _TINY)
 
 
 def _only_activates(operation: Any) -> bool:

@@ -156,13 +156,16 @@ def read_image(
     return _decoded(path, path, channels, value_range).pixels
 
 
-def decode_image(content: bytes, name: str, channels: int = 3) -> np.ndarray:
+def decode_image(
+    content: bytes, name: str, channels: int = 3, value_range: tuple[float, float] | None = None
+) -> np.ndarray:
     """Decode the bytes of an image file, see `read_image`.
 
     Args:
         content: the bytes of the file.
         name: the name of the image in error messages.
         channels: see `read_image`.
+        value_range: see `read_image`.
 
     Returns:
         uint8 (H, W, 3), RGB; or see `read_image`.
@@ -176,7 +179,7 @@ def decode_image(content: bytes, name: str, channels: int = 3) -> np.ndarray:
         ...
         keras_cam.images.files.ImageError: Cannot read record 7: not an image
     """
-    return _decoded(io.BytesIO(content), name, channels).pixels
+    return _decoded(io.BytesIO(content), name, channels, value_range).pixels
 
 
 class ReducedPhoto(NamedTuple):

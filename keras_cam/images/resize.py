@@ -27,8 +27,8 @@ def input_size_hw(shape: Sequence[int | None], default: int = DEFAULT_IMAGE_SIZE
     return height or default, width or default
 
 
-def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
-    """Resize a photo without cropping: bicubic, antialiased, clipped to the range of its values.
+def resize(photo: np.ndarray, size_hw: tuple[int, int], window: Sequence[float] | None = None) -> np.ndarray:
+    """Resize a photo or a part of it: bicubic, antialiased, clipped to the range of its values.
 
     The range of 8-bit pixels is 0..255; that of other integers and of floats is from the photo's own minimum
     to its maximum.
@@ -39,6 +39,7 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
     Args:
         photo: (H, W, C), integers or floats; usually uint8 (H, W, 3), RGB.
         size_hw: the height and width of the result.
+        window: the part, as ymin, xmin, ymax, xmax in [0, 1] of the photo; None: all of it.
 
     Returns:
         float32 (height, width, C); within 1/100 grey level of
@@ -49,12 +50,25 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int]) -> np.ndarray:
         [7.0, 7.0, 7.0]
     """
     height, width = size_hw
-    if photo.shape[:2] == (height, width):
+    box_xyxy = None
+    if window is not None:
+        photo, box_xyxy = _cut(photo, window)
+    elif photo.shape[:2] == (height, width):
         return photo.astype(np.float32)
     # Each channel as float: for RGB, Pillow clips and rounds between its two passes.
     resized = np.empty((height, width, photo.shape[-1]), np.float32)
     for channel in range(photo.shape[-1]):
         values = Image.fromarray(photo[..., channel].astype(np.float32))
-        resized[..., channel] = np.asarray(values.resize((width, height), Image.Resampling.BICUBIC))
+        resized[..., channel] = np.asarray(values.resize((width, height), Image.Resampling.BICUBIC, box_xyxy))
     low, high = (0, 255) if photo.dtype == np.uint8 else (photo.min(), photo.max())
     return np.clip(resized, low, high, out=resized)
+
+
+def _cut(photo: np.ndarray, window: Sequence[float]) -> tuple[np.ndarray, tuple[float, ...]]:
+    """The whole pixels of a window, and the place of the window in them, xyxy."""
+    sides = np.array(photo.shape[:2])
+    low, high = np.reshape(window, (2, 2)) * sides
+    first = np.clip(np.floor(low), 0, sides - 1).astype(int)
+    last = np.clip(np.ceil(high), first + 1, sides).astype(int)
+    inside = np.clip(np.stack([low, high]) - first, 0, last - first)
+    return photo[first[0] : last[0], first[1] : last[1]], tuple(inside[:, ::-1].ravel().tolist())

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
-from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_reduced
+from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_image, read_reduced
 from keras_cam.images.map_ahead import map_ahead
 from keras_cam.images.windows import open_windows
 from keras_cam.inference.load import DEFAULT_MODEL
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.photo_crops import photo_crops
 from keras_cam.inference.records import FailedImage, Localization, localizations
 from keras_cam.inference.runtimes import AUTO, load_fastest
 from keras_cam.inference.tiles import TiledLocalizer
@@ -201,20 +202,20 @@ def localize_each(
             return photo
         return read_reduced(photo, localizer.size_hw, localizer.channels, value_range)
 
+    def whole(photo: Photo) -> np.ndarray:
+        return photo if isinstance(photo, np.ndarray) else read_image(photo, localizer.channels, value_range)
+
     def find(batch: ImageBatch) -> list[Localization | FailedImage]:
-        good, named = batch.readable, [photos[index] for index in batch.index]
+        named = [photos[index] for index in batch.index]
+        good = [photo for photo, is_good in zip(named, batch.readable, strict=True) if is_good]
         found: Iterator[Localization] = iter(())
-        if good.any():
-            outputs = localizer.localize(batch.images[good])
-            images = [name for (name, _), is_good in zip(named, good, strict=True) if is_good]
-            sizes_wh = batch.sizes_wh[good]
-            found = iter(
-                localizations(
-                    outputs, images, sizes_wh, names, model_name, localizer.threshold, localizer.runtime
-                )
-            )
+        if good:
+            crop = photo_crops([partial(whole, photo) for _, photo in good], localizer.size_hw)
+            outputs = localizer.localize_photos(batch.images[batch.readable], crop)
+            images, sizes_wh = [name for name, _ in good], batch.sizes_wh[batch.readable]
+            found = iter(localizations(outputs, images, sizes_wh, names, model_name, localizer.threshold))
         return [
-            FailedImage(name, error) if error is not None else _with_pixels(next(found), photo)
+            FailedImage(name, error) if error is not None else _complete(next(found), localizer, photo)
             for (name, photo), error in zip(named, batch.errors, strict=True)
         ]
 
@@ -222,8 +223,15 @@ def localize_each(
     return chain.from_iterable(map_ahead(find, batches))
 
 
-def _with_pixels(record: Localization, photo: Photo) -> Localization:
-    return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record
+def _complete(record: Localization, localizer: Localizer, photo: Photo) -> Localization:
+    """The record with what made it, and with the pixels of a photo that was given as an array."""
+    return replace(
+        record,
+        pixels=photo if isinstance(photo, np.ndarray) else None,
+        runtime=localizer.runtime,
+        map_kind=localizer.map_kind,
+        map_method=localizer.map_method,
+    )
 
 
 def _localize_tiles(
@@ -243,9 +251,9 @@ def _localize_tiles(
     def result(name: str, photo: Photo) -> Localization | FailedImage:
         try:
             with open_windows(photo, localizer.channels, value_range) as image:
-                record = replace(tiled.localize(image, name, names, model_name), runtime=localizer.runtime)
+                record = tiled.localize(image, name, names, model_name)
         except ImageError as error:
             return FailedImage(name, str(error))
-        return replace(record, pixels=photo) if isinstance(photo, np.ndarray) else record
+        return _complete(record, localizer, photo)
 
     return starmap(result, photos)

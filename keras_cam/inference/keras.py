@@ -13,8 +13,10 @@ from keras import ops
 
 from keras_cam.graph import names
 from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.graph.looks import split_looks
 from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.photo_crops import CropPhotos
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import labels_of
 
@@ -48,6 +50,8 @@ class KerasLocalizer(Localizer):
         self.labels = labels_of(model)
         self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
         self.threshold = float(np.median(model.get_layer(names.DETECTIONS).threshold))
+        head = model.get_layer(names.HEAD)
+        self.map_kind, self.map_method = head.map_kind, head.map_method
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)
@@ -57,6 +61,15 @@ class KerasLocalizer(Localizer):
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """All outputs of the model."""
         return _arrays(self._localize(tf.cast(images, self._dtype)))
+
+    @any_number_of_images
+    def localize_photos(self, images: Any, crop: CropPhotos) -> dict[str, np.ndarray]:
+        """As `localize`; a second look sees crops of the photos themselves."""
+        if self._looks is None:
+            return self.localize(images)
+        first, second = self._looks
+        found = first(tf.cast(images, self._dtype))
+        return _arrays(second([crop(found["windows"].numpy()), *found["tensors"]]))
 
     @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
@@ -69,14 +82,42 @@ class KerasLocalizer(Localizer):
         return _arrays(self._cam(tf.cast(images, self._dtype), tf.cast(class_ids, tf.int32)))
 
     @any_number_of_images
-    def classify_and_cam(self, images: Any, class_ids: Any, top_k: int) -> dict[str, np.ndarray]:
-        """As `Localizer.classify_and_cam`, in one forward pass."""
-        asked = tf.cast(class_ids, tf.int32)
-        return _arrays(self._classify_and_cam(tf.cast(images, self._dtype), asked, min(top_k, self.classes)))
+    def classify_and_cam(
+        self, images: Any, class_ids: Any, top_k: int, crop: CropPhotos | None = None
+    ) -> dict[str, np.ndarray]:
+        """As `Localizer.classify_and_cam`, in one forward pass and the second looks.
+
+        The chosen and the best classes get second looks of their own, as many as the localizer has.
+        """
+        asked, images = tf.cast(class_ids, tf.int32), tf.cast(images, self._dtype)
+        top_k = min(top_k, self.classes)
+        if self._looks is None or crop is None:
+            return _arrays(self._classify_and_cam(images, asked, top_k))
+        found = self._front(images)
+        predicted = ops.top_k(found["logits"], top_k)[1]
+        first, second = self._cam_looks
+        rows = []
+        for classes in (asked, predicted):
+            looked = first([classes, *found["tensors"]])
+            rows.append(_arrays(second([crop(looked["windows"].numpy()), *looked["tensors"]])))
+        maps = {name: np.concatenate([row[name] for row in rows], axis=1) for name in rows[0]}
+        return {**maps, **_arrays({"logits": found["logits"], "predicted": predicted})}
 
     @cached_property
     def _parts(self) -> tuple[keras.Model, keras.Model]:
         return localizer_parts(self.model)
+
+    @cached_property
+    def _looks(self) -> Any:
+        return _compiled(split_looks(self.model))
+
+    @cached_property
+    def _cam_looks(self) -> Any:
+        return _compiled(split_looks(self._parts[1]))
+
+    @cached_property
+    def _front(self) -> Any:
+        return _compiled(self._parts[:1])[0]
 
     @cached_property
     def _classify(self) -> Any:
@@ -106,6 +147,14 @@ class KerasLocalizer(Localizer):
             return {**maps, "logits": found["logits"], "predicted": predicted}
 
         return classify_and_cam
+
+
+def _compiled(models: tuple[keras.Model, ...] | None) -> Any:
+    """Models as `tf.function`s, traced once for batches of any size; None for None."""
+    return models and tuple(
+        tf.function(lambda inputs, model=model: model(inputs, training=False), reduce_retracing=True)
+        for model in models
+    )
 
 
 def _arrays(outputs: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -13,9 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_cam.checksum import check_checksum
 from keras_cam.images.processors import usable_processors
 from keras_cam.inference.any_number import any_number_of_images
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.localizer import MAPS_FILE, Localizer, maps_in_file
+from keras_cam.inference.model_file import running
 from keras_cam.models.labels import labels_in_file
 
 LABELS_FILE = "labels.txt"
@@ -61,6 +63,7 @@ class LiteRTLocalizer(Localizer):
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
         self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
+        self.map_kind, self.map_method = maps_in_file(_packed(path, MAPS_FILE))
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
@@ -93,7 +96,7 @@ class LiteRTLocalizer(Localizer):
             {name: _rows(value, start, self._step) for name, value in inputs.items()}
             for start in range(0, count, self._step)
         ]
-        with self._lock:
+        with self._lock, running(self._path):
             batches = self._run_steps(signature, steps)
         return {name: np.concatenate([batch[name] for batch in batches])[:count] for name in batches[0]}
 
@@ -125,10 +128,11 @@ def _signature_runners(path: str | Path, threads: int) -> dict[str, Any]:
     if not Path(path).is_file():
         raise ValueError(f"{rule} Received: path={str(path)!r} (no such file)")
     try:
+        check_checksum(Path(path).read_bytes())
         interpreter = Interpreter(str(path), num_threads=threads)
         signatures = list(interpreter.get_signature_list())
         interpreter.allocate_tensors()  # so that errors of LiteRT are raised here, not at the first image
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, OSError) as error:
         raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
     if not set(_SIGNATURES) <= set(signatures):
         raise ValueError(f"{rule} Received: path={str(path)!r}, a file with the signatures {signatures}")
@@ -136,12 +140,21 @@ def _signature_runners(path: str | Path, threads: int) -> dict[str, Any]:
 
 
 def _labels(path: str | Path) -> tuple[str, ...] | None:
-    """The names of the classes, from the ZIP archive that follows the model in its file."""
+    names = _packed(path, LABELS_FILE)
+    return None if names is None else tuple(names.decode().splitlines())
+
+
+def _packed(path: str | Path, name: str) -> bytes | None:
+    """A file in the ZIP archive that follows the model in its file."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return tuple(archive.read(LABELS_FILE).decode().splitlines())
-    except (zipfile.BadZipFile, KeyError):
+            return archive.read(name)
+    except KeyError:
         return None
+    except (zipfile.BadZipFile, ValueError) as error:
+        raise ValueError(
+            f"{path} is damaged: the archive at its end is missing or broken ({error})"
+        ) from error
 
 
 def _quantized(pixels: np.ndarray, details: dict[str, Any]) -> np.ndarray:

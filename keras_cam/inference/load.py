@@ -112,9 +112,22 @@ def load_classifier(model: "str | Path | keras.Model", smallest_size: int = 0) -
 def _load_keras(path: Any) -> "keras.Model":
     import keras
 
-    if str(path).endswith(".keras") and os.path.isfile(path) and not zipfile.is_zipfile(path):
+    if str(path).endswith(".keras") and os.path.isfile(path) and not _is_whole_archive(path):
         raise ValueError(f"{path} exists, but is no whole .keras file")  # Keras says that it does not exist
     return keras.models.load_model(path, compile=False)
+
+
+# What Keras reads from its files.
+_MEMBERS = {"config.json", "metadata.json", "model.weights.h5"}
+
+
+def _is_whole_archive(path: Any) -> bool:
+    """Whether a .keras file has all of its members, and these have their checksums."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None and set(archive.namelist()) >= _MEMBERS
+    except Exception:  # of a damaged archive, zipfile may raise anything
+        return False
 
 
 def _keras_localizer(model: Any, given: dict[str, Any]) -> Localizer:

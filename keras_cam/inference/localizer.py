@@ -1,10 +1,30 @@
 """What every localizer can do, whatever runs it."""
 
+import json
 from typing import Any, Protocol
 
 import numpy as np
 
+from keras_cam.inference.photo_crops import CropPhotos
 from keras_cam.models.labels import class_names
+
+MAPS_FILE = "maps.json"
+"""The file in an exported model that says how its maps are made."""
+
+
+def maps_in_file(text: str | bytes | None) -> tuple[str | None, str | None]:
+    """The `map_kind` and `map_method` that an exported model carries; None where there are none.
+
+    Examples:
+        >>> maps_in_file('{"map_kind": "exact", "map_method": "cam"}'), maps_in_file(None)
+        (('exact', 'cam'), (None, None))
+    """
+    try:
+        found = json.loads(text or "{}")
+    except ValueError:
+        found = {}
+    kind, method = (found.get(key) if isinstance(found, dict) else None for key in ("map_kind", "map_method"))
+    return (str(kind), str(method)) if kind in ("exact", "gradient") and method else (None, None)
 
 
 class Localizer(Protocol):
@@ -19,6 +39,8 @@ class Localizer(Protocol):
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
         threshold: the fraction of a map's maximum above which an object is; None: the usual one of its maps.
+        map_kind: "exact" or "gradient", see `keras_cam.layers.LocalizerModel`; None if that is not known.
+        map_method: the method that makes the maps; None if that is not known.
         runtime: what computes, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
     """
 
@@ -27,6 +49,8 @@ class Localizer(Protocol):
     classes: int
     labels: tuple[str, ...] | None
     threshold: float | None = None
+    map_kind: str | None = None
+    map_method: str | None = None
     runtime: str = ""
 
     @property
@@ -36,6 +60,16 @@ class Localizer(Protocol):
 
     def localize(self, images: Any) -> dict[str, np.ndarray]:
         """The outputs of the Keras localizer, as `keras_cam.build_localizer` describes them."""
+
+    def localize_photos(self, images: Any, crop: CropPhotos) -> dict[str, np.ndarray]:
+        """As `localize`, for images that are photos of any size made small.
+
+        Args:
+            images: the photos, resized to `size_hw`.
+            crop: cuts windows out of the photos. If the localizer can look again at more than its input, this
+                is what it sees then.
+        """
+        return self.localize(images)
 
     def classify(self, images: Any) -> np.ndarray:
         """Logits, float32 (B, N)."""
@@ -53,13 +87,16 @@ class Localizer(Protocol):
             xmax in [0, 1], zeros where a class has no box.
         """
 
-    def classify_and_cam(self, images: Any, class_ids: Any, top_k: int) -> dict[str, np.ndarray]:
+    def classify_and_cam(
+        self, images: Any, class_ids: Any, top_k: int, crop: CropPhotos | None = None
+    ) -> dict[str, np.ndarray]:
         """Logits, and maps and boxes of chosen classes followed by the best ones.
 
         Args:
             images: RGB pixels 0..255, (B, H, W, 3).
             class_ids: integers (B, K), the classes of each image.
             top_k: how many of the best classes follow them.
+            crop: see `localize_photos`.
 
         Returns:
             What `cam` returns for `[class_ids, predicted]`; `logits` (B, N); and `predicted` int32

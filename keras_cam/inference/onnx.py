@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from keras_cam.checksum import check_checksum
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.any_number import any_number_of_images
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.localizer import MAPS_FILE, Localizer, maps_in_file
+from keras_cam.inference.model_file import running
 from keras_cam.models.labels import labels_in_file
 from keras_cam.recipes import default_image_size
 
@@ -34,7 +36,7 @@ class OnnxLocalizer(Localizer):
     runtime = "onnx"
 
     def __init__(self, path: str | Path) -> None:
-        self._session, self._options = _session(path)
+        self._path, (self._session, self._options) = path, _session(path)
         images = self._session.get_inputs()[0]
         outputs = {output.name: output for output in self._session.get_outputs()}
         if images.name != "images" or not outputs.keys() > {*_CLASSIFIED, "cam", "cam_boxes"}:
@@ -46,7 +48,9 @@ class OnnxLocalizer(Localizer):
         shape = [size if isinstance(size, int) else None for size in images.shape]
         self.size_hw, self.channels = input_size_hw(shape, default_image_size(outputs)), images.shape[-1]
         self.classes: int = outputs["logits"].shape[-1]
-        labels = self._session.get_modelmeta().custom_metadata_map.get("labels")
+        metadata = self._session.get_modelmeta().custom_metadata_map
+        self.map_kind, self.map_method = maps_in_file(metadata.get(MAPS_FILE))
+        labels = metadata.get("labels")
         self.labels = labels_in_file(path, labels.split("\n") if labels else None, self.classes)
 
     @any_number_of_images
@@ -66,9 +70,9 @@ class OnnxLocalizer(Localizer):
         return {_ASKED[name]: values for name, values in zip(self._asked, found, strict=True)}
 
     def _run(self, outputs: list[str], images: Any, **others: np.ndarray) -> list[np.ndarray]:
-        return self._session.run(
-            outputs, {"images": np.asarray(images, self._dtype), **others}, self._options
-        )
+        inputs = {"images": np.asarray(images, self._dtype), **others}
+        with running(self._path):
+            return self._session.run(outputs, inputs, self._options)
 
 
 def _session(path: str | Path) -> tuple[Any, Any]:
@@ -80,9 +84,10 @@ def _session(path: str | Path) -> tuple[Any, Any]:
             'ONNX files run with the package onnxruntime: pip install "keras-cam[onnx]"'
         ) from error
     session_options, run_options = onnxruntime.SessionOptions(), onnxruntime.RunOptions()
-    session_options.log_severity_level = 3  # else it warns that `class_ids` may be given
+    session_options.log_severity_level = run_options.log_severity_level = 4  # what it logs it also raises
     run_options.only_execute_path_to_fetches = True
     try:
+        check_checksum(Path(path).read_bytes())
         session = onnxruntime.InferenceSession(str(path), session_options)
     # Its exceptions have no public common ancestor.
     except Exception as error:

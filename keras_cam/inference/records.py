@@ -111,6 +111,8 @@ class Localization:
         detections: the classes, best score first.
         pixels: the array (height, width, C), if the photo was given as one, else None. Not a part of
             `to_dict()`.
+        map_kind: "exact" or "gradient", see `keras_cam.inference.Localizer`; None if that is not known.
+        map_method: the method that made the maps; None if that is not known.
         runtime: what computed it, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
     """
 
@@ -120,6 +122,8 @@ class Localization:
     model: str
     detections: tuple[Detection, ...]
     pixels: np.ndarray | None = field(default=None, repr=False, compare=False)
+    map_kind: str | None = None
+    map_method: str | None = None
     runtime: str = field(default="", repr=False, compare=False)
 
     @property
@@ -232,6 +236,8 @@ class Localization:
             "width": self.width,
             "height": self.height,
             "model": self.model,
+            "map_kind": self.map_kind,
+            "map_method": self.map_method,
             "runtime": self.runtime,
             "detections": [
                 {**detection.to_dict(), **(self._mask_dict(detection) if masks else {})}
@@ -315,7 +321,6 @@ def localizations(
     labels: Sequence[str] | None = None,
     model: str = "",
     threshold: float | None = None,
-    runtime: str = "",
 ) -> list[Localization]:
     """Turns what a localizer returns for a batch into one record a photo.
 
@@ -328,7 +333,6 @@ def localizations(
         labels: the names of all classes; None names them by their numbers.
         model: the name of the model, for the record.
         threshold: `Detection.threshold`; None takes the usual one of raw or of refined maps.
-        runtime: what computed the outputs, for the record.
 
     Returns:
         B records, in the order of `images`.
@@ -362,7 +366,6 @@ def localizations(
             width=int(width),
             height=int(height),
             model=model,
-            runtime=runtime,
             detections=_detections(
                 {key: out[row] for key, out in outputs.items()}, width, height, labels, threshold
             ),

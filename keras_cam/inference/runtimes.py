@@ -125,6 +125,7 @@ def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Pa
     file = converted_file(model, kind, options)
     if not file.exists():
         localizer: Any = load_localizer(model, **options)
+        _check_one_look(localizer)
         file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(file) as unchecked:
             load_object(FORMATS[kind].writer)(localizer.model, unchecked)
@@ -192,6 +193,16 @@ def _may_have_gpu() -> bool:
     """Whether there is the driver of a GPU that TensorFlow can use, without importing TensorFlow."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(map(os.path.exists, _GPU_DEVICES))
+
+
+def _check_one_look(localizer: Any) -> None:
+    from keras_cam.graph.looks import split_looks
+
+    if split_looks(localizer.model) is not None:
+        raise ValueError(
+            "A model that is converted must look once at a photo. Received: one with a second look, which "
+            "Keras takes at the photo itself, and other runtimes at what the network saw"
+        )
 
 
 def _check_same(localizer: Localizer, other: Localizer) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.any_number import any_number_of_images
-from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.localizer import MAPS_FILE, Localizer, maps_in_file
 from keras_cam.models.labels import labels_in_file, read_labels
 from keras_cam.recipes import default_image_size
 
@@ -53,6 +53,8 @@ class SavedModelLocalizer(Localizer):
         labels = version / "assets" / "labels.txt"
         found = read_labels(labels) if labels.exists() else None
         self.labels = labels_in_file(path, found, self.classes)
+        maps = version / "assets" / MAPS_FILE
+        self.map_kind, self.map_method = maps_in_file(maps.read_bytes() if maps.exists() else None)
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:

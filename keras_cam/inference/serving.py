@@ -143,12 +143,9 @@ class ServingClient:
             if self._labels is None:
                 self._labels = _names(self._server.classes())
             outputs = checked_outputs(answer, len(sent), len(self._labels))
+            found = localizations(outputs, names, sizes_wh, self._labels, self.model)
         records: list[Localization | FailedImage] = []
-        for record, scores in zip(
-            localizations(outputs, names, sizes_wh, self._labels, self.model),
-            outputs["detection_scores"],
-            strict=True,
-        ):
+        for record, scores in zip(found, outputs["detection_scores"], strict=True):
             # Probabilities are never all zero but in the row of a photo that could not be decoded.
             error = str(ImageError(record.image, "the server cannot decode it"))
             records.append(record if np.any(scores) else FailedImage(record.image, error))

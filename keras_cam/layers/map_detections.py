@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_cam.ops.boxes import boxes_from_maps
+from keras_cam.ops.cuboids import cuboids_from_maps
 from keras_cam.ops.gathering import gather_rows
 from keras_cam.ops.windows import boxes_in_image
 from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
@@ -42,11 +43,14 @@ class MapDetections(keras.layers.Layer):
         (B, K, h', w') and windows (B, K, 4), see `SecondLookMaps`: boxes are then computed from cut_maps,
         which are maps of these windows.
 
+        Of signals (B, L, C) and volumes (B, D, H, W, C), maps are (B, K, l) and (B, K, d, h, w).
+
     Output shape:
         A dict of `detection_boxes` (B, R, 4) as ymin, xmin, ymax, xmax in [0, 1], `detection_classes` (B, R)
         int32, `detection_scores` (B, R), `num_detections` (B,) int32 and `class_activation_maps`
         (B, R, h, w), with R = K * max_boxes, or 5 * max_boxes for "tight_and_loose"; and
-        `localization_maps` (B, R, H', W') if they were given.
+        `localization_maps` (B, R, H', W') if they were given. Boxes of signals are intervals (B, R, 2), those
+        of volumes cuboids (B, R, 6), see `keras_cam.build_localizer`.
 
     Reference:
         Zhou et al., CVPR 2016, section 3.2.
@@ -106,7 +110,7 @@ class MapDetections(keras.layers.Layer):
             rows = {name: ops.take(tensor, ranks, axis=1) for name, tensor in rows.items()}
             thresholds = [TIGHT_THRESHOLD if _TIGHT[row] else self.threshold for row in taken]
         cut = rows.get("localization_maps", rows["class_activation_maps"]) if cut_maps is None else cut_maps
-        boxes, found = self._boxes(cut, thresholds, ops.shape(images)[1:3])
+        boxes, found = self._boxes(cut, thresholds, images)
         if windows is not None:
             boxes = ops.where(ops.expand_dims(found, -1), boxes_in_image(boxes, windows), 0.0)
         if self.max_boxes > 1:
@@ -121,20 +125,21 @@ class MapDetections(keras.layers.Layer):
             rows = {name: gather_rows(tensor, order) for name, tensor in rows.items()}
         return {**rows, "num_detections": ops.sum(ops.cast(found, "int32"), axis=1)}
 
-    def _boxes(self, maps: Any, thresholds: Any, image_size: Any) -> tuple[Any, Any]:
-        """Boxes (B, R, 4), and whether each row has one (B, R)."""
+    def _boxes(self, maps: Any, thresholds: Any, images: Any) -> tuple[Any, Any]:
+        """Boxes (B, R, 2 * axes), and whether each row has one (B, R)."""
         batch, classes = ops.shape(maps)[:2]
         averaged = isinstance(self.threshold, list)
         if averaged:
             # One search for all thresholds.
             maps = ops.repeat(maps, len(thresholds), axis=1)
             thresholds = ops.tile(ops.convert_to_tensor(thresholds, "float32"), (classes,))
-        boxes, found = boxes_from_maps(maps, thresholds, self.max_boxes, image_size)
+        boxes, found = _search(maps, thresholds, self.max_boxes, images)
+        sides = boxes.shape[-1]
         if averaged:
-            boxes = ops.mean(ops.reshape(boxes, (batch, classes, -1, 4)), axis=2)
+            boxes = ops.mean(ops.reshape(boxes, (batch, classes, -1, sides)), axis=2)
             return boxes, ops.all(ops.reshape(found, (batch, classes, -1)), axis=2)
         rows = classes * self.max_boxes
-        return ops.reshape(boxes, (-1, rows, 4)), ops.reshape(found, (-1, rows))
+        return ops.reshape(boxes, (-1, rows, sides)), ops.reshape(found, (-1, rows))
 
     def compute_output_spec(
         self,
@@ -145,16 +150,16 @@ class MapDetections(keras.layers.Layer):
         localization_maps: Any = None,
         *parts: Any,
     ) -> dict[str, Any]:
-        batch, classes, *size_hw = maps.shape
+        batch, classes, *grid = maps.shape
         if self.rule == "tight_and_loose":
             classes = sum(rank < classes for rank in _RANKS)
         rows = None if classes is None else classes * self.max_boxes
         spec = {
-            "detection_boxes": keras.KerasTensor((batch, rows, 4)),
+            "detection_boxes": keras.KerasTensor((batch, rows, 2 * len(grid))),
             "detection_classes": keras.KerasTensor((batch, rows), dtype="int32"),
             "detection_scores": keras.KerasTensor((batch, rows)),
             "num_detections": keras.KerasTensor((batch,), dtype="int32"),
-            "class_activation_maps": keras.KerasTensor((batch, rows, *size_hw)),
+            "class_activation_maps": keras.KerasTensor((batch, rows, *grid)),
         }
         if localization_maps is not None:
             spec["localization_maps"] = keras.KerasTensor((batch, rows, *localization_maps.shape[2:]))
@@ -180,3 +185,14 @@ def _thresholds(threshold: Any) -> list[float]:
     if not all(0 <= one < 1 for one in given):
         raise ValueError(f"`threshold` must be in [0, 1). Received: threshold={threshold!r}")
     return [float(one) for one in given]
+
+
+def _search(maps: Any, thresholds: Any, max_boxes: int, images: Any) -> tuple[Any, Any]:
+    """The boxes of maps with one, two or three axes, and whether there are any."""
+    size = ops.shape(images)
+    if len(maps.shape) == 5:
+        return cuboids_from_maps(maps, thresholds, max_boxes)
+    if len(maps.shape) == 4:
+        return boxes_from_maps(maps, thresholds, max_boxes, size[1:3])
+    boxes, found = boxes_from_maps(maps[:, :, None], thresholds, max_boxes, (1, size[1]))
+    return boxes[..., 1::2], found

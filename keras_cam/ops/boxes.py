@@ -66,7 +66,7 @@ def boxes_from_maps(
     samples = _interpolated(ops.reshape(maps, (-1, height, width)), rows, columns)
     if not isinstance(threshold, float | int):
         threshold = ops.broadcast_to(threshold, (batch, classes))
-    level = _level(maps, samples, threshold)
+    level = level_of(maps, samples, threshold)
 
     # From here on the layout is (N nodes, M surfaces), so that gathers copy contiguous rows of memory.
     table = neighbour_table(height, width)
@@ -124,7 +124,7 @@ def _hats(positions: Any, length: Any) -> Any:
     return ops.relu(1.0 - ops.absolute(inner - ops.arange(length, dtype="float32")[:, None]))
 
 
-def _level(maps: Any, samples: Any, threshold: Any) -> Any:
+def level_of(maps: Any, samples: Any, threshold: Any) -> Any:
     """The threshold as a value of each map, (M, 1); 3e38 for a map that has no box."""
     highest = tf.reduce_max(samples, axis=1, keepdims=True)
     spread = tf.reduce_max(maps, axis=1, keepdims=True) - tf.reduce_min(maps, axis=1, keepdims=True)

@@ -4,14 +4,15 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from keras_cam.applications.features import FeatureTable, LinearSvm, attach, extract_features, fit_linear_svm
-from keras_cam.data import AnnotatedImage, AnnotatedImages, AnnotationError
+from keras_cam.data import AnnotatedImage, AnnotatedImages, AnnotationError, AnnotationProblem, ProblemKind
+from keras_cam.data.image_index import is_below
 from keras_cam.images.files import find_images
 from keras_cam.inference.files import localize_files
 from keras_cam.inference.records import FailedImage, Localization
@@ -112,7 +113,9 @@ def _together(negatives: FeatureTable, positives: FeatureTable, names: tuple[str
     return FeatureTable((*negatives.names, *positives.names), vectors, labels, names)
 
 
-def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, AnnotatedImages]:
+def read_captions(
+    file: str | Path, phrase: str, allow_outside: bool = False
+) -> tuple[AnnotatedImages, AnnotatedImages]:
     """Read captions, and divide their images by whether a caption has a phrase.
 
     Args:
@@ -120,6 +123,8 @@ def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, Annot
             a `.jsonl` file with an object of these on each line. An image may have several captions: one with
             the phrase is enough.
         phrase: one or more whole words in this order, in upper or lower case.
+        allow_outside: whether images may be outside of the folder of the file. By default they are left out,
+            and listed in the `problems` of the negatives.
 
     Returns:
         `(positives, negatives)`.
@@ -142,14 +147,18 @@ def read_captions(file: str | Path, phrase: str) -> tuple[AnnotatedImages, Annot
         raise ValueError(f"`phrase` must have a word. Received: phrase={phrase!r}")
     pattern = re.compile(rf"\b{_BETWEEN_WORDS.join(words)}\b", re.IGNORECASE)
     has_phrase: dict[str, bool] = {}
+    problems: dict[str, AnnotationProblem] = {}
     for image, caption in _captions(path):
+        if not allow_outside and not is_below(str(path.parent / image), str(path.parent)):
+            problems[image] = AnnotationProblem(ProblemKind.OUTSIDE_FOLDER, str(path), f"image {image}", "")
+            continue
         has_phrase[image] = has_phrase.get(image, False) or bool(pattern.search(caption))
     with_it, without_it = (
         [name for name, found in has_phrase.items() if found == wanted] for wanted in (True, False)
     )
     return (
         _images(f"{path}, with the phrase", with_it, path.parent),
-        _images(f"{path}, without it", without_it, path.parent),
+        replace(_images(f"{path}, without it", without_it, path.parent), problems=tuple(problems.values())),
     )
 
 

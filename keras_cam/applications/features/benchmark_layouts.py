@@ -58,7 +58,7 @@ def read_lists(folder: str, benchmark: Benchmark) -> BenchmarkImages:
     class_names = sorted({_class_of(name) for name in files})
     classes = {name: label for label, name in enumerate(class_names)}
     for name, file in sorted(files.items()):
-        index.add(name, os.path.join(root, name), file, classes[_class_of(name)])
+        index.add(name, os.path.join(root, name), file, classes[_class_of(name)], root=root)
     return BenchmarkImages(benchmark, index.finish(class_names, strict=False), tuple(splits))
 
 
@@ -82,7 +82,7 @@ def read_attributes(folder: str, benchmark: Benchmark) -> BenchmarkImages:
     class_names = sorted({os.path.dirname(path) for path in paths})
     classes = {name: label for label, name in enumerate(class_names)}
     for path in paths:
-        index.add(path, os.path.join(root, path), file, classes[os.path.dirname(path)])
+        index.add(path, os.path.join(root, path), file, classes[os.path.dirname(path)], root=root)
     images = index.finish(class_names, strict=False)
     return BenchmarkImages(benchmark, images, attributes=Attributes(tuple(names), tuple(paths), votes))
 

@@ -14,6 +14,7 @@ from keras_cam.cli.usage import (
     check_model,
     load_backbone,
     positive,
+    report_problems,
 )
 
 if TYPE_CHECKING:
@@ -67,12 +68,10 @@ def run(args: argparse.Namespace) -> int:
     from keras_cam.applications.features import extract_features, run_benchmark
     from keras_cam.applications.features.benchmark_run import fits
     from keras_cam.applications.features.benchmarks import read_benchmark
-    from keras_cam.data import describe_problems
 
     try:
         data = read_benchmark(args.name, args.data, args.train_per_class, args.runs)
-        if data.images.problems:
-            complain(*describe_problems(data.images.problems).split("\n"))
+        report_problems(data.images)
         backbone = load_backbone(args.model, args.layer)
         with progress(len(data.images), "Extracting features") as advance:
             table = extract_features(backbone, data.images, args.features, args.batch_size, advance)

@@ -11,11 +11,13 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_allow_outside,
     check_model,
     check_suffix,
     load_backbone,
     positive,
     read_data,
+    report_problems,
     save_model,
 )
 from keras_cam.recipes import REFINED_IMAGE_SIZE
@@ -57,6 +59,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output", required=True, type=Path, metavar="FILE", help="the detector to write, a .keras file"
     )
+    add_allow_outside(parser)
     parser.add_argument("--photos", nargs="+", type=Path, metavar="DIR", help="other photos, to be ranked")
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="a picture (.png) of the best of them")
     parser.add_argument(
@@ -99,8 +102,12 @@ def _examples(args: argparse.Namespace) -> "tuple[AnnotatedImages, AnnotatedImag
     from keras_cam.applications.discovery.concepts import images_in, read_captions
 
     if args.captions:
-        return read_captions(args.captions, args.phrase)
-    positives = read_data(args.positives, args.split) if args.split else images_in(args.positives)
+        found = read_captions(args.captions, args.phrase, args.allow_outside)
+        report_problems(found[1])
+        return found
+    if not args.split:
+        return images_in(args.positives), images_in(args.negatives)
+    positives = read_data(args.positives, args.split, allow_outside=args.allow_outside)
     return positives, images_in(args.negatives)
 
 

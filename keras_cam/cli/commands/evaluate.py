@@ -16,10 +16,12 @@ from keras_cam.cli.usage import (
     UsageError,
     add_allow_outside,
     add_batch_size,
+    add_range,
     add_refine,
     add_runtime,
     check_model,
     positive,
+    range_of,
     read_data,
     usage_errors_of,
 )
@@ -85,6 +87,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     add_batch_size(parser)
     add_allow_outside(parser)
+    add_range(parser)
     parser.add_argument("--strict", action="store_true", help="a wrong annotation is an error")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"
@@ -108,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     import_quietly()
 
     try:
-        annotated = read_data(args.data, args.split, args.strict, args.allow_outside)
+        annotated = read_data(args.data, args.split, args.strict, args.allow_outside, range_of(args))
         annotated = annotated[: args.limit] if args.limit else annotated
         protocol = PROTOCOLS[args.protocol]
         load = partial(

@@ -13,9 +13,11 @@ from keras_cam.cli.usage import (
     add_allow_outside,
     add_batch_size,
     add_model,
+    add_range,
     check_model,
     check_suffix,
     load_backbone,
+    range_of,
     read_data,
     save_model,
 )
@@ -35,6 +37,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
     add_allow_outside(parser)
+    add_range(parser)
     parser.add_argument("--split", help="which part of the data, such as train")
     parser.add_argument("--test-split", metavar="SPLIT", help="another part, on which the SVM is measured")
     add_model(parser)
@@ -76,7 +79,7 @@ def _extract(
     """Extract the features of one split; reports unreadable images on stderr."""
     from keras_cam.applications.features import extract_features
 
-    annotated = read_data(args.data, split, allow_outside=args.allow_outside)
+    annotated = read_data(args.data, split, allow_outside=args.allow_outside, value_range=range_of(args))
     with progress(len(annotated), "Extracting features") as advance:
         table = extract_features(backbone, annotated, output, args.batch_size, advance)
     for failure in table.failures:

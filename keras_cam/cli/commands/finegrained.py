@@ -12,11 +12,13 @@ from keras_cam.cli.usage import (
     UsageError,
     add_allow_outside,
     add_model,
+    add_range,
     add_refine,
     check_model,
     check_suffix,
     load_backbone,
     positive,
+    range_of,
     read_data,
 )
 from keras_cam.recipes import DEFAULT_REFINE, NONE, REFINED_IMAGE_SIZE
@@ -34,6 +36,7 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
     parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
     add_allow_outside(parser)
+    add_range(parser)
     parser.add_argument(
         "--split",
         action="append",
@@ -110,7 +113,10 @@ def read_splits(args: argparse.Namespace) -> "AnnotatedImages":
     """Read all splits as one data set."""
     from keras_cam.data import AnnotatedImages, match_classes
 
-    parts = [read_data(args.data, split, allow_outside=args.allow_outside) for split in args.split or [None]]
+    parts = [
+        read_data(args.data, split, allow_outside=args.allow_outside, value_range=range_of(args))
+        for split in args.split or [None]
+    ]
     names = max((part.class_names for part in parts), key=len)
     images = []
     for number, part in enumerate(parts):

@@ -57,13 +57,10 @@ def run(args: argparse.Namespace) -> int:
     import_quietly()
     import keras_cam
     from keras_cam.images.files import find_images
-    from keras_cam.localizer import gives_boxes
     from keras_cam.training import train_foreground
 
     files = find_images(args.photos)
     classifier = load_classifier(args.model, REFINED_IMAGE_SIZE)
-    if gives_boxes(classifier):
-        raise UsageError(f"--model must be a classifier. Received: {args.model}, which is a localizer")
     failures = []
 
     try:

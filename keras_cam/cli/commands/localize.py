@@ -4,6 +4,7 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -24,6 +25,7 @@ from keras_cam.cli.usage import (
     add_batch_size,
     add_labels,
     add_photos,
+    add_range,
     add_refine,
     add_runtime,
     add_selection,
@@ -34,6 +36,7 @@ from keras_cam.cli.usage import (
     fraction,
     load_model,
     positive,
+    range_of,
     read_labels,
     selection_of,
     window_of,
@@ -81,14 +84,7 @@ def add_parser(commands: Any) -> None:
     add_window(parser)
     add_runtime(parser)
     add_parts(parser)
-    parser.add_argument(
-        "--range",
-        nargs=2,
-        type=float,
-        metavar=("BLACK", "WHITE"),
-        help="values of black and white in grey photos of more than 8 bits, such as 0 4095 of 12-bit cameras "
-        "(default: what the file states)",
-    )
+    add_range(parser)
     parser.add_argument(
         "--tiles",
         type=positive,
@@ -150,9 +146,8 @@ def add_parser(commands: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
-    if args.range and not args.range[0] < args.range[1]:
-        raise UsageError(f"--range must be the values of black and white. Received: {args.range}")
-    if args.range and args.window:
+    value_range = range_of(args)
+    if value_range and args.window:
         raise UsageError("--range is for models of RGB images, and --window makes one of grey values")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
@@ -181,7 +176,7 @@ def run(args: argparse.Namespace) -> int:
         window=window_of(args),
         labels_file=args.labels,
         batch_size=args.batch_size,
-        value_range=args.range,
+        value_range=value_range,
         tiles=args.tiles,
         overlap=DEFAULT_OVERLAP if args.overlap is None else args.overlap,
         as_json=args.json,
@@ -430,9 +425,12 @@ def _draw(
     if isinstance(result, FailedImage):
         return result
     record = selection(result)
+    # Of tiles, a class may have several objects.
+    best = [found for found in record.boxed if found.class_id == record.detections[0].class_id]
     try:
         if picture is not None:
-            record.save(picture, masks=masks)
+            drawn = replace(record, detections=tuple(best) or record.detections)
+            drawn.save(picture, max(1, len(best)), masks)
     except ImageError as error:
         return FailedImage(record.image, str(error))
     except OSError as error:

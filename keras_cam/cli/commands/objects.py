@@ -13,10 +13,12 @@ from keras_cam.cli.usage import (
     UsageError,
     add_allow_outside,
     add_batch_size,
+    add_range,
     check_model,
     fraction,
     load_classifier,
     positive,
+    range_of,
     read_data,
 )
 from keras_cam.recipes import THRESHOLD
@@ -40,6 +42,7 @@ def add_parser(commands: Any) -> None:
         "--data", required=True, metavar="PATH", help="annotated objects, as `keras-cam evaluate` takes them"
     )
     add_allow_outside(parser)
+    add_range(parser)
     parser.add_argument("--split", help="which part of the data, such as train")
     parser.add_argument(
         "--model",
@@ -84,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
     from keras_cam.images.files import write_png
 
     try:
-        annotated = read_data(args.data, args.split, allow_outside=args.allow_outside)
+        annotated = read_data(
+            args.data, args.split, allow_outside=args.allow_outside, value_range=range_of(args)
+        )
         annotated = annotated[: args.limit] if args.limit else annotated
         found = _find(load_classifier(args.model), annotated, args)
     except ValueError as error:
