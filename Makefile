@@ -3,7 +3,8 @@
 #   make demo        localize the photos that come with scikit-image
 #   make quick       the tests to run while you work
 #   make test        all tests and doctests
-#   make sweep       thousands of broken files, random networks, kills at any moment; a quarter of an hour
+#   make sweep       tens of thousands of broken files, random networks, threads, kills at any moment; an hour
+#   make sweep SOAK=1    also 100,000 localizations on each of three runtimes; some minutes more
 #   make lint        style: ruff
 #   make types       types: mypy
 #   make wheel-test  build the wheel, install it elsewhere, try it there
@@ -28,13 +29,13 @@ demo: $(VENV)/.plain
 	$(BIN)/keras-cam demo
 
 quick: $(VENV)/.all
-	$(BIN)/pytest $(PARALLEL) -m 'not slow and not sweep'
+	$(BIN)/pytest $(PARALLEL) -m 'not slow and not sweep and not soak'
 
 test: $(VENV)/.all
 	$(BIN)/pytest $(PARALLEL)
 
 sweep: $(VENV)/.all
-	$(BIN)/pytest -m sweep
+	$(BIN)/pytest -m 'sweep$(if $(SOAK),, and not soak)'
 
 coverage: $(VENV)/.all
 	$(BIN)/pytest $(PARALLEL) --cov --cov-report=term:skip-covered

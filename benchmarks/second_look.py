@@ -4,12 +4,13 @@
 
 The photos are made: an object of the data, the content of its only box, is pasted into a photo of
 scikit-image of `--size` pixels, at a random place, over 1 to 10 % of its area. A box is right if its IoU with
-the pasted object is at least 0.5; the class is given. The second look is taken once in the network's input, and
-once in the photo itself.
+the pasted object is at least 0.5; the class is given. The second look is taken once in the network's input,
+and once in the photo itself.
 """
 
 import argparse
 from collections.abc import Iterator
+from itertools import pairwise
 
 from keras_cam.cli.quiet_libraries import import_quietly
 
@@ -103,7 +104,7 @@ def iou(localizer: KerasLocalizer, photo: np.ndarray, label: int, box: np.ndarra
 
 
 def report(areas: np.ndarray, right: dict[str, list[bool]]) -> None:
-    bands = [(low, high) for low, high in zip(AREAS, AREAS[1:], strict=False)]
+    bands = [(low, high) for low, high in pairwise(AREAS)]
     print(
         f"{'area of the object':<20}" + "".join(f"{low:>6.0%}-{high:<4.0%}" for low, high in bands) + "   all"
     )

@@ -15,6 +15,7 @@ from keras_cam.export.representative_images import representative_images
 from keras_cam.export.signatures import Signatures, build_signatures
 from keras_cam.formats import CALIBRATED, QUANTIZATIONS
 from keras_cam.graph import names
+from keras_cam.graph.keras_internals import all_layers
 from keras_cam.inference.litert import LABELS_FILE
 from keras_cam.inference.localizer import MAPS_FILE
 from keras_cam.localizer import check_localizer, image_size_hw
@@ -28,12 +29,24 @@ def fixed_signatures(
 ) -> Signatures:
     """The signatures of a localizer with a constant head, for a fixed batch size and image size."""
     check_localizer(localizer)
+    _check_precision(localizer)
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
     if image_size is None:
         image_size = image_size_hw(localizer)
     constant = with_constant_head(localizer)
     return build_signatures(constant, labels, image_size=image_size, batch_size=batch_size)
+
+
+def _check_precision(localizer: keras.Model) -> None:
+    short = [layer.name for layer in all_layers(localizer) if layer.compute_dtype in ("float16", "bfloat16")]
+    if short:
+        raise ValueError(
+            "LiteRT cannot compute in 16 bits. Build the model again after "
+            '`keras.config.set_dtype_policy("float32")` and give it the weights by `set_weights`; '
+            f'quantization="float16" makes small files. Received: a localizer with {len(short)} layers of '
+            f"mixed precision, such as {short[-1]!r}"
+        )
 
 
 def build_litert(

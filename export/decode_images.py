@@ -60,21 +60,18 @@ def decode_images(
 def _resized(photo: Any, size_hw: tuple[int, int], window: Any) -> Any:
     """A window of a photo (H, W, C) as float32 (height, width, C), by the operation of `tf.image.resize`."""
     sides = tf.cast(tf.shape(photo)[:2], tf.float32)
-    first = tf.floor(window[:2] * sides)
-    top, left = tf.unstack(tf.cast(first, tf.int32))
-    bottom, right = tf.unstack(tf.cast(tf.math.ceil(window[2:] * sides), tf.int32))
     scale = tf.cast(size_hw, tf.float32) / ((window[2:] - window[:2]) * sides)
     return tf.raw_ops.ScaleAndTranslate(
-        images=tf.cast(photo[top:bottom, left:right], tf.float32)[None],
+        images=tf.cast(photo, tf.float32)[None],
         size=size_hw,
         scale=scale,
-        translation=(first - window[:2] * sides) * scale,
+        translation=-window[:2] * sides * scale,
         kernel_type="keyscubic",
         antialias=True,
     )[0]
 
 
-def _or_else(function: Callable[[Any], Any], argument: Any, otherwise: Any) -> Any:
+def _or_else(function: Callable[..., Any], argument: Any, otherwise: Any) -> Any:
     """`function(argument)`, or `otherwise`, of the same shape, if one of its operations fails.
 
     Inside a dataset, a failed operation does not abort the whole graph.

@@ -16,7 +16,7 @@ import tensorflow as tf
 from keras_cam.export.decode_images import decode_images
 from keras_cam.graph.localizer_parts import localizer_parts
 from keras_cam.graph.looks import split_looks
-from keras_cam.graph.names import HEAD
+from keras_cam.layers.localizer_model import maps_layer
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import class_names, labels_of
 
@@ -112,9 +112,10 @@ def build_signatures(
         first, second = looks
         with plain_operations():
             found = first(images, training=False)
-            count = tf.shape(found["windows"])[1]
-            windows = tf.reshape(found["windows"], (-1, 4))
-            crops, _ = decode_images(tf.repeat(image_bytes, count), size_hw, channels, windows)
+        count = tf.shape(found["windows"])[1]
+        windows = tf.reshape(found["windows"], (-1, 4))
+        crops, _ = decode_images(tf.repeat(image_bytes, count), size_hw, channels, windows)
+        with plain_operations():
             return second([crops, *found["tensors"]], training=False)
 
     # A function called by two others is traced once and stored once in the file.
@@ -148,8 +149,8 @@ def build_signatures(
     if channels not in (1, 3):
         del functions["localize_bytes"]  # such images have no common encoding
     names = class_names(classes, labels, labels_of(localizer))
-    head = localizer.get_layer(HEAD)
-    maps = json.dumps({"map_kind": head.map_kind, "map_method": head.map_method})
+    made = maps_layer(localizer)
+    maps = json.dumps({"map_kind": made.map_kind, "map_method": made.map_method})
     return Signatures(localizer, functions, size_hw, names, maps)
 
 

@@ -13,7 +13,7 @@ def with_checksum(content: bytes) -> bytes:
 
     Examples:
         >>> with_checksum(b"weights " + NO_CHECKSUM.encode() + b" more")
-        b'weights keras-cam crc32 88f8bb78 more'
+        b'weights keras-cam crc32 271fea2d more'
     """
     start = content.rindex(_MARK) + len(_MARK)
     return content[:start] + _checksum(content, start) + content[start + _DIGITS :]

@@ -2,12 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from statistics import median
 from typing import Any, Literal
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_cam.check_finite import check_finite
 from keras_cam.graph import names
@@ -16,12 +18,15 @@ from keras_cam.graph.refined_maps import RefinedMaps
 from keras_cam.graph.taps import NoTapsError
 from keras_cam.images.resize import input_size_hw
 from keras_cam.layers import (
+    AugmentedMaps,
     ClassLabels,
     ClassSelection,
     LocalizerModel,
     MapDetections,
+    ScaledImages,
 )
 from keras_cam.map_methods import Evidence
+from keras_cam.map_methods.table import AUGMENT, SCALES
 from keras_cam.models.keras_hub import with_preprocessing
 from keras_cam.models.window import with_window
 from keras_cam.recipes import (
@@ -29,6 +34,7 @@ from keras_cam.recipes import (
     AUTO,
     DEFAULT_RECIPE,
     DEFAULT_REFINE,
+    MAX_BOXES,
     NONE,
     POSITIVE_WEIGHTS_UP_TO,
     RECIPES,
@@ -101,7 +107,9 @@ def build_localizer(
             the features, else from gradients of the logits by `keras_cam.recipes.DEFAULT_GRADIENT_METHOD`.
             "cam": exactly, or an error that says what prevents it. Otherwise a name in
             `keras_cam.map_methods.MAP_METHODS`, which may follow "finer:", see `map_method` there; or a
-            function from an `Evidence` to maps (B, K, h, w).
+            function from an `Evidence` to maps (B, K, h, w). "augment:" before a name, "auto" and "cam"
+            included: the mean over views of the image, mirrored and, if the classifier takes any size, at
+            three quarters and one and a half of its size.
         refine: the maps from which boxes are computed. "none", the paper's rule: the class activation maps.
             "affinity": maps refined by the similarity of mid-level features, which cover the whole object
             rather than its most discriminative part. One of `keras_cam.recipes.RECIPES`: refined by this
@@ -159,6 +167,9 @@ def build_localizer(
             "`model` must be a Keras model; `keras_cam.load_localizer` takes names and files. "
             f"Received: model={model!r}"
         )
+    augmented = isinstance(method, str) and method.startswith(AUGMENT)
+    if isinstance(method, str):
+        method = method.removeprefix(AUGMENT)
     model = with_preprocessing(model)
     if window is not None:
         model = with_window(model, window, pixel_range)
@@ -169,18 +180,26 @@ def build_localizer(
         "foreground": foreground,
         "look_again_k": look_again_k,
     }
-    recipe, refined_maps = _refinement(refine, rule, head, options)
+    recipe, refined_maps = _refinement(refine, rule, head, options, augmented)
     images, *others = (
         keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name if index else names.IMAGES)
         for index, x in enumerate(head.inputs)
     )
     if refined_maps is None:
         backbone = keras.Model(one_or_all(head.inputs), one_or_all(head.features), name=names.BACKBONE)
-        # `training=False`: layers that augment images must not do so when the localizer is called.
-        features = backbone(one_or_all([images, *others]), training=False)
+
+        def features_of(inputs: list[Any]) -> Any:
+            # `training=False`: layers that augment images must not do so when the localizer is called.
+            return backbone(one_or_all(inputs), training=False)
+
+        features = features_of([images, *others])
     else:
         view = refined_maps.view([images, *others])
         features = view.features
+
+        def features_of(inputs: list[Any]) -> Any:
+            return refined_maps.view(inputs).features
+
     logits = head.layer(features)
     labels = labels or head.labels
     if labels:
@@ -211,6 +230,9 @@ def build_localizer(
         name=names.DETECTIONS,
     )
     maps = head.layer(features, chosen)
+    if augmented:
+        views = _other_views(lambda images: head.layer(features_of([images, *others]), chosen), images)
+        maps = AugmentedMaps(head.layer.map_method, name=names.AUGMENTED_MAPS)([maps, *views])
     if set(maps.shape[2:]) == {1}:
         warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
     if recipe is None or refined_maps is None:
@@ -253,11 +275,25 @@ def image_size_hw(localizer: keras.Model) -> tuple[int, int]:
     return input_size_hw(localizer.inputs[0].shape, default_image_size(localizer.output))
 
 
+def _other_views(maps_of: Callable[[Any], Any], images: Any) -> list[Any]:
+    """The maps of mirrored and resized images."""
+    if len(images.shape) != 4:
+        raise ValueError(
+            f"`method` must not begin with {AUGMENT!r}, unless the classifier takes images (B, H, W, C). "
+            f"Received: inputs of shape {tuple(images.shape)}"
+        )
+    views = [ops.flip(maps_of(ops.flip(images, axis=2)), axis=3)]
+    if images.shape[1:3] == (None, None):
+        views += [maps_of(ScaledImages(scale)(images)) for scale in SCALES]
+    return views
+
+
 def _refinement(
     refine: str,
     rule: str,
     head: Head,
     options: dict[str, Any],
+    augmented: bool,
 ) -> tuple[Recipe | None, RefinedMaps | None]:
     """The recipe and the builder of its refined maps; (None, None) for the paper's rule."""
     if refine not in REFINEMENTS:
@@ -275,6 +311,7 @@ def _refinement(
             f"Received: refine={refine!r}"
         )
     recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]
+    recipe = replace(recipe, mirrored=recipe.mirrored or augmented)
     _check_looks(options["look_again_k"], recipe, refine)
     positive = _takes_positive_weights(head, options["positive_weights"])
     try:
@@ -347,4 +384,4 @@ def _rows_per_class(components: str, max_boxes: int | None) -> int:
         if max_boxes not in (None, 1):
             raise ValueError(f'`max_boxes` needs components="all". Received: max_boxes={max_boxes}')
         return 1
-    return 5 if max_boxes is None else max_boxes
+    return MAX_BOXES if max_boxes is None else max_boxes

@@ -5,7 +5,6 @@ Importing this module does not import Keras.
 
 from collections.abc import Container
 from dataclasses import dataclass
-from statistics import median
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,12 @@ REFINE_HELP = "; ".join(
 THRESHOLD = 0.2
 """The paper's threshold: the fraction of a class activation map's maximum that values in a box exceed."""
 
+REFINED_THRESHOLD = 0.4
+"""The threshold of refined maps, where there is one."""
+
+MAX_BOXES = 5
+"""The number of boxes of a class with components="all"."""
+
 TIGHT_THRESHOLD = 100 / 255
 """The threshold of the tight box in the paper's result on the test set.
 
@@ -107,4 +112,4 @@ def usual_threshold(outputs: Container[str]) -> float:
         >>> usual_threshold(["detection_boxes", "localization_maps"]), usual_threshold([])
         (0.4, 0.2)
     """
-    return median(RECIPES[DEFAULT_RECIPE].thresholds) if "localization_maps" in outputs else THRESHOLD
+    return REFINED_THRESHOLD if "localization_maps" in outputs else THRESHOLD

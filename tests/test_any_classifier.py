@@ -504,3 +504,44 @@ def test_a_method_of_ones_own():
     assert maps.shape == (2, 2, 2, 2)
     np.testing.assert_array_equal(maps[:, 0], maps[:, 1])
     assert localizer.map_method == "features_only"
+
+
+@pytest.mark.parametrize("refine", ["none", "B", "look_again"])
+def test_augmented_maps_are_the_mean_over_the_image_and_its_mirror_image(refine, tmp_path):
+    images = keras.Input((32, 32, 3))
+    x = layers.Conv2D(4, 3, strides=8, padding="same", activation="relu")(images)
+    x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu")(x)
+    model = randomized(keras.Model(images, dense(dense(layers.Flatten()(x), 8, activation="relu"))))
+    pixels = np.random.default_rng(0).uniform(0, 1, (2, 32, 32, 3)).astype("float32")
+    plain, both = (
+        build_localizer(model, method=method, refine=refine, class_ids=[2, 0])
+        for method in ("layercam", "augment:layercam")
+    )
+    maps, mirrored, mean = (
+        np.asarray(localizer(images)["class_activation_maps"])
+        for localizer, images in ((plain, pixels), (plain, pixels[:, :, ::-1]), (both, pixels))
+    )
+    np.testing.assert_allclose(mean, (maps + mirrored[..., ::-1]) / 2, rtol=1e-4, atol=1e-6)
+    localizer = build_localizer(model, method="augment:auto", refine=refine)
+    assert (localizer.map_kind, localizer.map_method) == ("augmented", "augment:layercam")
+    localizer.save(tmp_path / "localizer.keras")
+    again = load_localizer(tmp_path / "localizer.keras")
+    assert (again.map_kind, again.map_method) == ("augmented", "augment:layercam")
+    for name, values in localizer(pixels).items():
+        np.testing.assert_allclose(again.localize(pixels)[name], values, rtol=1e-4, atol=1e-5)
+    asked = again.cam(pixels, again.localize(pixels)["detection_classes"])
+    np.testing.assert_allclose(asked["class_activation_maps"], localizer(pixels)["class_activation_maps"])
+
+
+def test_classifiers_of_any_image_size_are_augmented_at_other_sizes_too():
+    """Of an image of one colour, all views have the same map, whatever their size."""
+    images = keras.Input((None, None, 3))
+    x = layers.Conv2D(6, 4, strides=4, activation="relu")(images)
+    localizer = build_localizer(
+        randomized(keras.Model(images, dense(pooled(x)))), method="augment:cam", refine="none", class_ids=[1]
+    )
+    sizes = [layer.scale for layer in localizer.layers if type(layer).__name__ == "ScaledImages"]
+    assert sizes == [0.75, 1.5]
+    maps = localizer(np.full((1, 32, 48, 3), 0.5, "float32"))["class_activation_maps"]
+    assert maps.shape == (1, 1, 8, 12)
+    np.testing.assert_allclose(maps, np.full_like(maps, maps[0, 0, 0, 0]), rtol=1e-5)

@@ -13,7 +13,7 @@ from keras_cam.applications.features.benchmark_images import Attributes
 from keras_cam.applications.features.benchmarks import BENCHMARKS, read_benchmark
 from keras_cam.cli import main as cli
 from keras_cam.cli.commands.benchmark import NAMES
-from keras_cam.data import AnnotationError
+from keras_cam.data import AnnotationError, ProblemKind
 
 COLOURS = ((200, 40, 40), (40, 200, 40), (40, 40, 200))
 
@@ -232,6 +232,14 @@ def test_what_is_missing_is_named_with_what_is_there(tmp_path, sun_attribute):
         AnnotationError, match=r"36 images and a column for each of the 1 attributes.*\(36, 2"
     ):
         read_benchmark("sun_attribute", sun_attribute)
+
+
+def test_lists_name_no_images_outside_of_their_folder(indoor67, tmp_path):
+    with open(indoor67 / "TestImages.txt", "a") as file:
+        file.write("../outside.jpg\n")
+    draw(tmp_path / "outside.jpg", COLOURS[0])
+    [problem] = read_benchmark("indoor67", indoor67).images.problems
+    assert problem.kind is ProblemKind.OUTSIDE_FOLDER
 
 
 def test_missing_lists_and_small_classes_are_named(indoor67, tmp_path):

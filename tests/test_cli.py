@@ -397,7 +397,7 @@ assert not heavy, heavy
 
 
 def test_an_output_that_cannot_be_written_ends_with_one_line():
-    for arguments in (["--help"], ["models"], ["models", "--json"]):
+    for arguments in (["--help"], ["--version"], ["models"], ["models", "--json"]):
         with open("/dev/full", "w") as full:
             command = [sys.executable, *KERAS_CAM, *arguments]
             done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)

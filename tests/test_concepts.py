@@ -113,6 +113,17 @@ def test_captions_make_positives_by_whole_words(tmp_path):
         read_captions(tmp_path / "wrong.csv", "x")
 
 
+def test_captions_name_no_images_outside_of_their_folder(tmp_path):
+    rows = ["image,caption", "a.jpg,a red car", "../b.jpg,a red car", "/c.jpg,no car", "d.jpg,no car"]
+    (tmp_path / "captions.csv").write_text("\n".join(rows))
+    positives, negatives = read_captions(tmp_path / "captions.csv", "red car")
+    assert [image.name for image in (*positives, *negatives)] == ["a.jpg", "d.jpg"]
+    assert [problem.item for problem in negatives.problems] == ["image ../b.jpg", "image /c.jpg"]
+    positives, negatives = read_captions(tmp_path / "captions.csv", "red car", allow_outside=True)
+    assert [image.name for image in positives] == ["a.jpg", "../b.jpg"]
+    assert not negatives.problems
+
+
 @pytest.mark.parametrize(
     ("suffix", "text"),
     [

@@ -289,3 +289,34 @@ def test_a_layout_takes_only_arguments_that_there_are():
         ValueError, match=r"`takes` must be some of .*'data_dir'.* Received: takes=\('size',\)"
     ):
         Layout("names", lambda source, split: True, read_names, takes=("size",))
+
+
+@pytest.mark.parametrize("digits", ["9" * 400, "9" * 20, "1e400"])
+def test_numbers_of_any_length_are_problems_or_boxes_within_the_image(digits, tmp_path):
+    Image.new("RGB", (40, 30)).save(tmp_path / "a.png")
+    big = float(digits) if "e" in digits else int(digits)
+    stated = {"width": big, "height": 30} if "e" not in digits else {}
+    document = {
+        "images": [{"id": 1, "file_name": "a.png", **stated}],
+        "annotations": [
+            {"id": 1, "image_id": 1, "category_id": 1, "bbox": [1, 2, big, 9]},
+            {"id": 2, "image_id": 1, "category_id": 1, "bbox": [1, 2, 3, 4], "segmentation": [[big] * 6]},
+        ],
+        "categories": [{"id": 1, "name": "cat"}],
+    }
+    sources = {name: tmp_path / name for name in ("a.json", "a.csv", "xml")}
+    sources["a.json"].write_text(json.dumps(document))
+    sources["a.csv"].write_text(
+        f"image,label,xmin,ymin,xmax,ymax\na.png,cat,1,2,{digits},9\na.png,cat,1,2,4,6\n"
+    )
+    (sources["xml"] / "cat").mkdir(parents=True)
+    Image.new("RGB", (40, 30)).save(sources["xml"] / "cat/a.png")
+    xml = voc_xml("cat", (digits, 30), [(1, 2, 4, 6), (1, 2, 7, 9)]).replace("<xmax>7<", f"<xmax>{digits}<")
+    (sources["xml"] / "cat/a.xml").write_text(xml)
+    for source in sources.values():
+        annotated = read_annotations(source)
+        assert annotated.problems
+        [image] = annotated
+        assert [1, 2, 4, 6] in image.boxes_xyxy.tolist()
+        assert np.all(image.boxes_xyxy <= [40, 30, 40, 30])
+        assert image.read().shape == (30, 40, 3)

@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 from PIL import Image
 
 import keras_cam
+from keras_cam import load_localizer
 from keras_cam.export import save_litert
 from keras_cam.export.representative_images import representative_images
 from keras_cam.formats import CALIBRATED, QUANTIZATIONS
@@ -218,3 +219,24 @@ def test_quantized_files_nearly_give_the_same(quantization, folder, model, local
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(lite.classify(images[20:])))
     chosen = np.take_along_axis(probabilities, outputs["detection_classes"], axis=1)
     np.testing.assert_allclose(chosen, outputs["detection_scores"], atol=1e-5)
+
+
+def test_mixed_precision_is_refused_with_the_way_out(tmp_path, photos):
+    def classifier(policy):
+        keras.config.set_dtype_policy(policy)
+        keras.utils.set_random_seed(0)
+        images = keras.Input((32, 32, 3))
+        features = keras.layers.Conv2D(4, 3, strides=4)(keras.layers.Rescaling(1 / 255)(images))
+        pooled = keras.layers.GlobalAveragePooling2D()(features)
+        return keras.Model(images, keras.layers.Dense(3, dtype="float32")(pooled))
+
+    mixed = classifier("mixed_float16")
+    with pytest.raises(
+        ValueError, match=r"^LiteRT cannot compute in 16 bits\. [^\n]* precision, such as '.*'$"
+    ):
+        save_litert(keras_cam.build_localizer(mixed), tmp_path / "mixed.tflite")
+    whole = classifier("float32")
+    whole.set_weights(mixed.get_weights())
+    lite = load_localizer(save_litert(keras_cam.build_localizer(whole), tmp_path / "whole.tflite"))
+    images = photos(1, 32, 32)
+    np.testing.assert_allclose(lite.classify(images), mixed(images), atol=1e-2)

@@ -5,6 +5,7 @@ import os
 import re
 import struct
 import zlib
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from PIL import Image, TiffImagePlugin
 
 from keras_cam.cli import main as cli
 from keras_cam.data import AnnotationError, read_annotations
+from keras_cam.data.tf_records import TfRecordImage
 from keras_cam.images.files import ImageError, ImageWarning, find_images, read_image, write_png
 from keras_cam.inference.records import FailedImage
 from processes import run_python
@@ -122,6 +124,21 @@ def test_grey_is_scaled_by_the_range_that_is_stated_or_given(tmp_path):
         assert read_image(silent).max() == 16
     assert read_image(silent, value_range=(0, 4095))[0, :, 0].tolist() == [0, 128, 255]
     assert read_image(silent, value_range=(2048, 4095))[0, :, 0].tolist() == [0, 0, 255]
+
+
+def test_annotated_images_take_the_range_too(tmp_path):
+    saved(tmp_path / "ramp.png", np.array([[0, 2048, 4095]], np.uint16))
+    (tmp_path / "photos.csv").write_text("image,label\nramp.png,cat\n")
+    [ramp] = read_annotations(tmp_path / "photos.csv", value_range=(0, 4095))
+    assert ramp.read()[0, :, 0].tolist() == [0, 128, 255]
+    assert ramp.read_reduced((1, 3)).pixels[0, :, 0].tolist() == [0, 128, 255]
+    stored = replace(ramp, image=TfRecordImage("none", 0, 0, "ramp"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TfRecordImage, "encoded", lambda self: (tmp_path / "ramp.png").read_bytes())
+        assert stored.read()[0, :, 0].tolist() == [0, 128, 255]
+    for command in ("evaluate", "features", "finegrained", "objects"):
+        with pytest.raises(SystemExit, match="2"):
+            cli.main([command, "--range", "1"])
 
 
 def test_packed_12_bit_grey_is_scaled_by_its_bits(tmp_path):

@@ -166,10 +166,22 @@ def test_tight_and_loose_gives_the_papers_five_boxes():
     ("options", "message"),
     [
         ({"threshold": 1.0}, r"`threshold` must be in \[0, 1\)\. Received: threshold=1.0"),
-        ({"max_boxes": 0}, r"`max_boxes` must be at least 1\. Received: max_boxes=0"),
+        ({"threshold": 1}, r"`threshold` must be in \[0, 1\)\. Received: threshold=1$"),
+        ({"threshold": "0.2"}, r"`threshold` must be a number in \[0, 1\).* Received: threshold='0\.2'"),
+        ({"threshold": [0.2, "a"]}, r"`threshold` must be a number in \[0, 1\), or several\."),
+        ({"threshold": []}, r"`threshold` must be a number .* Received: threshold=\[\]"),
+        ({"threshold": True}, r"`threshold` must be a number .* Received: threshold=True"),
+        ({"max_boxes": 0}, r"`max_boxes` must be an integer of at least 1\. Received: max_boxes=0"),
+        ({"max_boxes": "2"}, r"`max_boxes` must be an integer of at least 1\. Received: max_boxes='2'"),
         ({"rule": "loose"}, r"`rule` must be one of .*one_threshold.* Received: rule='loose'"),
     ],
 )
 def test_detections_refuse_what_makes_no_sense(options, message):
     with pytest.raises(ValueError, match=message):
         MapDetections(**options)
+
+
+def test_thresholds_may_be_numbers_of_numpy_and_are_saved_as_floats():
+    assert MapDetections(threshold=np.float32(0.5)).get_config()["threshold"] == 0.5
+    assert MapDetections(threshold=0).get_config()["threshold"] == 0.0
+    assert MapDetections(threshold=np.array([0.25, 0.5])).get_config()["threshold"] == [0.25, 0.5]

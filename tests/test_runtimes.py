@@ -215,3 +215,10 @@ def test_pictures_have_the_format_of_their_suffix(tmp_path, files, name, start):
     assert (tmp_path / f"picture.{name}").read_bytes().startswith(start)
     with pytest.raises(ValueError, match=r"`path` must end in one of \.jpg, \.webp, \.png"):
         Localization(str(files[0]), 48, 40, "m", ()).save(tmp_path / "picture.bmp")
+
+
+def test_a_second_look_at_photos_stays_with_tensorflow(nothing_prepared):
+    options = {"refine": "look_again", "photos": runtimes.WORTH_CONVERTING}
+    assert load_fastest("efficientnet_lite0", **options).runtime == "tensorflow"
+    with pytest.raises(ValueError, match="A second look at the photo itself needs the runtime 'tensorflow'"):
+        load_fastest("efficientnet_lite0", "litert", refine="look_again")

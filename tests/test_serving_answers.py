@@ -122,6 +122,12 @@ def refused(address, protocol="rest", labels=LABELS, timeout=5.0):
     return message
 
 
+def test_numbers_beyond_32_bits_are_an_error_of_the_server(rest):
+    maps = [[[[1e300, 1.0]], [[0.0, 0.0]]]]
+    message = refused(rest(answer(predictions({**GOOD, "class_activation_maps": maps}))))
+    assert "answers with what is no localization" in message
+
+
 def test_a_good_answer_is_a_record(rest):
     [record] = ServingClient(rest(answer(predictions(GOOD))), protocol="rest", labels=LABELS).localize(PHOTO)
     blue, red = record.detections

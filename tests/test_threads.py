@@ -10,7 +10,7 @@ import keras_cam
 from keras_cam import load_localizer
 from keras_cam.export import save_litert, save_onnx, save_saved_model
 
-THREADS, ROUNDS = 16, 8
+THREADS, ROUNDS, ROUNDS_OF_SWEEP = 16, 8, 50
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +32,24 @@ def answers(localizer, images):
     return {**localizer.localize(images), **found, "classified": localizer.classify(images)}
 
 
+@pytest.mark.parametrize("rounds", [ROUNDS, pytest.param(ROUNDS_OF_SWEEP, marks=pytest.mark.sweep)])
 @pytest.mark.parametrize("name", ["keras", "litert", "onnx", "saved_model"])
-def test_threads_get_what_one_thread_gets(models, photos, name):
+def test_threads_get_what_one_thread_gets(models, photos, name, rounds, report_count):
     batches = [photos(1 + index % 3, 32, 32, seed=index) for index in range(THREADS)]
     expected = [answers(load_localizer(models[name]), images) for images in batches]
     shared, together = load_localizer(models[name]), Barrier(THREADS)
 
     def work(index):
         together.wait(timeout=60)  # so that the first calls, which compile, meet
-        return [answers(shared, batches[index]) for _ in range(ROUNDS)]
+        return [answers(shared, batches[index]) for _ in range(rounds)]
 
     with ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(work, range(THREADS)))
-    for index, rounds in enumerate(found):
-        for answer in rounds:
+    for index, answered in enumerate(found):
+        for answer in answered:
             for key, values in expected[index].items():
                 np.testing.assert_array_equal(answer[key], values, err_msg=key)
+    if rounds == ROUNDS_OF_SWEEP:
+        report_count(
+            f"rounds of calls by {THREADS} threads on {name}, with one thread's answers", THREADS * rounds
+        )

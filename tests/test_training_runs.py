@@ -566,3 +566,28 @@ def test_training_without_validation_is_asked_for_by_name(photos):
     run = parse_run(["train", str(photos), "--validation", "none"])
     assert (run.config.validation_split, run.config.select) == (None, "last")
     assert parse_run(["train", str(photos), "--validation=0.3"]).config.validation_split == 0.3
+
+
+def test_a_damaged_run_json_is_one_line(photos, tmp_path):
+    (tmp_path / "run.json").write_bytes(b'{"config": \xff')
+    with pytest.raises(
+        ConfigError, match=r"run\.json is damaged \(.*\)\. Use another folder for this run\.$"
+    ):
+        silent(TINY, photos, tmp_path)
+
+
+def test_the_module_ends_a_stopped_run_with_one_line(monkeypatch):
+    code = """
+import sys
+from keras_cam.training import StoppedError, command
+def stop(*_):
+    raise StoppedError("Training stopped.")
+command.train_run, command.run_of = stop, lambda *_: None
+import runpy
+sys.argv = ["keras_cam.training", "photos"]
+runpy.run_module("keras_cam.training", run_name="__main__", alter_sys=True)
+"""
+    done = run_python("-c", code)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "Training stopped."
+    assert "Traceback" not in done.stderr

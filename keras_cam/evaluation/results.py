@@ -31,6 +31,8 @@ class ImageResult:
             image is wrong, to an accuracy if it is right.
         box_hits: bool (2, 3, 1000), at which IoU and threshold the map is right, see
             `keras_cam.metrics.choe2020.box_hits`; None if the image has no boxes.
+        all_boxes: the number of true boxes of the main class, of components of its map, and of components
+            whose box finds a true one, see `count_matched_boxes`.
     """
 
     image: AnnotatedImage
@@ -42,6 +44,7 @@ class ImageResult:
     iou: float | None
     outcomes: dict[str, bool]
     box_hits: np.ndarray | None
+    all_boxes: tuple[int, int, int] = (0, 0, 0)
 
     @property
     def label_name(self) -> str:
@@ -65,6 +68,7 @@ class Evaluation:
         outcomes: for each rate one number an image: 1 if the image adds to it, 0 if it does not, -1 if the
             rate does not apply to the image.
         ious: the best IoU of each image whose boxes are judged.
+        all_boxes: the sums of `ImageResult.all_boxes` over the images that have a box of their main class.
         max_box_acc: accuracy over thresholds, of the largest contour.
         max_box_acc_v2: the same of the best of all contours.
         failures: what is wrong with each image that could not be read.
@@ -78,6 +82,7 @@ class Evaluation:
     top_k: int = 5
     outcomes: dict[str, Sequence[int]] = field(default_factory=dict)
     ious: array = field(default_factory=lambda: array("d"))
+    all_boxes: tuple[int, int, int] = (0, 0, 0)
     max_box_acc: MaxBoxAcc = field(default_factory=MaxBoxAcc)
     max_box_acc_v2: MaxBoxAccV2 = field(default_factory=MaxBoxAccV2)
     failures: list[str] = field(default_factory=list)
@@ -100,6 +105,8 @@ class Evaluation:
             outcomes.append(int(result.outcomes.get(rate, -1)))  # type: ignore[attr-defined]
         if result.iou is not None:
             self.ious.append(result.iou)
+        if result.all_boxes[0]:
+            self.all_boxes = tuple(map(sum, zip(self.all_boxes, result.all_boxes, strict=True)))  # type: ignore[assignment]
         if result.box_hits is not None:
             self.max_box_acc.add_hits(result.box_hits[0])
             self.max_box_acc_v2.add_hits(result.box_hits[1])
@@ -135,6 +142,9 @@ class Evaluation:
         if self.protocol.oracle:
             figures["oracle"] = True
         figures["mean_iou"] = sum(self.ious) / len(self.ious) if self.ious else None
+        true, found, matched = self.all_boxes
+        figures["all_boxes_recall"] = matched / true if true else None
+        figures["all_boxes_precision"] = matched / found if found else None
         figures["max_box_acc"] = _oracle(self.max_box_acc, "50")
         figures["max_box_acc_v2"] = _oracle(self.max_box_acc_v2)
         figures["failed_images"] = len(self.failures)

@@ -17,6 +17,9 @@ from keras_cam.inference.load import load_localizer
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.photo_crops import photo_crops
 from keras_cam.metrics import MeanBoxIoU, choe2020
+from keras_cam.metrics.matched_boxes import count_matched_boxes
+from keras_cam.ops import boxes_from_maps
+from keras_cam.recipes import MAX_BOXES, REFINED_THRESHOLD, THRESHOLD
 
 if TYPE_CHECKING:
     import keras
@@ -117,15 +120,25 @@ def _localize(
     protocol: Protocol,
     top_k: int,
 ) -> dict[str, np.ndarray]:
-    """What `Protocol.boxes` takes, and `true_class_map` (B, h, w), the maps to be judged."""
+    """What `Protocol.boxes` takes; `true_class_map` (B, h, w), the maps to be judged; and the boxes of their
+    components, `true_class_components` (B, `MAX_BOXES`, 4).
+    """
     pixels, sizes_wh = batch.images[batch.readable], batch.sizes_wh[batch.readable]
     crop = photo_crops([image.read for image in images], localizer.size_hw)
     found = localizer.classify_and_cam(pixels, [[image.label] for image in images], top_k, crop)
     check_finite(found)
-    maps = found["class_activation_maps"]
-    if protocol.judges_refined_maps:
-        maps = found.get("localization_maps", maps)
-    return {**found, "images": pixels, "sizes_wh": sizes_wh, "true_class_map": maps[:, 0]}
+    maps, threshold = found["class_activation_maps"], THRESHOLD
+    if protocol.judges_refined_maps and "localization_maps" in found:
+        maps, threshold = found["localization_maps"], localizer.threshold or REFINED_THRESHOLD
+    true_class_map = maps[:, 0]
+    components, _ = boxes_from_maps(true_class_map[:, None], threshold, MAX_BOXES, localizer.size_hw)
+    return {
+        **found,
+        "images": pixels,
+        "sizes_wh": sizes_wh,
+        "true_class_map": true_class_map,
+        "true_class_components": np.asarray(components)[:, 0],
+    }
 
 
 def _judge(
@@ -159,7 +172,15 @@ def _judge(
             None if np.isnan(ious[row]) else float(ious[row]),
             {name: bool(values[row]) for name, values in outcomes.items() if not np.isnan(values[row])},
             _box_hits(image, found["true_class_map"][row], sizes_wh[row]),
+            _all_boxes(image, found["true_class_components"][row], sizes_wh[row]),
         )
+
+
+def _all_boxes(image: AnnotatedImage, components: np.ndarray, size_wh: np.ndarray) -> tuple[int, int, int]:
+    """How many true boxes and components there are, and how many find one, see `ImageResult`."""
+    truth = main_boxes(image)
+    found = components[components.any(axis=1)][:, [1, 0, 3, 2]] * np.tile(size_wh, 2)
+    return len(truth), len(found), count_matched_boxes(found, truth)
 
 
 def _ground_truth(images: Sequence[AnnotatedImage], sizes_wh: np.ndarray) -> dict[str, Any]:

@@ -10,7 +10,10 @@ from keras_cam.plain_text import plain_text
 STYLES = {"markdown": "pipe", "latex": "latex_booktabs", "html": "html"}
 """The styles of `format_table`, and what the package tabulate calls them."""
 
-_COUNTS = ("mean_iou", "max_box_acc", "max_box_acc_v2", "images", "images_per_second")
+_COUNTS = (
+    "mean_iou", "all_boxes_recall", "all_boxes_precision", "max_box_acc", "max_box_acc_v2", "images",
+    "images_per_second",
+)  # fmt: skip
 
 
 def evaluation_table(evaluations: Sequence[Evaluation]) -> tuple[list[str], list[list[str]]]:

@@ -38,7 +38,7 @@ def split_looks(model: keras.Model) -> tuple[keras.Model, keras.Model] | None:
         return None
     _, windows = cropping[0].input_tensors
     [crops] = cropping[0].outputs
-    later, needed = {id(crops)}, {}
+    later, needed = {id(crops)}, dict[int, Any]()
     for call in calls:
         if any(id(tensor) in later for tensor in call.input_tensors):
             later |= {id(tensor) for tensor in call.outputs}

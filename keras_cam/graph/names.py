@@ -15,6 +15,9 @@ BACKBONE = "backbone"
 HEAD = "class_activation_head"
 """The classifier: from features to logits and to class activation maps."""
 
+AUGMENTED_MAPS = "augmented_maps"
+"""The mean of the maps of several views, if there are any."""
+
 LABELS = "labels"
 """The layer with the class names, if there are any."""
 

@@ -52,7 +52,8 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int], window: Sequence[float] 
     height, width = size_hw
     box_xyxy = None
     if window is not None:
-        photo, box_xyxy = _cut(photo, window)
+        top, left, bottom, right = np.clip(window, 0, 1) * np.tile(photo.shape[:2], 2)
+        box_xyxy = (left, top, right, bottom)
     elif photo.shape[:2] == (height, width):
         return photo.astype(np.float32)
     # Each channel as float: for RGB, Pillow clips and rounds between its two passes.
@@ -62,13 +63,3 @@ def resize(photo: np.ndarray, size_hw: tuple[int, int], window: Sequence[float] 
         resized[..., channel] = np.asarray(values.resize((width, height), Image.Resampling.BICUBIC, box_xyxy))
     low, high = (0, 255) if photo.dtype == np.uint8 else (photo.min(), photo.max())
     return np.clip(resized, low, high, out=resized)
-
-
-def _cut(photo: np.ndarray, window: Sequence[float]) -> tuple[np.ndarray, tuple[float, ...]]:
-    """The whole pixels of a window, and the place of the window in them, xyxy."""
-    sides = np.array(photo.shape[:2])
-    low, high = np.reshape(window, (2, 2)) * sides
-    first = np.clip(np.floor(low), 0, sides - 1).astype(int)
-    last = np.clip(np.ceil(high), first + 1, sides).astype(int)
-    inside = np.clip(np.stack([low, high]) - first, 0, last - first)
-    return photo[first[0] : last[0], first[1] : last[1]], tuple(inside[:, ::-1].ravel().tolist())

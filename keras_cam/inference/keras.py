@@ -17,6 +17,7 @@ from keras_cam.graph.looks import split_looks
 from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.photo_crops import CropPhotos
+from keras_cam.layers.localizer_model import maps_layer
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import labels_of
 
@@ -50,8 +51,8 @@ class KerasLocalizer(Localizer):
         self.labels = labels_of(model)
         self.classes: int = model.get_layer(names.SCORES).output.shape[-1]
         self.threshold = float(np.median(model.get_layer(names.DETECTIONS).threshold))
-        head = model.get_layer(names.HEAD)
-        self.map_kind, self.map_method = head.map_kind, head.map_method
+        self.map_kind, self.map_method = maps_layer(model).map_kind, maps_layer(model).map_method
+        self.looks_at_photos = any(layer.name == names.CROPS for layer in model.layers)
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)
@@ -65,7 +66,7 @@ class KerasLocalizer(Localizer):
     @any_number_of_images
     def localize_photos(self, images: Any, crop: CropPhotos) -> dict[str, np.ndarray]:
         """As `localize`; a second look sees crops of the photos themselves."""
-        if self._looks is None:
+        if not self.looks_at_photos:
             return self.localize(images)
         first, second = self._looks
         found = first(tf.cast(images, self._dtype))
@@ -91,7 +92,7 @@ class KerasLocalizer(Localizer):
         """
         asked, images = tf.cast(class_ids, tf.int32), tf.cast(images, self._dtype)
         top_k = min(top_k, self.classes)
-        if self._looks is None or crop is None:
+        if not self.looks_at_photos or crop is None:
             return _arrays(self._classify_and_cam(images, asked, top_k))
         found = self._front(images)
         predicted = ops.top_k(found["logits"], top_k)[1]

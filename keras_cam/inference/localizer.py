@@ -24,7 +24,7 @@ def maps_in_file(text: str | bytes | None) -> tuple[str | None, str | None]:
     except ValueError:
         found = {}
     kind, method = (found.get(key) if isinstance(found, dict) else None for key in ("map_kind", "map_method"))
-    return (str(kind), str(method)) if kind in ("exact", "gradient") and method else (None, None)
+    return (str(kind), str(method)) if kind in ("exact", "gradient", "augmented") and method else (None, None)
 
 
 class Localizer(Protocol):
@@ -39,9 +39,11 @@ class Localizer(Protocol):
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
         threshold: the fraction of a map's maximum above which an object is; None: the usual one of its maps.
-        map_kind: "exact" or "gradient", see `keras_cam.layers.LocalizerModel`; None if that is not known.
+        map_kind: "exact", "gradient" or "augmented", see `keras_cam.layers.LocalizerModel`; None if that is
+            not known.
         map_method: the method that makes the maps; None if that is not known.
         runtime: what computes, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
+        looks_at_photos: whether it looks a second time, at windows of the photos themselves.
     """
 
     size_hw: tuple[int, int]
@@ -49,6 +51,7 @@ class Localizer(Protocol):
     classes: int
     labels: tuple[str, ...] | None
     threshold: float | None = None
+    looks_at_photos: bool = False
     map_kind: str | None = None
     map_method: str | None = None
     runtime: str = ""

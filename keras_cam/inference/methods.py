@@ -6,7 +6,7 @@ from pathlib import Path
 
 from keras_cam.inference.load import load_classifier, load_localizer
 from keras_cam.inference.localizer import Localizer
-from keras_cam.map_methods.table import FINER, MAP_METHODS, MapMethod
+from keras_cam.map_methods.table import AUGMENT, FINER, MAP_METHODS
 from keras_cam.recipes import NONE
 
 
@@ -46,12 +46,17 @@ def _ten_crops(model: str | Path, refine: str | None) -> Localizer:
     return TenCropLocalizer(load_localizer(model, refine=NONE))
 
 
-def _of_the_head(name: str, method: MapMethod) -> Method:
+def _of_the_head(name: str, summary: str) -> Method:
     def load(model: str | Path, refine: str | None) -> Localizer:
         return load_localizer(model, refine=refine, method=name)
 
-    finer = ", compared with the most similar classes" if name.startswith(FINER) else ""
-    return Method(f"{method.summary}{finer} ({method.reference})", load)
+    return Method(summary, load)
+
+
+_CLOSEST, _VIEWS = "compared with the most similar classes", "the mean over mirrored and resized images"
+_OF_HEADS = {name: f"{method.summary} ({method.reference})" for name, method in MAP_METHODS.items()}
+_OF_HEADS |= {f"{FINER}{name}": f"{summary}, {_CLOSEST}" for name, summary in _OF_HEADS.items()}
+_AUGMENTED = {"cam": "class activation maps", **_OF_HEADS}
 
 
 METHODS = {
@@ -68,13 +73,18 @@ METHODS = {
         _gradients,
         is_in_the_graph=False,
     ),
-    **{name: _of_the_head(name, method) for name, method in MAP_METHODS.items()},
-    **{f"{FINER}{name}": _of_the_head(f"{FINER}{name}", method) for name, method in MAP_METHODS.items()},
+    **{name: _of_the_head(name, summary) for name, summary in _OF_HEADS.items()},
+    **{
+        f"{AUGMENT}{name}": _of_the_head(f"{AUGMENT}{name}", f"{summary}, {_VIEWS}")
+        for name, summary in _AUGMENTED.items()
+    },
 }
 """The methods by name; from `gradcam` on they make maps for any head of a classifier."""
 
 
 def methods_help(methods: Mapping[str, Method]) -> str:
     """The meaning of each of some methods, for the help of the command line."""
-    listed = [f"{name}: {row.summary}" for name, row in methods.items() if not name.startswith(FINER)]
-    return "; ".join([*listed, f"{FINER}NAME: what sets the class apart from the most similar ones"])
+    plain = {name: row for name, row in methods.items() if not name.startswith((FINER, AUGMENT))}
+    listed = [f"{name}: {row.summary}" for name, row in plain.items()]
+    finer = f"{FINER}NAME: what sets the class apart from the most similar ones"
+    return "; ".join([*listed, finer, f"{AUGMENT}NAME: {_VIEWS}"])

@@ -111,7 +111,8 @@ class Localization:
         detections: the classes, best score first.
         pixels: the array (height, width, C), if the photo was given as one, else None. Not a part of
             `to_dict()`.
-        map_kind: "exact" or "gradient", see `keras_cam.inference.Localizer`; None if that is not known.
+        map_kind: "exact", "gradient" or "augmented", see `keras_cam.layers.LocalizerModel`; None if that is
+            not known.
         map_method: the method that made the maps; None if that is not known.
         runtime: what computed it, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
     """

@@ -80,8 +80,8 @@ def load_fastest(
     A model from a name or a file of Keras runs on TensorFlow if there is a GPU. On a CPU it is converted to
     LiteRT, once: the converted file is kept in the cache of Keras, see
     `keras_cam.inference.converted_files.converted_file`. Without such a file, fewer than `WORTH_CONVERTING`
-    photos run on TensorFlow, as does a model that LiteRT cannot compute or computes differently. What is open
-    or exported already stays as it is.
+    photos run on TensorFlow, as does a model that LiteRT cannot compute or computes differently, or that
+    looks at photos a second time. What is open or exported already stays as it is.
 
     Args:
         model: what `keras_cam.load_localizer` takes.
@@ -125,7 +125,11 @@ def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Pa
     file = converted_file(model, kind, options)
     if not file.exists():
         localizer: Any = load_localizer(model, **options)
-        _check_one_look(localizer)
+        if localizer.looks_at_photos:
+            raise ValueError(
+                "A second look at the photo itself needs the runtime 'tensorflow'; others look again "
+                f"at the input of the network. Received: runtime={runtime!r}"
+            )
         file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(file) as unchecked:
             load_object(FORMATS[kind].writer)(localizer.model, unchecked)
@@ -193,16 +197,6 @@ def _may_have_gpu() -> bool:
     """Whether there is the driver of a GPU that TensorFlow can use, without importing TensorFlow."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     return not hidden and any(map(os.path.exists, _GPU_DEVICES))
-
-
-def _check_one_look(localizer: Any) -> None:
-    from keras_cam.graph.looks import split_looks
-
-    if split_looks(localizer.model) is not None:
-        raise ValueError(
-            "A model that is converted must look once at a photo. Received: one with a second look, which "
-            "Keras takes at the photo itself, and other runtimes at what the network saw"
-        )
 
 
 def _check_same(localizer: Localizer, other: Localizer) -> None:

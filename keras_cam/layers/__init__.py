@@ -3,6 +3,7 @@
 from keras_cam.layers.affinity_refinement import AffinityRefinement
 from keras_cam.layers.aligned_features import AlignedFeatures
 from keras_cam.layers.attention_dropout import AttentionDropout
+from keras_cam.layers.augmented_maps import AugmentedMaps, ScaledImages
 from keras_cam.layers.class_activation_head import ClassActivationHead
 from keras_cam.layers.class_labels import ClassLabels
 from keras_cam.layers.class_selection import ClassSelection
@@ -21,6 +22,7 @@ __all__ = [
     "AffinityRefinement",
     "AlignedFeatures",
     "AttentionDropout",
+    "AugmentedMaps",
     "ClassActivationHead",
     "ClassLabels",
     "ClassSelection",
@@ -33,6 +35,7 @@ __all__ = [
     "MapDetections",
     "PixelNormalization",
     "PixelWindow",
+    "ScaledImages",
     "SecondLookMaps",
     "SecondLookWindows",
     "UnitRange",

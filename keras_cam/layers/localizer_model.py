@@ -60,17 +60,13 @@ class LocalizerModel(keras.Model):
 
     @property
     def map_kind(self) -> str:
-        """ "exact", if `mean(map) + bias` is the logit; else "gradient"."""
-        return self._head.map_kind
+        """ "exact", if `mean(map) + bias` is the logit; "gradient"; or "augmented", a mean over views."""
+        return maps_layer(self).map_kind
 
     @property
     def map_method(self) -> str:
         """The method that makes the maps: "cam", or the name of a method of gradients."""
-        return self._head.map_method
-
-    @property
-    def _head(self) -> Any:
-        return next(layer for layer in self.layers if hasattr(layer, "map_kind"))
+        return maps_layer(self).map_method
 
     def summary(self, *args: Any, print_fn: Callable[[str], Any] | None = None, **kwargs: Any) -> None:
         """Print Keras' summary, and how maps are made."""
@@ -109,3 +105,8 @@ class LocalizerModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self._has_loss:
             self.optimizer.build(self.trainable_variables)  # so that its saved state can be loaded
+
+
+def maps_layer(localizer: keras.Model) -> Any:
+    """The layer of a localizer that knows `map_kind` and `map_method`: its head, or `AugmentedMaps`."""
+    return [layer for layer in localizer.layers if hasattr(layer, "map_kind")][-1]

@@ -81,6 +81,12 @@ MAP_METHODS = {
 FINER = "finer:"
 """What stands before the name of a method that compares a class with the classes closest to it."""
 
+AUGMENT = "augment:"
+"""What stands before a method whose maps are averaged over views of the image, see `build_localizer`."""
+
+SCALES = (0.75, 1.5)
+"""The sizes of these views besides the image's own, for a classifier that takes images of any size."""
+
 _CLOSEST = 3
 
 
@@ -105,7 +111,8 @@ def map_method(name: str) -> Maps:
     if method is None:
         raise ValueError(
             "`method` must be 'auto', 'cam', a function, or one of "
-            f"{list(MAP_METHODS)}, with or without {FINER!r} before it. Received: method={name!r}"
+            f"{list(MAP_METHODS)}, with or without {FINER!r} and {AUGMENT!r} before it. "
+            f"Received: method={name!r}"
         )
 
     def finer(evidence: "Evidence") -> Any:
