@@ -80,6 +80,11 @@ SECTIONS = (
         ["python benchmarks/new_classes.py --data DATA/cub10"],
     ),
     (
+        "Small objects in large photos",
+        "A second look, in the network's input and in the photo itself, at objects pasted into photos.",
+        ["python benchmarks/second_look.py --data DATA/ilsvrc_val_dev"],
+    ),
+    (
         "Fine-grained recognition from CAM boxes",
         "The paper's section 4.1 on ten kinds of birds.",
         ["keras-cam finegrained --data DATA/cub10 --split train --split test --repeats 4 --refine affinity"],

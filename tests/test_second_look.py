@@ -14,6 +14,7 @@ from keras_cam.data import AnnotatedImage, AnnotatedImages
 from keras_cam.export import save_litert, save_onnx
 from keras_cam.export.decode_images import decode_images
 from keras_cam.export.signatures import build_signatures
+from keras_cam.graph.foreground import build_foreground
 from keras_cam.images.resize import resize
 from keras_cam.inference import KerasLocalizer
 from keras_cam.layers import SecondLookMaps, SecondLookWindows
@@ -95,6 +96,22 @@ def test_other_classes_are_seen_once_unless_asked(network, photos):
     assert np.abs(np.asarray(two["detection_boxes"] - best["detection_boxes"])[:, 1]).max() > 0.001
     with pytest.raises(ValueError, match=r"`look_again_k` .* needs refine=\"look_again\""):
         keras_cam.build_localizer(network, refine="B32", look_again_k=2)
+
+
+def test_a_learned_foreground_counts_in_both_looks(network, photos, tmp_path):
+    images, foreground = photos(1, 48, 64), build_foreground(16)
+    once, again = (
+        keras_cam.build_localizer(network, class_ids=[2], refine=refine, foreground=foreground)
+        for refine in ("B32", "look_again")
+    )
+    first = np.asarray(once(images)["localization_maps"])
+    windows = SecondLookWindows()(first)
+    second = once(crop_and_resize(images, windows, (48, 64)))["localization_maps"]
+    shown, _, _ = SecondLookMaps()(first, windows, second)
+    np.testing.assert_allclose(again(images)["localization_maps"], shown, atol=1e-5)
+    again.save(tmp_path / "again.keras")
+    loaded = keras.models.load_model(tmp_path / "again.keras")
+    np.testing.assert_array_equal(loaded(images)["localization_maps"], again(images)["localization_maps"])
 
 
 def test_a_photo_of_the_size_of_the_input_is_seen_the_same_from_files(network, photos):

@@ -52,5 +52,5 @@ def foreground_of(foreground: keras.Model, taps: Sequence[Any]) -> Any:
             f"`foreground` must take the {channels} channels of the localizer's mid-level features. "
             f"Received: a model that takes {foreground.input_shape}"
         )
-    features = taps[0] if len(taps) == 1 else keras.layers.Concatenate(name="mid_level_features")(taps)
+    features = taps[0] if len(taps) == 1 else keras.layers.Concatenate()(taps)
     return foreground(features)

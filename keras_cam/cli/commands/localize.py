@@ -249,6 +249,8 @@ def localize_photos(
             f"--labels must name the {localizer.classes} classes of the model. "
             f"Received: {labels_file} with {len(labels)} names"
         )
+    if videos and localizer.channels not in (1, 3):
+        raise UsageError(f"Videos have 1 or 3 channels, and the model takes {localizer.channels}")
     from keras_cam.inference.files import localize_files
     from keras_cam.inference.video import localize_video
 
@@ -279,7 +281,8 @@ def localize_photos(
     if not as_json:
         if files or not videos:
             _summarize(table, done, output, annotations)
-        say(*seen_videos)
+        if seen_videos:
+            say(*seen_videos)
     return DONE if done + len(seen_videos) == len(files) + len(videos) else SOME_FAILED
 
 
