@@ -119,7 +119,8 @@ def identity_error(head: Head, count: int = 6) -> float:
     inputs = values[0] if len(values) == 1 else values
     logits = np.asarray(head.layer(inputs))
     class_ids = np.tile(np.arange(logits.shape[1], dtype="int32"), (count, 1))
-    bias = logits - np.asarray(head.layer(inputs, class_ids)).mean(axis=(2, 3))
+    maps = np.asarray(head.layer(inputs, class_ids))
+    bias = logits - maps.mean(axis=tuple(range(2, maps.ndim)))
     return float(np.abs(bias - bias.mean(axis=0)).max() / np.abs(logits).max())
 
 

@@ -9,20 +9,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_cam.graph.classification_head import activation_name, is_identity, output_tensor
+from keras_cam.graph.classification_head import output_tensor
 from keras_cam.graph.flat_call import flat_call_of, flat_calls
 from keras_cam.graph.flat_graph import flat_graph
-from keras_cam.graph.linearity import dependents, final_activation, followed_inputs
+from keras_cam.graph.linearity import dependents, followed_inputs
+from keras_cam.graph.logits import without_activation
 from keras_cam.graph.places import Places, known_places, places_of
 from keras_cam.graph.reverse_mode import ReverseMode, has_batch
 from keras_cam.layers.class_labels import ClassLabels
 
 # So many positions are tried to see from how many the logits depend on the features.
 _PROBED_POSITIONS = 16
-
-# What the scores of an ensemble pass through on their way to an average.
-_AVERAGES = ("Average", "Add", "Stack", "Mean", "Multiply", "Divide", "TrueDivide", "Rescaling")
-_TINY = 1e-30
 
 # Features are good for maps if more than this fraction of positions has an influence.
 _MOST = 0.5
@@ -80,7 +77,7 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
     end = output_tensor(model, output)
     flat = flat_graph(keras.Model(model.inputs, end, name=model.name))
     images = _image_input(flat.inputs)
-    logits, activation = _without_activation(flat.outputs[0])
+    logits, activation = without_activation(flat.outputs[0])
     if len(logits.shape) != 2:
         raise ValueError(
             "The output of a classifier must be one vector of logits or scores per image, (B, N). "
@@ -112,41 +109,6 @@ def _check_batches(head: keras.Model) -> None:
 def _image_input(inputs: Sequence[Any]) -> Any:
     """The first input with the most axes."""
     return max(inputs, key=lambda tensor: len(tensor.shape))
-
-
-def _without_activation(tensor: Any) -> tuple[Any, str]:
-    """The logits, and the activation after them. The head leaves out the activation of its last layer."""
-    activation = "linear"
-    while flat_call_of(tensor).inputs:
-        operation = flat_call_of(tensor).operation
-        if activation == "linear":
-            activation = final_activation(operation) or "linear"
-        if hasattr(operation, "kernel") or not _only_activates(operation):
-            break
-        tensor = flat_call_of(tensor).inputs[0]
-    averaged = _averaged_scores(tensor) if activation == "linear" else None
-    return (_logits_of(tensor, averaged), averaged) if averaged else (tensor, activation)
-
-
-def _averaged_scores(tensor: Any) -> str | None:
-    """The activation whose scores are averaged by an ensemble: "softmax", "sigmoid" or None."""
-    call = flat_call_of(tensor)
-    activation = final_activation(call.operation)
-    if activation or not call.inputs or type(call.operation).__name__ not in _AVERAGES:
-        return activation
-    kinds = {_averaged_scores(x) for x in call.inputs}
-    return kinds.pop() if len(kinds) == 1 else None
-
-
-def _logits_of(scores: Any, activation: str) -> Any:
-    """Logits with which the activation gives these scores."""
-    logits = ops.log(scores + _TINY)
-    return logits if activation == "softmax" else logits - ops.log(1 - scores + _TINY)
-
-
-def _only_activates(operation: Any) -> bool:
-    is_linear = isinstance(operation, keras.layers.Activation) and activation_name(operation) == "linear"
-    return bool(final_activation(operation)) or is_identity(operation) or is_linear
 
 
 def _affine_features(logits: Any, dependent: set[int], images: Any) -> list[Any]:
