@@ -63,7 +63,8 @@ def test_json_is_one_object_a_photo_and_nothing_else(capsys, monkeypatch, photos
     monkeypatch.chdir(photos)
     status, [record], err = run_json(capsys, "green.png", "--model", model_file, "--top-k", 2)
     assert (status, err) == (0, "")
-    assert list(record) == ["image", "width", "height", "model", "runtime", "detections"]
+    about = ["image", "width", "height", "model", "map_kind", "map_method", "runtime"]
+    assert list(record) == [*about, "detections"]
     assert (record["image"], record["width"], record["height"]) == ("green.png", 96, 64)
     assert (record["model"], record["runtime"]) == (model_file, "tensorflow")
     best, second = record["detections"]
@@ -227,7 +228,6 @@ def test_only_bad_files(capsys, tmp_path, model_file):
             ["--model", "resnet9000"],
             "--model must be a .keras, .caffemodel or .pth file, an exported model or one of ",
         ),
-        (["--model", "convnext_tiny"], "--model convnext_tiny cannot be built: "),
         (["--model", "vgg16_gap"], "--model vgg16_gap: 'vgg16_gap' has no weights"),
         (["--model", __file__], f"--model {__file__}: "),
         (["--labels", "missing.txt"], "--labels: `path` must be one of"),
@@ -270,7 +270,8 @@ def test_models_that_take_more_than_images_are_refused(capsys, tmp_path, photos)
     keras.Model([images, age], outputs).save(tmp_path / "age.keras")
     status, _, err = run_json(capsys, photos, "--model", tmp_path / "age.keras")
     assert status == 2
-    assert "whose only input is images, (B, H, W, C). Received: a model with inputs " in err
+    assert "whose only input is images, (B, H, W, C). " in err
+    assert "Received: a model with inputs " in err
 
 
 def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
@@ -286,7 +287,7 @@ def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
 
 
 def test_an_interrupt_is_status_130(monkeypatch, capsys, photos, model_file):
-    def interrupted(*_):
+    def interrupted(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("keras_cam.inference.files.localize_files", interrupted)
