@@ -161,7 +161,7 @@ def test_the_command_warns_of_a_doubtful_range_and_takes_another(tmp_path, capsy
 
     model = SimpleNamespace(classes=2, class_names=("cat", "dog"))
     monkeypatch.setattr("keras_cam.inference.files.localize_files", localize_files)
-    monkeypatch.setattr("keras_cam.cli.commands.localize.load_model", lambda *_: model)
+    monkeypatch.setattr("keras_cam.cli.commands.localize.load_model", lambda *_, **__: model)
     assert cli.main(["localize", str(photo), "--json"]) == 1
     assert "keras-cam: warning: " in capsys.readouterr().err
     assert cli.main(["localize", str(photo), "--json", "--range", "0", "4095"]) == 1

@@ -371,7 +371,10 @@ def test_a_saved_sequential_classifier_is_loaded_as_a_localizer(tmp_path):
             r"`components` must be \"largest\" or \"all\"\. Received: components='both'",
         ),
         ({"max_boxes": 2}, r"`max_boxes` needs components=\"all\"\. Received: max_boxes=2"),
-        ({"components": "all", "max_boxes": 0}, r"`max_boxes` must be at least 1\. Received: max_boxes=0"),
+        (
+            {"components": "all", "max_boxes": 0},
+            r"`max_boxes` must be an integer of at least 1\. Received: max_boxes=0",
+        ),
         ({"rule": "paper"}, r"`rule` must be one of \('one_threshold', 'tight_and_loose'\).*rule='paper'"),
         (
             {"rule": "tight_and_loose", "class_ids": [0, 1, 2]},
