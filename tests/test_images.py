@@ -155,7 +155,7 @@ def test_the_command_warns_of_a_doubtful_range_and_takes_another(tmp_path, capsy
     photo = saved(tmp_path / "silent.png", np.full((4, 4), 4095, np.uint16))
     seen = []
 
-    def localize_files(localizer, files, labels, model, batch_size, value_range):
+    def localize_files(localizer, files, labels, model, batch_size, value_range, **tiles):
         seen.append(read_image(files[0], value_range=value_range)[0, 0, 0])
         return [FailedImage("x", "x")]
 
