@@ -104,7 +104,7 @@ def test_each_export_is_a_new_version_with_what_a_server_needs(capsys, exported,
     assert lines[:3] == [str(path) for path in written]
     assert re.fullmatch(r"size: \d\.\d MB", lines[3])
     assert lines[4:] == [
-        "input: RGB images of 32 x 32 pixels, 0..255",
+        "input: RGB images, 0..255, of 32 x 32 pixels",
         "output: boxes of class activation maps; 3 classes without names of their own",
         f"try it: keras-cam localize photos/ --model {folder / '2'}",
     ]
