@@ -152,7 +152,8 @@ def test_classes_of_several_splits_are_one_class_by_name(tmp_path):
     for place in ("train/cat", "train/dog", "test/dog"):
         (tmp_path / place).mkdir(parents=True)
         Image.new("RGB", (8, 8)).save(tmp_path / place / "1.png")
-    args = SimpleNamespace(allow_outside=False, data=str(tmp_path), split=["test", "train"], limit=None)
+    split = ["test", "train"]
+    args = SimpleNamespace(allow_outside=False, data=str(tmp_path), split=split, limit=None, range=None)
     annotated = finegrained.read_splits(args)
     assert annotated.class_names == ("cat", "dog")
     assert [image.name for image in annotated] == ["0/dog/1.png", "1/cat/1.png", "1/dog/1.png"]

@@ -24,6 +24,7 @@ LABELS_FILE = "labels.txt"
 """The file inside a model file with the names of the classes, one per line."""
 
 _SIGNATURES = ("localize", "classify", "cam")
+_RULE = "`path` must be a LiteRT file from `keras_cam.export.save_litert`."
 
 
 class LiteRTLocalizer(Localizer):
@@ -55,7 +56,9 @@ class LiteRTLocalizer(Localizer):
 
     def __init__(self, path: str | Path, threads: int | None = None) -> None:
         self._path, self._threads = path, threads or usable_processors()
-        self._runners = _signature_runners(path, self._threads)
+        # Kept, so that all interpreters run the same model, whatever becomes of the file.
+        self._content = _content(path)
+        self._runners = _signature_runners(path, self._content, self._threads)
         images = self._runners["localize"].get_input_details()["images"]["shape"].tolist()
         self._step, height, width, self.channels = images
         self._local = threading.local()
@@ -113,29 +116,36 @@ class LiteRTLocalizer(Localizer):
     def _runners_of_this_thread(self) -> dict[str, Any]:
         """The runners of an interpreter with one thread, which this thread of the pool has for itself."""
         if not hasattr(self._local, "runners"):
-            self._local.runners = _signature_runners(self._path, 1)
+            self._local.runners = _signature_runners(self._path, self._content, 1)
         return self._local.runners
 
 
-def _signature_runners(path: str | Path, threads: int) -> dict[str, Any]:
+def _content(path: str | Path) -> bytes:
+    if not Path(path).is_file():
+        raise ValueError(f"{_RULE} Received: path={str(path)!r} (no such file)")
+    try:
+        content = Path(path).read_bytes()
+        check_checksum(content)
+    except (ValueError, OSError) as error:
+        raise ValueError(f"{_RULE} Received: path={str(path)!r} ({error})") from error
+    return content
+
+
+def _signature_runners(path: str | Path, content: bytes, threads: int) -> dict[str, Any]:
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
             "LiteRT files run with the package ai-edge-litert: pip install keras-cam[runtime]"
         ) from error
-    rule = "`path` must be a LiteRT file from `keras_cam.export.save_litert`."
-    if not Path(path).is_file():
-        raise ValueError(f"{rule} Received: path={str(path)!r} (no such file)")
     try:
-        check_checksum(Path(path).read_bytes())
-        interpreter = Interpreter(str(path), num_threads=threads)
+        interpreter = Interpreter(model_content=content, num_threads=threads)
         signatures = list(interpreter.get_signature_list())
         interpreter.allocate_tensors()  # so that errors of LiteRT are raised here, not at the first image
-    except (ValueError, RuntimeError, OSError) as error:
-        raise ValueError(f"{rule} Received: path={str(path)!r} ({error})") from error
+    except (ValueError, RuntimeError) as error:
+        raise ValueError(f"{_RULE} Received: path={str(path)!r} ({error})") from error
     if not set(_SIGNATURES) <= set(signatures):
-        raise ValueError(f"{rule} Received: path={str(path)!r}, a file with the signatures {signatures}")
+        raise ValueError(f"{_RULE} Received: path={str(path)!r}, a file with the signatures {signatures}")
     return {name: interpreter.get_signature_runner(name) for name in _SIGNATURES}
 
 

@@ -23,7 +23,7 @@ def photo_crops(reads: Sequence[Callable[[], np.ndarray]], size_hw: tuple[int, i
     Examples:
         >>> half_dark = np.concatenate([np.zeros((40, 20, 3)), np.full((40, 20, 3), 9.0)], axis=1)
         >>> crop = photo_crops([lambda: half_dark], (8, 8))
-        >>> crop(np.array([[[0, 0, 1, 0.5], [0, 0.5, 1, 1]]]))[:, 0, 0, 0].tolist()
+        >>> crop(np.array([[[0, 0, 1, 0.5], [0, 0.5, 1, 1]]]))[:, 0, 4, 0].tolist()
         [0.0, 9.0]
     """
 
