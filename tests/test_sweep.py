@@ -223,7 +223,7 @@ INEXACT = {
 
 
 @pytest.mark.parametrize("seed", range(SEED, SEED + NETWORKS))
-def test_any_network_is_explained_exactly_or_by_gradients(seed, randomize, photos, assert_maps_explain):
+def test_any_network_is_explained_exactly_or_by_gradients(seed, randomize, photos):
     keras.utils.set_random_seed(seed)
     rng = np.random.default_rng(seed)
     height, width = (int(size) for size in rng.integers(9, 33, 2))
@@ -242,7 +242,12 @@ def test_any_network_is_explained_exactly_or_by_gradients(seed, randomize, photo
     localizer = keras_cam.build_localizer(model, top_k="all")
     images = photos(2, height, width, seed)
     if head in EXACT:
-        assert_maps_explain(localizer, keras.Model(inputs, logits)(images, training=False), images)
+        # The mean of a map and the logit differ by a bias, which is the same for both images.
+        rows = localizer(images)
+        means = np.mean(rows["class_activation_maps"], axis=(2, 3))
+        means = np.take_along_axis(means, np.argsort(rows["detection_classes"], axis=1), axis=1)
+        bias = keras.Model(inputs, logits)(images, training=False) - means
+        np.testing.assert_allclose(bias[0], bias[1], rtol=1e-4, atol=1e-4 * max(1, np.abs(means).max()))
     else:
         assert localizer.map_kind == "gradient"
         with pytest.raises(ValueError, match=r"Received: .*layer|layer .*\."):
