@@ -133,6 +133,14 @@ def colour_classifier():
 
 
 @pytest.fixture(scope="session")
+def model_file(colour_classifier, tmp_path_factory):
+    """The file colours.keras of `colour_classifier`."""
+    path = tmp_path_factory.mktemp("model") / "colours.keras"
+    colour_classifier.save(path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def shapes(tmp_path_factory):
     """What examples/coloured_shapes.py draws: images, and questions about them in VQA's files."""
     folder = tmp_path_factory.mktemp("shapes")

@@ -25,10 +25,9 @@ CLASSES = 3
 
 
 @pytest.fixture(scope="module")
-def model_file(colour_classifier, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "colours.keras"
-    colour_classifier.save(path)
-    return str(path)
+def model_file(model_file):
+    """As people type it."""
+    return str(model_file)
 
 
 @pytest.fixture

@@ -17,13 +17,6 @@ NO_LABELS = "--labels: `path` must be one of"
 
 
 @pytest.fixture(scope="module")
-def model_file(colour_classifier, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "colours.keras"
-    colour_classifier.save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def labels_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("labels") / "labels.txt"
     path.write_text("\n".join(LABELS))

@@ -23,13 +23,6 @@ CONVERTED = [name for name, row in RUNTIMES.items() if row.format]
 
 
 @pytest.fixture(scope="module")
-def model_file(colour_classifier, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "colours.keras"
-    colour_classifier.save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def prepared(model_file, tmp_path_factory):
     """The folder in which the model is converted for LiteRT already."""
     folder = tmp_path_factory.mktemp("converted")

@@ -262,13 +262,6 @@ def test_digests_tell_lists_apart():
 
 
 @pytest.fixture(scope="module")
-def model_file(colour_classifier, tmp_path_factory):
-    path = tmp_path_factory.mktemp("model") / "colours.keras"
-    colour_classifier.save(path)
-    return path
-
-
-@pytest.fixture(scope="module")
 def photo_list(tmp_path_factory):
     """A NUL-separated list of 12 photos, one of them named on two lines, one broken, one missing."""
     folder = tmp_path_factory.mktemp("photos")
