@@ -54,7 +54,7 @@ def test_no_image_by_other_methods(method, tmp_path):
     features = keras.layers.Conv2D(4, 3, strides=8, activation="relu", name="features")(images)
     pooled = keras.layers.GlobalAveragePooling2D()(features)
     keras.Model(images, keras.layers.Dense(3)(pooled)).save(tmp_path / "model.keras")
-    assert_no_rows(METHODS[method].load(tmp_path / "model.keras", None))
+    assert_no_rows(METHODS[method].load(tmp_path / "model.keras", None, "tensorflow", 1))
 
 
 def test_no_image_for_the_model_itself_and_for_servers(localizer, tmp_path):

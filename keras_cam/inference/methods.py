@@ -6,6 +6,7 @@ from pathlib import Path
 
 from keras_cam.inference.load import load_classifier, load_localizer
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.runtimes import load_fastest
 from keras_cam.map_methods.table import AUGMENT, FINER, MAP_METHODS
 from keras_cam.recipes import NONE
 
@@ -16,21 +17,19 @@ class Method:
 
     Attributes:
         summary: one line for people.
-        load: from the name or file of a model and `refine` (None: the default) to a localizer.
+        load: from the name or file of a model, `refine` (None: the default), `runtime` and the number of
+            photos to a localizer, see `keras_cam.inference.runtimes.load_fastest`. What is not made in the
+            graph runs on TensorFlow.
         is_in_the_graph: whether the maps are made in the graph of the localizer, by what
             `keras_cam.build_localizer` calls a method, and can be refined.
     """
 
     summary: str
-    load: Callable[[str | Path, str | None], Localizer]
+    load: Callable[[str | Path, str | None, str, int], Localizer]
     is_in_the_graph: bool = True
 
 
-def _class_activation_maps(model: str | Path, refine: str | None) -> Localizer:
-    return load_localizer(model, refine=refine)
-
-
-def _gradients(model: str | Path, refine: str | None) -> Localizer:
+def _gradients(model: str | Path, refine: str | None, runtime: str, photos: int) -> Localizer:
     from keras_cam.inference.gradients import SaliencyLocalizer
 
     if refine is not None:
@@ -38,7 +37,7 @@ def _gradients(model: str | Path, refine: str | None) -> Localizer:
     return SaliencyLocalizer(load_classifier(model))
 
 
-def _ten_crops(model: str | Path, refine: str | None) -> Localizer:
+def _ten_crops(model: str | Path, refine: str | None, runtime: str, photos: int) -> Localizer:
     from keras_cam.inference.ten_crops import TenCropLocalizer
 
     if refine not in (None, NONE):
@@ -46,9 +45,9 @@ def _ten_crops(model: str | Path, refine: str | None) -> Localizer:
     return TenCropLocalizer(load_localizer(model, refine=NONE))
 
 
-def _of_the_head(name: str, summary: str) -> Method:
-    def load(model: str | Path, refine: str | None) -> Localizer:
-        return load_localizer(model, refine=refine, method=name)
+def _in_the_graph(summary: str, name: str | None = None) -> Method:
+    def load(model: str | Path, refine: str | None, runtime: str, photos: int) -> Localizer:
+        return load_fastest(model, runtime, photos, refine=refine, method=name)
 
     return Method(summary, load)
 
@@ -60,9 +59,7 @@ _AUGMENTED = {"cam": "class activation maps", **_OF_HEADS}
 
 
 METHODS = {
-    "cam": Method(
-        "class activation maps, exact if the head allows it, refined by default", _class_activation_maps
-    ),
+    "cam": _in_the_graph("class activation maps, exact if the head allows it, refined by default"),
     "ten_crops": Method(
         "class activation maps of ten crops of the photo at 256 x 256, merged as the paper's authors do",
         _ten_crops,
@@ -73,9 +70,9 @@ METHODS = {
         _gradients,
         is_in_the_graph=False,
     ),
-    **{name: _of_the_head(name, summary) for name, summary in _OF_HEADS.items()},
+    **{name: _in_the_graph(summary, name) for name, summary in _OF_HEADS.items()},
     **{
-        f"{AUGMENT}{name}": _of_the_head(f"{AUGMENT}{name}", f"{summary}, {_VIEWS}")
+        f"{AUGMENT}{name}": _in_the_graph(f"{summary}, {_VIEWS}", f"{AUGMENT}{name}")
         for name, summary in _AUGMENTED.items()
     },
 }

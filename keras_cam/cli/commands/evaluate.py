@@ -27,7 +27,6 @@ from keras_cam.cli.usage import (
 )
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
 from keras_cam.inference.methods import METHODS, methods_help
-from keras_cam.inference.runtimes import load_fastest
 from keras_cam.models.registry import MODELS, PUBLISHED_SUFFIXES
 from keras_cam.recipes import NONE
 
@@ -140,10 +139,7 @@ def _load(
     if refine is None and not protocol.judges_refined_maps and METHODS[method].is_in_the_graph and is_built:
         refine = NONE  # so that a model that is built here takes images of its own size
     with usage_errors_of(model):
-        if not METHODS[method].is_in_the_graph:
-            return METHODS[method].load(model, refine)
-        in_graph = None if method == "cam" else method
-        return load_fastest(model, runtime, images, refine=refine, method=in_graph)
+        return METHODS[method].load(model, refine, runtime, images)
 
 
 def _name(model: str, method: str) -> str:
