@@ -4,6 +4,7 @@ This needs NumPy, Pillow and `ai-edge-litert`: `pip install keras-cam[runtime]`;
 TensorFlow, `pip install --no-deps keras-cam` and these three packages.
 """
 
+import io
 import threading
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -65,8 +66,8 @@ class LiteRTLocalizer(Localizer):
         self._lock = threading.Lock()  # an interpreter has one set of tensors, which all signatures share
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
-        self.labels: tuple[str, ...] | None = labels_in_file(path, _labels(path), self.classes)
-        self.map_kind, self.map_method = maps_in_file(_packed(path, MAPS_FILE))
+        self.labels: tuple[str, ...] | None = labels_in_file(path, self._labels(), self.classes)
+        self.map_kind, self.map_method = maps_in_file(self._packed(MAPS_FILE))
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
@@ -109,6 +110,22 @@ class LiteRTLocalizer(Localizer):
             return [self._runners[signature](**step) for step in steps]
         return list(self._pool.map(lambda step: self._runners_of_this_thread()[signature](**step), steps))
 
+    def _labels(self) -> tuple[str, ...] | None:
+        names = self._packed(LABELS_FILE)
+        return None if names is None else tuple(names.decode().splitlines())
+
+    def _packed(self, name: str) -> bytes | None:
+        """A file in the ZIP archive that follows the model in its file."""
+        try:
+            with zipfile.ZipFile(io.BytesIO(self._content)) as archive:
+                return archive.read(name)
+        except KeyError:
+            return None
+        except (zipfile.BadZipFile, ValueError) as error:
+            raise ValueError(
+                f"{self._path} is damaged: the archive at its end is missing or broken ({error})"
+            ) from error
+
     @cached_property
     def _pool(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(self._threads, "keras_cam_litert")
@@ -147,24 +164,6 @@ def _signature_runners(path: str | Path, content: bytes, threads: int) -> dict[s
     if not set(_SIGNATURES) <= set(signatures):
         raise ValueError(f"{_RULE} Received: path={str(path)!r}, a file with the signatures {signatures}")
     return {name: interpreter.get_signature_runner(name) for name in _SIGNATURES}
-
-
-def _labels(path: str | Path) -> tuple[str, ...] | None:
-    names = _packed(path, LABELS_FILE)
-    return None if names is None else tuple(names.decode().splitlines())
-
-
-def _packed(path: str | Path, name: str) -> bytes | None:
-    """A file in the ZIP archive that follows the model in its file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.read(name)
-    except KeyError:
-        return None
-    except (zipfile.BadZipFile, ValueError) as error:
-        raise ValueError(
-            f"{path} is damaged: the archive at its end is missing or broken ({error})"
-        ) from error
 
 
 def _quantized(pixels: np.ndarray, details: dict[str, Any]) -> np.ndarray:

@@ -87,8 +87,9 @@ def _session(path: str | Path) -> tuple[Any, Any]:
     session_options.log_severity_level = run_options.log_severity_level = 4  # what it logs it also raises
     run_options.only_execute_path_to_fetches = True
     try:
-        check_checksum(Path(path).read_bytes())
-        session = onnxruntime.InferenceSession(str(path), session_options)
+        content = Path(path).read_bytes()
+        check_checksum(content)
+        session = onnxruntime.InferenceSession(content, session_options)
     # Its exceptions have no public common ancestor.
     except Exception as error:
         raise ValueError(f"{_RULE} Received: path={str(path)!r} ({error})") from error
