@@ -50,7 +50,7 @@ def main() -> None:
         medians, best = ratios(found, times["ours"])
         milliseconds = 1e3 * statistics.median(found) / STEPS
         print(
-            f"{name:<24} {milliseconds:8.1f} ms a step; ours is {medians:.3f} times "
+            f"{name:<21} {milliseconds:8.1f} ms a step; ours is {medians:.3f} times "
             f"as fast by medians, {best:.3f} by the best of {len(found)} blocks"
         )
 
