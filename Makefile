@@ -3,7 +3,8 @@
 #   make demo        localize the photos that come with scikit-image
 #   make quick       the tests to run while you work
 #   make test        all tests and doctests
-#   make sweep       tens of thousands of broken files, random networks, threads, kills at any moment; an hour
+#   make sweep       tens of thousands of broken files, random networks, threads, kills at any moment, and each
+#                    network where the other tests take a few; two hours
 #   make sweep SOAK=1    also 100,000 localizations on each of three runtimes; some minutes more
 #   make lint        style: ruff
 #   make types       types: mypy

@@ -24,7 +24,14 @@ FAMILIES = {
     "convnext_tiny": (A.ConvNeXtTiny, 64, A.convnext.preprocess_input),
     "vgg16": (A.VGG16, 32, A.vgg16.preprocess_input),
 }
+EVERYDAY = ("mobilenet", "mobilenet_v2", "vgg16")
 CLASSES = 5
+
+
+def every_family(names):
+    """All in the sweep, some always."""
+    marks = {name: [] if name in EVERYDAY else [pytest.mark.sweep] for name in names}
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=marks[name]) for name in names])
 
 
 @pytest.fixture(autouse=True)
@@ -46,7 +53,7 @@ def assert_close(ours, theirs, rtol=1e-4):
     np.testing.assert_allclose(ours, theirs, atol=rtol * np.ptp(theirs))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@every_family(FAMILIES)
 def test_logits_are_those_of_keras_from_raw_pixels(name, randomize, photos):
     constructor, size, preprocess = FAMILIES[name]
     shape = (size, size, 3)
@@ -58,21 +65,9 @@ def test_logits_are_those_of_keras_from_raw_pixels(name, randomize, photos):
     assert_close(model(images), published(preprocess(images.copy())), rtol=1e-3)
 
 
-@pytest.mark.parametrize(
-    ("name", "constructor"),
-    [
-        ("resnet50", A.ResNet50),
-        ("resnet50_v2", A.ResNet50V2),
-        ("densenet121", A.DenseNet121),
-        ("mobilenet", A.MobileNet),
-        ("mobilenet_v2", A.MobileNetV2),
-        ("efficientnet_b0", A.EfficientNetB0),
-        ("efficientnet_v2_b0", A.EfficientNetV2B0),
-        ("nasnet_mobile", A.NASNetMobile),
-    ],
-)
-def test_the_parameters_are_the_published_ones(name, constructor):
-    assert MODELS[name].parameters == constructor(weights=None).count_params()
+@every_family(FAMILIES)
+def test_the_parameters_are_the_published_ones(name):
+    assert MODELS[name].parameters == FAMILIES[name][0](weights=None).count_params()
 
 
 # Published weights, from a download that is not one.
@@ -109,9 +104,7 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize(
-    "name", ["mobilenet_v2", "mobilenet", pytest.param("efficientnet_b0", marks=pytest.mark.slow)]
-)
+@every_family(PUBLISHED)
 def test_imagenet_weights_are_the_published_classifier(name, published_as, photos, tmp_path):
     constructor, preprocess = PUBLISHED[name]
     published_as(constructor)

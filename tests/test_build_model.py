@@ -22,9 +22,9 @@ def clear_session():
 
 def large_ones_marked():
     for name in list_models():
-        # Each of torchvision's is built in test_torchvision_weights.py, too.
-        is_slow = MODELS[name].parameters > 12e6 or name.startswith("torchvision_")
-        yield pytest.param(name, marks=[pytest.mark.slow] if is_slow else [])
+        # The others of torchvision are built in test_torchvision_weights.py, too.
+        is_large = MODELS[name].parameters > 12e6 or name.startswith("torchvision_")
+        yield pytest.param(name, marks=[pytest.mark.sweep] if is_large else [])
 
 
 @pytest.mark.parametrize("name", list(large_ones_marked()))

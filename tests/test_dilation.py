@@ -31,13 +31,13 @@ NETWORKS = [
     ("efficientnet_lite0", 96, 1, (3, 6, 12)),
     ("efficientnet_lite0", 72, 0, (3, 5, 9)),  # "same" pads maps of 9 and 5 positions on both sides
     ("mobilenet", 64, 1, (2, 4, 8)),
-    ("mobilenet_v2", 96, 1, (3, 6, 12)),
-    ("resnet50", 64, 0, (2, 4, 8)),
-    pytest.param("resnet50_v2", 64, 0, (2, 4, 8), marks=pytest.mark.slow),
-    pytest.param("densenet121", 64, 0, (2, 4, 8), marks=pytest.mark.slow),
+    pytest.param("mobilenet_v2", 96, 1, (3, 6, 12), marks=pytest.mark.sweep),
+    pytest.param("resnet50", 64, 0, (2, 4, 8), marks=pytest.mark.sweep),
+    pytest.param("resnet50_v2", 64, 0, (2, 4, 8), marks=pytest.mark.sweep),
+    pytest.param("densenet121", 64, 0, (2, 4, 8), marks=pytest.mark.sweep),
     # Unpadded convolutions: 15 -> 7 -> 3, where the dilated ones lose two and four positions.
-    pytest.param("inception_v3", 139, 0, (3, 5, 9), marks=pytest.mark.slow),
-    ("xception", 71, 0, (3, 5, 9)),
+    pytest.param("inception_v3", 139, 0, (3, 5, 9), marks=pytest.mark.sweep),
+    pytest.param("xception", 71, 0, (3, 5, 9), marks=pytest.mark.sweep),
 ]
 
 

@@ -272,8 +272,10 @@ def exported(refining, tmp_path_factory):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("name", ["saved_model", "cam.tflite", "cam.onnx"])
+@pytest.mark.parametrize(
+    ("name", "protocol"),
+    [("saved_model", "zhou2016"), ("cam.onnx", "choe2020"), *(("cam.tflite", one) for one in PROTOCOLS)],
+)
 def test_an_exported_localizer_has_the_figures_of_the_model(refining, photos, exported, name, protocol):
     annotated = read_annotations(photos)
     figures, of_file = (evaluate(one, annotated, protocol).to_dict() for one in (refining, exported[name]))

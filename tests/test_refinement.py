@@ -26,7 +26,7 @@ from keras_cam.training import train_foreground
 
 SMALL = {"classes": 3, "input_shape": (128, 128, 3)}
 FAMILIES = ["alexnet_gap", "mobilenet_v2"]
-LARGE_FAMILIES = [
+OTHER_FAMILIES = [
     "vgg16_gap", "googlenet_gap", "nin_gap", "efficientnet_lite0", "resnet50", "resnet50_v2", "densenet121",
     "mobilenet", "mobilenet_v3_small", "efficientnet_b0", "efficientnet_v2_b0", "inception_v3", "xception",
     "nasnet_mobile",
@@ -99,7 +99,7 @@ def test_a_constant_map_has_no_refined_box():
 
 
 @pytest.mark.parametrize(
-    "name", FAMILIES + [pytest.param(name, marks=pytest.mark.slow) for name in LARGE_FAMILIES]
+    "name", FAMILIES + [pytest.param(name, marks=pytest.mark.sweep) for name in OTHER_FAMILIES]
 )
 def test_every_family_can_be_refined(name, randomize, photos):
     model = randomize(keras_cam.build_model(name, **SMALL))
@@ -198,7 +198,7 @@ def test_refinement_beats_plain_maps_on_photos(real_data, capsys):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", sorted(RECIPES.keys() - {"look_again"}))  # that: test_second_look.py
 def test_refined_localizers_are_exported_as_they_are(recipe, randomize, photos, tmp_path):
     model = randomize(small_network((64, 64, 3)))
     localizer = keras_cam.build_localizer(model, top_k=2, refine=recipe)

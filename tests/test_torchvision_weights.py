@@ -23,11 +23,11 @@ from keras_cam.models.torch_checkpoint import read_torch_checkpoint
 TORCH = json.loads(Path(__file__).with_name("torchvision_outputs.json").read_text())
 FILES, _ = TORCH.pop("files"), TORCH.pop("versions")
 SIZE = seeded_image().shape[1:]
-# One network of each family is enough for everyday.
-EVERYDAY = ("alexnet", "vgg16_bn", "googlenet", "resnet18", "resnet50", "densenet121", "mobilenet_v2",
+# The smallest network of each family; the sweep has all of them.
+EVERYDAY = ("alexnet", "vgg16_bn", "googlenet", "resnet18", "densenet121", "mobilenet_v2",
             "mobilenet_v3_small", "efficientnet_b0")  # fmt: skip
 every_network = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in EVERYDAY else [pytest.mark.slow]) for name in TORCH]
+    "name", [pytest.param(name, marks=[] if name in EVERYDAY else [pytest.mark.sweep]) for name in TORCH]
 )
 
 
