@@ -55,11 +55,11 @@ WORDS = {
 }
 
 
-def main(folder: str, photos: str | None = None) -> None:
+def main(folder: str, photos: str | None = None, pictures: int = 120) -> None:
     """Writes both parts."""
     for number, split in enumerate(("train", "test")):
-        pictures = of_scikit_image(split) if photos is None else in_folder(photos, number)
-        render(Path(folder) / split, split, pictures, 120 if split == "train" else 60)
+        backgrounds = of_scikit_image(split) if photos is None else in_folder(photos, number)
+        render(Path(folder) / split, split, backgrounds, pictures if split == "train" else pictures // 2)
 
 
 def of_scikit_image(split: str) -> list[np.ndarray]:

@@ -144,7 +144,7 @@ def model_file(colour_classifier, tmp_path_factory):
 def shapes(tmp_path_factory):
     """What examples/coloured_shapes.py draws: images, and questions about them in VQA's files."""
     folder = tmp_path_factory.mktemp("shapes")
-    runpy.run_path(str(EXAMPLES / "coloured_shapes.py"))["main"](str(folder))
+    runpy.run_path(str(EXAMPLES / "coloured_shapes.py"))["main"](str(folder), 300)
     return folder
 
 

@@ -24,7 +24,7 @@ RENDER = Path(__file__).parent.parent / "examples" / "rendered_text.py"
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
     folder = tmp_path_factory.mktemp("text")
-    runpy.run_path(str(RENDER))["main"](str(folder))
+    runpy.run_path(str(RENDER))["main"](str(folder), pictures=60)
     return folder
 
 

@@ -112,7 +112,7 @@ def test_answers_are_compared_without_what_does_not_matter():
 
 def test_shapes_are_answered_and_pointed_at(learned):
     _, figures = learned
-    assert figures["questions"] > 300
+    assert figures["questions"] > 200
     assert figures["accuracy"] >= 0.95
     assert figures["pointing"] >= 0.9
     # Neither the words nor the image can do it alone.
