@@ -1,6 +1,6 @@
 """What refinement and a learned foreground give for classes that a network was never trained on.
 
-    python benchmarks/new_classes.py --data cub10 [--model efficientnet_lite0] [--seeds 3]
+    python benchmarks/new_classes.py --data cub10 [--model efficientnet_lite0] [--refine B32 ...] [--seeds 3]
 
 The network is frozen; a linear head learns the classes of the training images on pooled features, at
 320 x 320. The foreground learns from the same images without their labels. Figures are of the test images:
@@ -27,12 +27,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", required=True, help="with the splits train and test")
     parser.add_argument("--model", default="efficientnet_lite0")
+    parser.add_argument("--refine", nargs="+", choices=(NONE, *RECIPES), default=(NONE, *RECIPES))
     parser.add_argument("--seeds", type=int, default=3, help="of the foreground")
     arguments = parser.parse_args()
     train, test = (read_annotations(arguments.data, split) for split in ("train", "test"))
     classifier = frozen_classifier(arguments.model, train)
     print(f"{'maps':<24} {'GT-known':>8} {'MaxBoxAccV2':>11} {'middle':>7}")
-    for recipe in (NONE, *RECIPES):
+    for recipe in arguments.refine:
         judge(recipe, keras_cam.build_localizer(classifier, refine=recipe), test)
     for seed in range(arguments.seeds):
         foreground = train_foreground(classifier, [image.image for image in train], seed=seed)
