@@ -64,6 +64,15 @@ def test_inside_a_window_both_looks_count_alike():
     np.testing.assert_array_equal(windows[0], [window[0, 0], [0, 0, 1, 1]])
 
 
+def test_in_a_small_window_the_second_look_counts_more():
+    """A window of 1/8 of the image is half a large one: the first map has the weight 1/4 in place of 1/2."""
+    first, second = np.full((1, 1, 4, 4), 0.2, "float32"), np.full((1, 1, 4, 4), 0.6, "float32")
+    shown, cut, _ = SecondLookMaps(factor=1)(first, np.array([[[0.0, 0.5, 0.25, 1.0]]], "float32"), second)
+    np.testing.assert_allclose(cut, np.full((1, 1, 4, 4), 0.2 / 4 + 0.6 * 3 / 4), rtol=1e-6)
+    np.testing.assert_allclose(shown[0, 0, 0], [0.2, 0.2, 0.5, 0.5], rtol=1e-6)
+    np.testing.assert_allclose(shown[0, 0, 1:], np.full((3, 4), 0.2), rtol=1e-6)
+
+
 def test_an_image_is_seen_again_by_the_same_network(network, photos):
     """By hand: the box of the first maps, enlarged; its crop as an image of its own; the mean of both."""
     images = photos(1, 48, 64)

@@ -10,6 +10,10 @@ from keras_cam.ops.windows import crop_and_resize, paste
 
 _WHOLE = (0.0, 0.0, 1.0, 1.0)
 
+_LARGE = 0.25
+"""The part of an image that a window must cover for the first map to count as much as the second.
+In a smaller window it counts less, in proportion to the area."""
+
 
 @keras.saving.register_keras_serializable("keras_cam")
 class SecondLookWindows(keras.layers.Layer):
@@ -81,7 +85,10 @@ class WindowCrops(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_cam")
 class SecondLookMaps(keras.layers.Layer):
-    """The mean of the maps of both looks: in each window, and in the whole image.
+    """The weighted mean of the maps of both looks: in each window, and in the whole image.
+
+    In a window of at least a quarter of the image, both count alike. In smaller ones, the first map, whose
+    cells are coarse there, counts less, in proportion to the area of the window.
 
     Args:
         factor: int, how many times finer the maps of whole images become, so that they show small objects.
@@ -93,10 +100,10 @@ class SecondLookMaps(keras.layers.Layer):
     Output shape:
         A list of three:
 
-        - maps of whole images (B, K, factor * h, factor * w): inside a window the mean of both looks,
-          elsewhere the first maps.
-        - the maps from which boxes are computed (B, K, h, w): the mean of both looks on the grid of the
-          window; for the others the first maps.
+        - maps of whole images (B, K, factor * h, factor * w): inside a window the weighted mean of both
+          looks, elsewhere the first maps.
+        - the maps from which boxes are computed (B, K, h, w): the weighted mean of both looks on the grid of
+          the window; for the others the first maps.
         - their windows (B, K, 4), that of the others the whole image.
     """
 
@@ -116,12 +123,17 @@ class SecondLookMaps(keras.layers.Layer):
         boxes = ops.reshape(everywhere, (batch * classes, 4))
         whole = ops.zeros_like(boxes) + ops.convert_to_tensor(_WHOLE, "float32")
         first = ops.reshape(maps, (*flat, 1))
+        weight = _weight_of_the_first_look(boxes)
         fine = ops.squeeze(crop_and_resize(first, ops.expand_dims(whole, 1), fine_hw), -1)
         pasted, inside = paste(ops.reshape(again, flat), boxes, fine_hw)
-        merged = ops.reshape(fine + inside * (pasted - fine) / 2, (batch, classes, *fine_hw))
-        shown = crop_and_resize(first, ops.expand_dims(boxes, 1), (height, width))
-        cut = (ops.reshape(shown, (batch, classes, height, width)) + again) / 2
-        return [merged, cut, everywhere]
+        merged = fine + inside * (1 - weight) * (pasted - fine)
+        shown = ops.squeeze(crop_and_resize(first, ops.expand_dims(boxes, 1), (height, width)), -1)
+        cut = weight * shown + (1 - weight) * ops.reshape(again, flat)
+        return [
+            ops.reshape(merged, (batch, classes, *fine_hw)),
+            ops.reshape(cut, (batch, classes, height, width)),
+            everywhere,
+        ]
 
     def compute_output_shape(self, maps_shape: Any, windows_shape: Any, second_shape: Any) -> list[tuple]:
         batch, classes, *size_hw = maps_shape
@@ -134,3 +146,9 @@ class SecondLookMaps(keras.layers.Layer):
 
 def _looks(classes: int | None, looks: int) -> int | None:
     return None if classes is None else min(classes, looks)
+
+
+def _weight_of_the_first_look(windows: Any) -> Any:
+    """Its weight in windows (M, 4), from 0 to 1/2, as (M, 1, 1)."""
+    height, width = windows[:, 2] - windows[:, 0], windows[:, 3] - windows[:, 1]
+    return ops.reshape(0.5 * ops.minimum(height * width / _LARGE, 1.0), (-1, 1, 1))
