@@ -127,7 +127,8 @@ def build_localizer(
         threshold: float in [0, 1), the fraction of a map's maximum that values inside a box exceed; or
             several, whose boxes are averaged. None: 0.2, as in the paper; for refined maps the recipe's
             thresholds, or their median with components="all".
-        components: "largest", one box per class; "all", a box for each connected component, largest first.
+        components: "largest", one box per class; "all", a box for each connected component, largest first,
+            whose area exceeds a tenth of the largest one's.
         max_boxes: int, the number of rows per class with components="all"; None: 5.
         rule: "one_threshold"; or "tight_and_loose", the paper's five boxes from three classes: a tight one
             (100/255 of the maximum) and a loose one (`threshold`) for the first two, a loose one for the

@@ -70,6 +70,9 @@ REFINED_THRESHOLD = 0.4
 MAX_BOXES = 5
 """The number of boxes of a class with components="all"."""
 
+LEAST_AREA = 0.1
+"""With components="all", a component has a box if its area exceeds this fraction of the largest one's."""
+
 TIGHT_THRESHOLD = 100 / 255
 """The threshold of the tight box in the paper's result on the test set.
 

@@ -103,6 +103,16 @@ def test_more_boxes_than_nodes():
     assert ops.convert_to_numpy(found).tolist() == [[[True, False, False, False]]]
 
 
+@pytest.mark.parametrize(("least_area", "boxes"), [(0.0, 2), (0.06, 2), (0.08, 1)])
+def test_specks_beside_a_large_component_may_be_left_out(least_area, boxes):
+    """Above one half: 2 - 2 log 2 cells around a single node, 8 more around three by three nodes: 7.1 %."""
+    rows = np.zeros((5, 9), "float32")
+    rows[1:4, 1:4] = 1.0
+    rows[2, 7] = 1.0
+    _, found = boxes_from_maps(rows[None, None], 0.5, max_boxes=3, least_area=least_area)
+    assert int(ops.sum(found)) == boxes
+
+
 def test_a_spiral_is_one_component():
     # The longest way through a grid: labels have to travel along all of it.
     spiral = np.zeros((15, 15), "float32")

@@ -231,6 +231,14 @@ def test_all_components_are_boxed_the_largest_first():
     np.testing.assert_allclose(rows["class_activation_maps"][0, :2], rows["class_activation_maps"][0, [0, 0]])
 
 
+def test_specks_are_no_components():
+    images = canvas()
+    images[0, 0:5, 0:5, RED] = 255
+    images[0, 7, 7, RED] = 255
+    localizer = build_localizer(colour_classifier(), class_ids=[RED], components="all", threshold=0.5)
+    assert localizer(images)["num_detections"].numpy().tolist() == [1]
+
+
 def test_all_components_means_five_rows_a_class_by_default():
     localizer = build_localizer(colour_classifier(), class_ids=[GREEN, RED], components="all")
     rows = as_arrays(localizer(two_squares()))

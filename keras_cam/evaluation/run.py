@@ -19,7 +19,7 @@ from keras_cam.inference.photo_crops import photo_crops
 from keras_cam.metrics import MeanBoxIoU, choe2020
 from keras_cam.metrics.matched_boxes import count_matched_boxes
 from keras_cam.ops import boxes_from_maps
-from keras_cam.recipes import MAX_BOXES, REFINED_THRESHOLD, THRESHOLD
+from keras_cam.recipes import LEAST_AREA, MAX_BOXES, REFINED_THRESHOLD, THRESHOLD
 
 if TYPE_CHECKING:
     import keras
@@ -131,7 +131,9 @@ def _localize(
     if protocol.judges_refined_maps and "localization_maps" in found:
         maps, threshold = found["localization_maps"], localizer.threshold or REFINED_THRESHOLD
     true_class_map = maps[:, 0]
-    components, _ = boxes_from_maps(true_class_map[:, None], threshold, MAX_BOXES, localizer.size_hw)
+    components, _ = boxes_from_maps(
+        true_class_map[:, None], threshold, MAX_BOXES, localizer.size_hw, LEAST_AREA
+    )
     return {
         **found,
         "images": pixels,

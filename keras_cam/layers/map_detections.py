@@ -12,7 +12,7 @@ from keras_cam.ops.boxes import boxes_from_maps
 from keras_cam.ops.cuboids import cuboids_from_maps
 from keras_cam.ops.gathering import gather_rows
 from keras_cam.ops.windows import boxes_in_image
-from keras_cam.recipes import THRESHOLD, TIGHT_THRESHOLD
+from keras_cam.recipes import LEAST_AREA, THRESHOLD, TIGHT_THRESHOLD
 
 RULES = ("one_threshold", "tight_and_loose")
 
@@ -30,7 +30,8 @@ class MapDetections(keras.layers.Layer):
     Args:
         threshold: float in [0, 1), the fraction of a map's maximum that the values inside a box exceed; or
             several, whose boxes are averaged.
-        max_boxes: int, the number of rows of each class: its largest components.
+        max_boxes: int, the number of rows of each class: its largest components, if their area exceeds
+            `keras_cam.recipes.LEAST_AREA` times that of the largest one.
         rule: "one_threshold" treats every class alike; "tight_and_loose" gives the paper's five boxes: a
             tight and a loose one for each of the first two classes and a loose one for the third.
         boxes_first: bool, whether rows with a box come before rows without one. Apart from this, rows are in
@@ -191,8 +192,8 @@ def _search(maps: Any, thresholds: Any, max_boxes: int, images: Any) -> tuple[An
     """The boxes of maps with one, two or three axes, and whether there are any."""
     size = ops.shape(images)
     if len(maps.shape) == 5:
-        return cuboids_from_maps(maps, thresholds, max_boxes)
+        return cuboids_from_maps(maps, thresholds, max_boxes, LEAST_AREA)
     if len(maps.shape) == 4:
-        return boxes_from_maps(maps, thresholds, max_boxes, size[1:3])
-    boxes, found = boxes_from_maps(maps[:, :, None], thresholds, max_boxes, (1, size[1]))
+        return boxes_from_maps(maps, thresholds, max_boxes, size[1:3], LEAST_AREA)
+    boxes, found = boxes_from_maps(maps[:, :, None], thresholds, max_boxes, (1, size[1]), LEAST_AREA)
     return boxes[..., 1::2], found

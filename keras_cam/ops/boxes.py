@@ -27,7 +27,11 @@ _FLAT = 1e-6
 
 
 def boxes_from_maps(
-    maps: Any, threshold: Any = THRESHOLD, max_boxes: int = 1, image_size: tuple[Any, Any] | None = None
+    maps: Any,
+    threshold: Any = THRESHOLD,
+    max_boxes: int = 1,
+    image_size: tuple[Any, Any] | None = None,
+    least_area: float = 0.0,
 ) -> tuple[Any, Any]:
     """Bounding boxes of the largest connected components above a fraction of each map's maximum.
 
@@ -42,6 +46,7 @@ def boxes_from_maps(
         max_boxes: int, the number of components to return for each map, largest area first.
         image_size: (height, width) in pixels: boxes are those of the map upsampled to this size, sampled at
             pixel centres, so details thinner than a pixel are lost. None: boxes of the continuous surface.
+        least_area: float in [0, 1), the fraction of the largest component's area that others must exceed.
 
     Returns:
         `(boxes_yxyx, found)`: float32 (B, K, max_boxes, 4) as `ymin, xmin, ymax, xmax` in [0, 1] of the
@@ -84,7 +89,7 @@ def boxes_from_maps(
     reach = _reach(sides, facing, rows, columns)[..., None]
     up, left, right, down = ops.unstack(tf.reduce_max(ops.where(member, reach, -1.0), axis=1), 4, axis=0)
     boxes = ops.stack([1 - up, 1 - left, down, right], axis=-1)  # (M, max_boxes, 4)
-    found = largest > 0
+    found = largest > least_area * largest[:, :1]
     boxes = ops.where(found[..., None], ops.clip(boxes, 0.0, 1.0), 0.0)
     return (
         ops.reshape(boxes, (-1, classes, max_boxes, 4)),

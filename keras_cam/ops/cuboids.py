@@ -8,7 +8,9 @@ from keras import ops
 from keras_cam.ops.boxes import level_of
 
 
-def cuboids_from_maps(maps: Any, threshold: Any = 0.2, max_boxes: int = 1) -> tuple[Any, Any]:
+def cuboids_from_maps(
+    maps: Any, threshold: Any = 0.2, max_boxes: int = 1, least_size: float = 0.0
+) -> tuple[Any, Any]:
     """The cuboids that enclose the largest components of maps above a threshold.
 
     Two cells belong together if they share a face. Other than the boxes of `boxes_from_maps`, cuboids consist
@@ -19,6 +21,7 @@ def cuboids_from_maps(maps: Any, threshold: Any = 0.2, max_boxes: int = 1) -> tu
         threshold: the fraction of a map's maximum that values inside exceed: a float in [0, 1), or one for
             each map, (K,) or (B, K).
         max_boxes: int, the number of components, largest first.
+        least_size: float in [0, 1), the fraction of the largest component's cells that others must exceed.
 
     Returns:
         `(cuboids, found)`: float32 (B, K, max_boxes, 6) as `zmin, ymin, xmin, zmax, ymax, xmax` in [0, 1] of
@@ -39,7 +42,8 @@ def cuboids_from_maps(maps: Any, threshold: Any = 0.2, max_boxes: int = 1) -> tu
     labels = _components(inside)
     sizes, roots = _largest(ops.reshape(labels, (-1, prod(grid))), max_boxes)
     member = ops.equal(labels[..., None], ops.reshape(roots, (-1, 1, 1, 1, max_boxes)))
-    found = sizes > 0
+    sizes = ops.cast(sizes, "float32")
+    found = sizes > least_size * sizes[:, :1]
     cuboids = ops.where(found[..., None], _extents(member), 0.0)
     return (
         ops.reshape(cuboids, (-1, classes, max_boxes, 6)),
