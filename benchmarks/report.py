@@ -41,6 +41,11 @@ SECTIONS = (
         '`refine="affinity"` against the paper\'s rule, at the same image size.',
         ["python benchmarks/refinement_cost.py"],
     ),
+    (
+        "A second look",
+        '`refine="look_again"` against two passes by the paper\'s rule, at the same image size.',
+        ["python benchmarks/refinement_cost.py --models efficientnet_lite0 --refine look_again"],
+    ),
     ("Memory", "Resident memory over a thousand calls.", ["python benchmarks/localizer_memory.py"]),
     (
         "Localization on ILSVRC",
