@@ -69,6 +69,7 @@ def run_parts(args: argparse.Namespace, photos: Sequence[str]) -> int:
         raise UsageError(f"--parts does not go with {', '.join(given)}")
     check_model(args.model)
     try:
+        ENGINES[args.on].check_installed()
         plan = _plan(args, photos)
         plan.save(args.parts)
         among = plan.slice(*args.slice) if args.slice else range(plan.shards)
