@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from keras_cam.annotations.selection import Selection
 from keras_cam.cli.console import complain, working
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
+from keras_cam.images.sources import source_of
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
 from keras_cam.inference.runtimes import (
     AUTO,
@@ -50,7 +51,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_photos(parser: argparse.ArgumentParser, help_text: str) -> None:
     """Add the positional arguments of a command that reads photos."""
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help=help_text)
+    parser.add_argument("photos", nargs="+", type=_photo, metavar="PHOTO|FOLDER", help=help_text)
+
+
+def _photo(text: str) -> Path | str:
+    """A file, or a source, whose name may be a URL."""
+    return text if source_of(text) else Path(text)
 
 
 def add_any_model(parser: argparse.ArgumentParser) -> None:
