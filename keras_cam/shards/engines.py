@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 
+from keras_cam.shards.beam_engine import run_on_beam
 from keras_cam.shards.ray_engine import run_on_ray
 from keras_cam.shards.run import Engine, Localize, Shard, make_part
 from keras_cam.shards.spark_engine import run_on_spark
@@ -47,5 +48,6 @@ ENGINES = {
     "local": EngineRow("this process", run_here),
     "ray": EngineRow("a Ray cluster, or a local one", run_on_ray, "ray", extra="ray"),
     "spark": EngineRow("a Spark cluster, or a local one", run_on_spark, "pyspark", extra="spark"),
+    "beam": EngineRow("a Beam runner, or this process", run_on_beam, "apache_beam", extra="beam"),
 }
 """The engines by name."""
