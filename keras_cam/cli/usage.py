@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -208,6 +209,21 @@ def fraction(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"must be a number in [0, 1). Received: {text}")
     return value
+
+
+def add_slice(parser: "argparse._ActionsContainer") -> None:
+    """Add `--slice`, a pair: which of how many jobs, from 1."""
+    parser.add_argument(
+        "--slice", type=_slice, metavar="I/N", help="only each Nth part, from the Ith on: one of N jobs"
+    )
+
+
+def _slice(text: str) -> tuple[int, int]:
+    """Parse "3/100"."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"must be I/N, where I is from 1 to N. Received: {text}")
+    return int(found[1]), int(found[2])
 
 
 def check_model(model: str) -> None:
