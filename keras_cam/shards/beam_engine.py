@@ -7,16 +7,17 @@ from functools import partial
 
 from keras_cam.shards.run import Localize, Shard, make_part
 
-OPTIONS = "BEAM_OPTIONS"
+OPTIONS = "KERAS_CAM_BEAM_OPTIONS"
 """The environment variable with options of pipelines, such as `--runner=FlinkRunner --flink_master=host`."""
 
 
 def run_on_beam(localize: Localize, shards: Iterable[Shard]) -> Iterator[Shard]:
-    """Run shards as the elements of a pipeline, with the runner that `BEAM_OPTIONS` names or in this process.
+    """Run shards as the elements of a pipeline.
 
-    All are in the pipeline from the start, and are done when it ends. What died is run again by the runners
-    of clusters; Beam's own local one with several processes hangs then, so that it is not used. All machines
-    see the photos and the folder of the parts under the same names.
+    The runner is that of the options in `KERAS_CAM_BEAM_OPTIONS`, or else this process. All shards are in the
+    pipeline from the start, and are done when it ends. What died is run again by the runners of clusters;
+    Beam's own local one with several processes hangs then, so that it is not used. All machines see the
+    photos and the folder of the parts under the same names.
 
     Raises:
         OSError: the pipeline failed.

@@ -14,6 +14,9 @@ from keras_cam.shards.run import RETRIES, Localize, Shard, make_part
 
 _GROUP = "keras-cam"
 
+# A thread waits for each; there are as many threads as there were jobs at once.
+_MOST_JOBS = 2048
+
 # What holds unless Spark is configured otherwise.
 _USUAL = {
     "spark.app.name": _GROUP,
@@ -42,8 +45,7 @@ def run_on_spark(localize: Localize, shards: Iterable[Shard]) -> Iterator[Shard]
         if error is not None:
             raise error
 
-    # More threads than jobs that are started and not finished.
-    threads = ThreadPoolExecutor(2 * max(2, context.defaultParallelism), "keras_cam_spark")
+    threads = ThreadPoolExecutor(_MOST_JOBS, "keras_cam_spark")
     try:
         yield from few_at_once(
             shards,
