@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import random
+import resource
 import signal
 import threading
 import time
@@ -238,16 +239,20 @@ def test_a_full_disk_keeps_what_is_there(tmp_path, monkeypatch):
     check_each_once(tmp_path)
 
 
-def test_a_disk_that_is_really_full_is_said_and_the_same_command_goes_on(tmp_path, photo_list, model_file):
-    command = arguments(photo_list, model_file, tmp_path / "out", "--part-format", "jsonl", "--top-k", 1)
-    limited = "import resource, sys; from keras_cam.cli import main; "
-    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit})); sys.exit(main(sys.argv[1:]))"
-    (tmp_path / "out").mkdir()
-    full = run_python("-c", limited.format(limit=700), *command)
-    assert full.returncode == 1
-    assert "File too large. What is there is kept: run the same command again" in full.stderr
-    assert not list((tmp_path / "out").glob("part-*"))
-    assert run_python("-c", limited.format(limit=10**6), *command).returncode == 1  # two photos are bad
+def test_files_that_cannot_grow_are_said_and_the_same_command_goes_on(
+    tmp_path, capsys, photo_list, model_file
+):
+    command = arguments(photo_list, model_file, tmp_path / "out", "--part-format", "jsonl")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1600, hard))  # the plan is smaller, a part of 15 rows is not
+    try:
+        assert cli.main(command) == 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "File too large. What is there is kept: run the same command again" in capsys.readouterr().err
+    assert (tmp_path / "out" / "plan.json").exists()
+    assert not list((tmp_path / "out").glob("*part-00000*"))
+    assert cli.main(command) == 1  # two photos are bad
     assert json.loads((tmp_path / "out" / SUCCESS_FILE).read_text())["images"] == 12
 
 
