@@ -182,7 +182,7 @@ def test_markdown_and_latex_tables_are_for_papers(localizer, photos, capsys):
 
 
 def figures_of(evaluation):
-    return {**evaluation.to_dict(), "seconds": None}
+    return {**evaluation.to_dict(), "images_per_second": None}
 
 
 @pytest.mark.parametrize("protocol", ["zhou2016", "choe2020"])
@@ -231,7 +231,7 @@ def test_the_command_evaluates_in_slices(localizer, photos, tmp_path, capsys, mo
     assert capsys.readouterr().out.endswith(f"results of 2 images: {tmp_path / 'parts'}\n")
     assert cli.main([*command, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert {**found, "seconds": 0} == {**expected, "seconds": 0}
+    assert {**found, "images_per_second": 0} == {**expected, "images_per_second": 0}
 
 
 def test_the_results_are_a_row_for_each_image_the_figures_and_a_page(localizer, photos, tmp_path, capsys):

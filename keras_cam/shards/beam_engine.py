@@ -1,5 +1,6 @@
 """Shards as elements of a Beam pipeline."""
 
+import logging
 import os
 import shlex
 from collections.abc import Iterable, Iterator
@@ -25,6 +26,7 @@ def run_on_beam(localize: Localize, shards: Iterable[Shard]) -> Iterator[Shard]:
     import apache_beam as beam
     from apache_beam.options.pipeline_options import PipelineOptions
 
+    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)  # errors of workers are raised, too
     waiting = list(shards)
     options = PipelineOptions(shlex.split(os.environ.get(OPTIONS, "--runner=FnApiRunner")))
     make = beam.Map(partial(make_part, localize))
