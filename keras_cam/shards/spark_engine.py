@@ -80,12 +80,11 @@ def _finished(running: Collection[Future[None]]) -> Future[None]:
 
 def _context() -> Any:
     """The SparkContext of this process, or a new one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about pandas, which is not used
-        from pyspark import SparkConf, SparkContext
-        from pyspark.errors import PySparkRuntimeError
-        from pyspark.java_gateway import launch_gateway
+    from pyspark import SparkConf, SparkContext
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.java_gateway import launch_gateway
 
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas")  # which is not used
     if SparkContext._active_spark_context:
         return SparkContext._active_spark_context
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
