@@ -84,11 +84,12 @@ def _extract_slice(backbone: "keras.Model", args: argparse.Namespace) -> int:
     from keras_cam.applications.features import extract_slice
 
     annotated = read_data(args.data, args.split, allow_outside=args.allow_outside, value_range=range_of(args))
-    with progress(-(-len(annotated) // args.slice[1]), "Extracting features") as advance:
-        failures = extract_slice(backbone, annotated, args.output, *args.slice, args.batch_size, advance)
+    number, slices = args.slice
+    with progress(-(-len(annotated) // slices), "Extracting features") as advance:
+        failures = extract_slice(backbone, annotated, args.output, number, slices, args.batch_size, advance)
     for failure in failures:
         complain(failure)
-    say(f"Slice {args.slice[0]} of {args.slice[1]}: {args.output}.parts")
+    say(f"Slice {number} of {slices}: {args.output}.parts")
     return SOME_FAILED if failures else DONE
 
 
