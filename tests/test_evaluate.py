@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import fields, replace
 
 import keras
 import numpy as np
@@ -16,7 +17,14 @@ from coco_files import write_coco
 from keras_cam import evaluate, load_localizer
 from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations, to_dataset
-from keras_cam.evaluation import PROTOCOLS, Protocol, evaluation_table, results_folder
+from keras_cam.evaluation import (
+    PROTOCOLS,
+    Protocol,
+    ResultParts,
+    evaluation_table,
+    result_parts,
+    results_folder,
+)
 from keras_cam.evaluation.results import mcnemar_p_value
 from keras_cam.layers import LocalizerModel
 from keras_cam.metrics import (
@@ -171,6 +179,59 @@ def test_markdown_and_latex_tables_are_for_papers(localizer, photos, capsys):
     assert "\\toprule" in latex
     assert "66.7\\% [20.8\\%, 93.9\\%]" in latex
     assert "p (McNemar)" in latex
+
+
+def figures_of(evaluation):
+    return {**evaluation.to_dict(), "images_per_second": None}
+
+
+@pytest.mark.parametrize("protocol", ["zhou2016", "choe2020"])
+def test_slices_add_up_to_the_whole(localizer, photos, tmp_path, monkeypatch, protocol):
+    monkeypatch.setattr(result_parts, "PART_SIZE", 2)
+    (photos / "1.png").write_bytes(b"no photo")
+    annotated, computed = read_annotations(photos), []
+    parts = ResultParts(tmp_path / "parts", "colours")
+    whole, seen = [], []
+    expected = evaluate(localizer, annotated, protocol, on_result=whole.append, batch_size=2)
+    for number in (2, 1):
+        part = evaluate(localizer, annotated, protocol, batch_size=2, parts=replace(parts, slice=(number, 2)))
+        assert part.images + len(part.failures) == 2
+    monkeypatch.setattr("keras_cam.evaluation.run._results", lambda *args, **options: computed.append(args))
+    found = evaluate(localizer, annotated, protocol, on_result=seen.append, batch_size=2, parts=parts)
+    assert figures_of(found) == figures_of(expected)
+    assert found.failures == expected.failures != []
+    assert computed == []
+    for one, other in zip(seen, whole, strict=True):
+        for field in fields(other) if other else ():
+            np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
+
+
+def test_results_of_other_data_and_broken_parts_do_not_count(localizer, photos, tmp_path):
+    parts = ResultParts(tmp_path / "parts", "colours")
+    expected = figures_of(evaluate(localizer, read_annotations(photos), parts=parts))
+    [file] = (tmp_path / "parts").iterdir()
+    file.write_text(file.read_text()[:-9])
+    assert figures_of(evaluate(localizer, read_annotations(photos), parts=parts)) == expected
+    evaluate(localizer, read_annotations(photos)[:3], parts=parts)
+    evaluate(localizer, read_annotations(photos), parts=replace(parts, key="other"))
+    assert len(list((tmp_path / "parts").iterdir())) == 3
+
+
+def test_the_command_evaluates_in_slices(localizer, photos, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(result_parts, "PART_SIZE", 2)
+    localizer.save(tmp_path / "colours.keras")
+    command = ["evaluate", "--data", str(photos), "--model", str(tmp_path / "colours.keras")]
+    command += ["--batch-size", "2", "--runtime", "tensorflow"]
+    assert cli.main([*command, "--slice", "1/2"]) == 2
+    assert "--slice goes with --parts, and without --output" in capsys.readouterr().err
+    assert cli.main([*command, "--json"]) == 0
+    expected = json.loads(capsys.readouterr().out)
+    command += ["--parts", str(tmp_path / "parts")]
+    assert cli.main([*command, "--slice", "2/2"]) == 0
+    assert capsys.readouterr().out.endswith(f"results of 2 images: {tmp_path / 'parts'}\n")
+    assert cli.main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {**found, "images_per_second": 0} == {**expected, "images_per_second": 0}
 
 
 def test_the_results_are_a_row_for_each_image_the_figures_and_a_page(localizer, photos, tmp_path, capsys):

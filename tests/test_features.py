@@ -137,6 +137,34 @@ def test_an_interrupted_extraction_goes_on_where_it_was(network, folder, monkeyp
     assert FeatureTable.load(path).names == table.names
 
 
+def test_slices_add_up_to_the_whole_table(network, folder, monkeypatch, capsys):
+    monkeypatch.setattr(sys.modules["keras_cam.applications.features.extraction"], "_PART", 4)
+    network.save(folder / "network.keras")
+    (folder / "train" / "green" / "1.png").write_bytes(b"no photo")
+    command = [
+        "features",
+        "--data",
+        str(folder),
+        "--split",
+        "train",
+        "--model",
+        str(folder / "network.keras"),
+    ]
+    assert cli.main([*command, "--output", str(folder / "whole.npz")]) == 1
+    command += ["--output", str(folder / "table.npz")]
+    capsys.readouterr()
+    # Blue, green, red, six photos each in parts of four: the eighth is the broken one.
+    assert [cli.main([*command, "--slice", f"{number}/3"]) for number in (3, 2, 1)] == [0, 1, 0]
+    assert not (folder / "table.npz").exists()
+    assert len(list((folder / "table.npz.parts").iterdir())) == 5
+    assert cli.main(command) == 1
+    whole, table = FeatureTable.load(folder / "whole.npz"), FeatureTable.load(folder / "table.npz")
+    assert (table.names, len(table)) == (whole.names, 17)
+    np.testing.assert_array_equal(table.vectors, whole.vectors)
+    assert cli.main([*command, "--slice", "1/2", "--test-split", "train"]) == 2
+    assert "--slice goes with --output" in capsys.readouterr().err
+
+
 def test_parts_of_another_backbone_do_not_count(network, folder, monkeypatch):
     monkeypatch.setattr(sys.modules["keras_cam.applications.features.extraction"], "_PART", 4)
     annotated, path = read_annotations(folder, "train"), folder / "table.npz"

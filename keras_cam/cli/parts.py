@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +12,7 @@ from keras_cam.cli.usage import (
     DONE,
     SOME_FAILED,
     UsageError,
+    add_slice,
     check_model,
     loading,
     positive,
@@ -47,9 +47,7 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="photos in a part (default: %(default)s)",
     )
-    group.add_argument(
-        "--slice", type=_slice, metavar="I/N", help="only each Nth part, from the Ith on: one of N jobs"
-    )
+    add_slice(group)
     group.add_argument("--part-format", choices=PART_FORMATS, default="parquet", help="default: %(default)s")
     group.add_argument("--maps", action="store_true", help="the maps in the parts, too")
     engines = "; ".join(f"{name}: {row.summary}" for name, row in ENGINES.items())
@@ -69,6 +67,7 @@ def run_parts(args: argparse.Namespace, photos: Sequence[str]) -> int:
         raise UsageError(f"--parts does not go with {', '.join(given)}")
     check_model(args.model)
     try:
+        ENGINES[args.on].check_installed()
         plan = _plan(args, photos)
         plan.save(args.parts)
         among = plan.slice(*args.slice) if args.slice else range(plan.shards)
@@ -150,11 +149,3 @@ def _check(localize: "PhotoLocalizer") -> None:
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
     return {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method", "window")}
-
-
-def _slice(text: str) -> tuple[int, int]:
-    """Parse "3/100"."""
-    found = re.fullmatch(r"(\d+)/(\d+)", text)
-    if not found or not 1 <= int(found[1]) <= int(found[2]):
-        raise argparse.ArgumentTypeError(f"must be I/N, where I is from 1 to N. Received: {text}")
-    return int(found[1]), int(found[2])

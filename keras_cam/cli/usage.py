@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from keras_cam.annotations.selection import Selection
 from keras_cam.cli.console import complain, working
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
+from keras_cam.images.sources import source_of
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
 from keras_cam.inference.runtimes import (
     AUTO,
@@ -50,7 +52,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
 
 def add_photos(parser: argparse.ArgumentParser, help_text: str) -> None:
     """Add the positional arguments of a command that reads photos."""
-    parser.add_argument("photos", nargs="+", type=Path, metavar="PHOTO|FOLDER", help=help_text)
+    parser.add_argument("photos", nargs="+", type=_photo, metavar="PHOTO|FOLDER", help=help_text)
+
+
+def _photo(text: str) -> Path | str:
+    """A file, or a source, whose name may be a URL."""
+    return text if source_of(text) else Path(text)
 
 
 def add_any_model(parser: argparse.ArgumentParser) -> None:
@@ -202,6 +209,21 @@ def fraction(text: str) -> float:
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"must be a number in [0, 1). Received: {text}")
     return value
+
+
+def add_slice(parser: "argparse._ActionsContainer") -> None:
+    """Add `--slice`, a pair: which of how many jobs, from 1."""
+    parser.add_argument(
+        "--slice", type=_slice, metavar="I/N", help="only each Nth part, from the Ith on: one of N jobs"
+    )
+
+
+def _slice(text: str) -> tuple[int, int]:
+    """Parse "3/100"."""
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if not found or not 1 <= int(found[1]) <= int(found[2]):
+        raise argparse.ArgumentTypeError(f"must be I/N, where I is from 1 to N. Received: {text}")
+    return int(found[1]), int(found[2])
 
 
 def check_model(model: str) -> None:

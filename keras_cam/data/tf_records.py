@@ -8,7 +8,6 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from PIL import Image
 
@@ -16,16 +15,18 @@ from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, Pr
 from keras_cam.data.encoded_image import EncodedImage
 from keras_cam.data.image_index import ImageIndex, RawBox
 from keras_cam.images.files import ImageError
+from keras_cam.images.tf_examples import (
+    RECORD_HEAD,
+    RECORD_TAIL,
+    feature_values,
+    features_of,
+    image_in,
+    is_tf_record,
+)
 from keras_cam.models.labels import read_labels
 
-_SUFFIXES = (".tfrecord", ".tfrecords")
-
-_IMAGE = ("image/encoded", "image")
 _LABEL = ("image/class/label", "label")
 _SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", "ymax"))
-
-# A record: length (8 bytes), checksum of the length (4), data, checksum of the data (4).
-_HEAD, _TAIL = 12, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class TfRecordImage(EncodedImage):
         try:
             with open(self.file, "rb") as file:
                 file.seek(self.offset)
-                return _bytes(_parse(file.read(self.length)), _IMAGE)
+                return image_in(features_of(file.read(self.length)))
         except Exception as error:  # from the file, or from the protocol buffer
             raise ImageError(self.name, str(error)) from error
 
@@ -141,28 +142,21 @@ class _Record:
 
 def _files(source: str, split: str | None) -> list[str]:
     if os.path.isfile(source):
-        return [source] if _is_tf_record(source) else []
+        return [source] if is_tf_record(source) else []
     names = os.listdir(source) if os.path.isdir(source) else []
-    chosen = sorted(name for name in names if _is_tf_record(name) and name.startswith(split or ""))
+    chosen = sorted(name for name in names if is_tf_record(name) and name.startswith(split or ""))
     return [os.path.join(source, name) for name in chosen]
-
-
-def _is_tf_record(name: str) -> bool:
-    base = os.path.basename(name)
-    return base.endswith(_SUFFIXES) or any(
-        f"{suffix}-" in base for suffix in _SUFFIXES
-    )  # name.tfrecord-00000-of-9
 
 
 def _records(file: str) -> Iterator[_Record]:
     """The records of a file, whose checksums are verified."""
     import tensorflow as tf
 
-    offset, number = _HEAD, 0
+    offset, number = RECORD_HEAD, 0
     try:
         for data in tf.data.TFRecordDataset(file).as_numpy_iterator():
             yield _record(file, offset, number, data)
-            offset, number = offset + len(data) + _TAIL + _HEAD, number + 1
+            offset, number = offset + len(data) + RECORD_TAIL + RECORD_HEAD, number + 1
     except tf.errors.DataLossError as error:
         raise AnnotationError(
             f"{file} is not a TFRecord file, or record {number} is damaged or ends in the middle."
@@ -171,17 +165,17 @@ def _records(file: str) -> Iterator[_Record]:
 
 def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
     try:
-        example = _parse(data)
-        encoded = _bytes(example, _IMAGE)
-        labels = [label for key in _LABEL for label in _values(example, key)][:1]
+        example = features_of(data)
+        encoded = image_in(example)
+        labels = [label for key in _LABEL for label in feature_values(example, key)][:1]
     except Exception as error:  # from the protocol buffer
         raise AnnotationError(
             f"Record {number} of {file} is not an example with an image: {error}"
         ) from error
-    name = b"".join(_values(example, "image/filename")).decode(errors="replace")
+    name = b"".join(feature_values(example, "image/filename")).decode(errors="replace")
     image = TfRecordImage(file, offset, len(data), name or f"{os.path.basename(file)}:{number}")
-    columns = [_values(example, side) for side in _SIDES]
-    own = list(_values(example, "image/object/class/label")) or labels * len(columns[0])
+    columns = [feature_values(example, side) for side in _SIDES]
+    own = list(feature_values(example, "image/object/class/label")) or labels * len(columns[0])
     lengths = [*map(len, columns), len(own)] if labels or own else [*map(len, columns)]
     broken: tuple[str, ...] = ()
     if len(set(lengths)) > 1:
@@ -190,8 +184,8 @@ def _record(file: str, offset: int, number: int, data: bytes) -> _Record:
     sides = list(zip(*columns, strict=True))
     boxes: list[tuple[tuple[float, ...] | None, int]] = [(None, label) for label in labels]
     boxes += zip(sides, own, strict=False)
-    texts = dict(zip(own, _values(example, "image/object/class/text"), strict=False))
-    texts |= dict(zip(labels, _values(example, "image/class/text"), strict=False))
+    texts = dict(zip(own, feature_values(example, "image/object/class/text"), strict=False))
+    texts |= dict(zip(labels, feature_values(example, "image/class/text"), strict=False))
     try:
         size_wh = Image.open(io.BytesIO(encoded)).size
     except Exception:  # a decoder raises nearly anything on bytes it does not expect
@@ -229,25 +223,3 @@ def _pixels(
         return None
     (xmin, ymin, xmax, ymax), (width, height) = sides, size_wh
     return xmin * width, ymin * height, xmax * width, ymax * height
-
-
-def _parse(data: bytes) -> Any:
-    import tensorflow as tf
-
-    return tf.train.Example.FromString(data).features.feature
-
-
-def _values(example: Any, key: str) -> Sequence[Any]:
-    """The values of a feature (bytes, floats or integers); empty if the example does not have it."""
-    if key not in example:
-        return ()
-    feature = example[key]
-    kind = feature.WhichOneof("kind")
-    return getattr(feature, kind).value if kind else ()
-
-
-def _bytes(example: Any, keys: Sequence[str]) -> bytes:
-    for key in keys:
-        for value in _values(example, key):
-            return value
-    raise ValueError(f"it has neither {' nor '.join(keys)}")

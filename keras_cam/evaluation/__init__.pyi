@@ -1,5 +1,6 @@
 from .folder import PageError, results_folder
 from .protocols import PROTOCOLS, Protocol
+from .result_parts import ResultParts
 from .results import Evaluation, ImageResult, mcnemar_p_value
 from .run import evaluate
 from .table import evaluation_table, format_table
@@ -10,6 +11,7 @@ __all__ = [
     "ImageResult",
     "PageError",
     "Protocol",
+    "ResultParts",
     "evaluate",
     "evaluation_table",
     "format_table",

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from keras_cam.check_finite import check_finite
 from keras_cam.data import AnnotatedImage, AnnotatedImages, match_classes
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
 from keras_cam.evaluation.rates import Rate, judged_outputs, rates
+from keras_cam.evaluation.result_parts import ResultParts
 from keras_cam.evaluation.results import Evaluation, ImageResult, main_boxes
 from keras_cam.images.batches import ImageBatch
 from keras_cam.inference.load import load_localizer
@@ -34,6 +36,7 @@ def evaluate(
     on_result: Callable[[ImageResult | None], None] = lambda result: None,
     *,
     top_k: int = 5,
+    parts: ResultParts | None = None,
 ) -> Evaluation:
     """Judge a localizer on annotated images.
 
@@ -53,12 +56,14 @@ def evaluate(
         on_result: called with each image's result, or None for an image that could not be read.
         top_k: how many predictions an image has for the second of the classification and localization
             errors. The first of them always have one.
+        parts: where results are kept in files, so that several processes compute them.
 
     Returns:
-        The figures. Only a few numbers are kept of each image.
+        The figures; with `parts` of a slice, those of its images. Only a few numbers are kept of each image.
 
     Raises:
         ValueError: an unknown protocol, `top_k` below 1, or a class of the data that the model does not have.
+        OSError: a file of `parts` cannot be written.
         NotFiniteError: a `ValueError`, if weights or outputs of the model are NaN or infinite.
 
     Examples: a photo whose annotation says that all of it is class 285, a cat.
@@ -87,7 +92,8 @@ def evaluate(
     annotated = match.apply(annotated)
     evaluation = Evaluation(model_name, protocol, top_k, class_names=match.names, remark=match.remark)
     started = time.perf_counter()
-    for result in _results(localizer, annotated, protocol, batch_size, top_k):
+    compute = partial(_results, localizer, protocol=protocol, batch_size=batch_size, top_k=top_k)
+    for result in parts.each(annotated, batch_size, compute) if parts else compute(annotated):
         if isinstance(result, str):
             evaluation.failures.append(result)
             on_result(None)

@@ -18,6 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from keras_cam.images.bands import ARRAY_SUFFIX, finite, is_array_file, read_bands
 from keras_cam.images.deep_grey import deep_grey, doubt, scaled, stated_range
 from keras_cam.images.memory_budget import MemoryBudget
+from keras_cam.images.sources import photos_in, read_photo, reason_of, source_of
 from keras_cam.images.whole_file import whole_file
 from keras_cam.plain_text import plain_text
 
@@ -113,6 +114,24 @@ def _images_below(folder: Path) -> list[Path]:
     return sorted({*found, *hidden})
 
 
+def find_photos(paths: str | Path | Iterable[str | Path]) -> list[str]:
+    """As `find_images`, also in the sources of `keras_cam.images.sources`; returns names.
+
+    Raises:
+        ImportError: the package that reads a source is not installed.
+
+    Examples:
+        >>> find_photos(["photo.jpg", "photos.tar::1.jpg", "memory://nothing"])
+        ['photo.jpg', 'photos.tar::1.jpg', 'memory://nothing']
+    """
+    several = [paths] if isinstance(paths, str | Path) else paths
+    return [
+        name
+        for path in map(str, several)
+        for name in (photos_in(path, IMAGE_SUFFIXES) if source_of(path) else map(str, find_images(path)))
+    ]
+
+
 def read_image(
     path: str | Path, channels: int = 3, value_range: tuple[float, float] | None = None
 ) -> np.ndarray:
@@ -123,7 +142,8 @@ def read_image(
 
     Args:
         path: a BMP, GIF, JPEG, JPEG 2000, PNG, PNM, TIFF or WebP file; if `channels` is not 3, also a `.npy`
-            file, (H, W, channels), (channels, H, W) or, for one channel, (H, W).
+            file, (H, W, channels), (channels, H, W) or, for one channel, (H, W). Or, as a string, the name of
+            a photo in a source, see `keras_cam.images.sources`.
         channels: what the model takes:
 
             - 3: 8-bit RGB. Grey of more than 8 bits is scaled from `value_range`; else from the range that
@@ -151,6 +171,9 @@ def read_image(
         ...     read_image(file.name)[0, 0].tolist()
         [128, 128, 128]
     """
+    content = _from_source(path)
+    if content is not None:
+        return decode_image(content, str(path), channels, value_range)
     path = Path(path)
     _check_is_file(path)
     return _decoded(path, path, channels, value_range).pixels
@@ -224,6 +247,8 @@ def read_reduced(
         >>> photo.pixels.shape, photo.size_wh
         ((750, 1000, 3), (4000, 3000))
     """
+    if not isinstance(image, bytes) and (content := _from_source(image)) is not None:
+        image, name = content, str(image)
     if isinstance(image, bytes):
         return _decoded(io.BytesIO(image), name, channels, value_range, size_hw)
     _check_is_file(Path(image))
@@ -283,6 +308,18 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
     """
     with whole_file(path) as unfinished:
         Image.fromarray(image).save(unfinished, format="PNG")
+
+
+def _from_source(name: str | Path) -> bytes | None:
+    """The bytes of a photo that is in a source; None if it is a file of its own."""
+    if isinstance(name, Path) or source_of(name) is None:
+        return None
+    try:
+        return read_photo(name, IMAGE_SUFFIXES)
+    except ImportError:
+        raise
+    except Exception as error:  # readers of archives raise exceptions of many types
+        raise ImageError(name, reason_of(error)) from error
 
 
 def _check_is_file(path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
-from keras_cam.images.files import ImageError, ReducedPhoto, find_images, read_image, read_reduced
+from keras_cam.images.files import ImageError, ReducedPhoto, find_photos, read_image, read_reduced
 from keras_cam.images.map_ahead import map_ahead
 from keras_cam.images.windows import open_windows
 from keras_cam.inference.load import DEFAULT_MODEL
@@ -112,7 +112,8 @@ def localize_files(
 
     Args:
         localizer: what `keras_cam.load_localizer` takes.
-        paths: a file, a folder, which stands for the images below it, or several of them.
+        paths: a file, a folder, which stands for the images below it, a source such as a tar file, see
+            `keras_cam.images.sources`, or several of them.
         labels: the names of all classes; None takes those that the localizer carries, or else ImageNet's for
             1000 classes, or else numbers.
         model_name: the name of the model, for the records.
@@ -141,7 +142,7 @@ def localize_files(
         >>> [detection.label for detection in coffee.detections]
         ['espresso', 'cup']
     """
-    photos = [(str(path), path) for path in find_images(paths)]
+    photos = [(name, name) for name in find_photos(paths)]
     opened = load_fastest(localizer, runtime, len(photos))
     way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else localize_each
     return way(opened, photos, labels, model_name, batch_size, value_range)
@@ -159,7 +160,7 @@ _load_once = lru_cache(maxsize=1)(_load)
 def _photos(photos: Photo | Sequence[Photo], channels: int) -> list[tuple[str, Photo]]:
     """Each photo with its name."""
     if isinstance(photos, str | Path):
-        return [(str(path), path) for path in find_images(photos)]
+        return [(name, name) for name in find_photos(photos)]
     if isinstance(photos, np.ndarray):
         photos = [photos] if photos.ndim < 4 else list(photos)
     named: list[tuple[str, Photo]] = []
@@ -167,7 +168,7 @@ def _photos(photos: Photo | Sequence[Photo], channels: int) -> list[tuple[str, P
         if isinstance(photo, np.ndarray):
             named.append((f"image {len(named)}", _checked(photo, channels)))
         else:
-            named += [(str(path), path) for path in find_images(photo)]
+            named += [(name, name) for name in find_photos(photo)]
     return named
 
 

@@ -5,26 +5,12 @@ Importing this module imports none of them.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 
+from keras_cam.shards.beam_engine import run_on_beam
+from keras_cam.shards.ray_engine import run_on_ray
 from keras_cam.shards.run import Engine, Localize, Shard, make_part
-
-# A shard is run again when a worker or its machine dies; its own errors are not repeated.
-_RETRIES = 10
-
-
-@dataclass(frozen=True)
-class EngineRow:
-    """An engine.
-
-    Attributes:
-        summary: what it is, for people.
-        run: the engine.
-        extra: the extra of this package that it needs; None for the plain installation.
-    """
-
-    summary: str
-    run: Engine
-    extra: str | None = None
+from keras_cam.shards.spark_engine import run_on_spark
 
 
 def run_here(localize: Localize, shards: Iterable[Shard]) -> Iterator[Shard]:
@@ -34,47 +20,34 @@ def run_here(localize: Localize, shards: Iterable[Shard]) -> Iterator[Shard]:
         yield shard
 
 
-def run_on_ray(localize: Localize, shards: Iterable[Shard]) -> Iterator[Shard]:
-    """Run shards as tasks of Ray, on the cluster that `RAY_ADDRESS` names or on a new local one.
+@dataclass(frozen=True)
+class EngineRow:
+    """An engine.
 
-    A task takes a processor, and a GPU if the cluster has any; a worker keeps its localizer for the next
-    task. All machines see the photos and the folder of the parts under the same names.
-
-    Raises:
-        ModuleNotFoundError: the package ray is not installed.
-        OSError: the workers of a shard died several times.
+    Attributes:
+        summary: what it is, for people.
+        run: the engine.
+        package: what it imports; None: nothing else.
+        extra: the extra of this package that brings it.
     """
-    try:
-        import ray
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError('--on ray needs the package ray: pip install "keras-cam[ray]"') from error
-    if not ray.is_initialized():
-        ray.init(include_dashboard=False, log_to_driver=False)
-    gpus = 1 if ray.cluster_resources().get("GPU") else 0
-    task = ray.remote(make_part).options(num_cpus=1, num_gpus=gpus, max_retries=_RETRIES)
-    shared, running = ray.put(localize), {}
-    for shard in shards:
-        running[task.remote(shared, shard)] = shard
-        # Few wait, so that memory is bounded, and some do, so that a cluster grows.
-        while len(running) >= 2 * max(2, int(ray.cluster_resources().get("CPU", 0))):
-            yield from _finished(ray, running)
-    while running:
-        yield from _finished(ray, running)
 
+    summary: str
+    run: Engine
+    package: str | None = None
+    extra: str | None = None
 
-def _finished(ray: object, running: dict) -> Iterator[Shard]:
-    [done], _ = ray.wait(list(running))  # type: ignore[attr-defined]
-    try:
-        ray.get(done)  # type: ignore[attr-defined]
-    except ray.exceptions.RayTaskError as error:  # type: ignore[attr-defined]
-        raise error.cause from error
-    except ray.exceptions.RayError as error:  # type: ignore[attr-defined]
-        raise OSError(f"{running[done].path.name}: {error}") from error
-    yield running.pop(done)
+    def check_installed(self) -> None:
+        """Raise a `ModuleNotFoundError` unless its package is installed."""
+        if self.package and not find_spec(self.package):
+            raise ModuleNotFoundError(
+                f'This engine needs the package {self.package}: pip install "keras-cam[{self.extra}]"'
+            )
 
 
 ENGINES = {
     "local": EngineRow("this process", run_here),
-    "ray": EngineRow("a Ray cluster, or a local one", run_on_ray, extra="ray"),
+    "ray": EngineRow("a Ray cluster, or a local one", run_on_ray, "ray", extra="ray"),
+    "spark": EngineRow("a Spark cluster, or a local one", run_on_spark, "pyspark", extra="spark"),
+    "beam": EngineRow("a Beam runner, or this process", run_on_beam, "apache_beam", extra="beam"),
 }
 """The engines by name."""

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from keras_cam.annotations.selection import Selection
@@ -39,7 +38,7 @@ class PhotoLocalizer:
 
     def __call__(self, images: Sequence[str]) -> Iterator[Localization | FailedImage]:
         """A result for each name, in order."""
-        photos = [(name, Path(name)) for name in images]
+        photos = [(name, name) for name in images]
         results = localize_each(
             self.open(), photos, self.labels, self.model, self.batch_size, self.value_range
         )

@@ -15,6 +15,9 @@ from keras_cam.shards.plan import Plan
 
 SUCCESS_FILE = "_SUCCESS.json"
 
+RETRIES = 10
+"""How often an engine runs a shard again whose worker died. Its own errors are not repeated."""
+
 # How often parts that turn out to be broken are made again.
 _ROUNDS = 3
 

@@ -3,7 +3,7 @@
 from keras_cam.applications.features.attached_classifier import attach
 from keras_cam.applications.features.backbone import backbone_of
 from keras_cam.applications.features.benchmark_run import BenchmarkResult, run_benchmark
-from keras_cam.applications.features.extraction import extract_features
+from keras_cam.applications.features.extraction import extract_features, extract_slice
 from keras_cam.applications.features.feature_table import FeatureTable
 from keras_cam.applications.features.linear_svm import LinearSvm, fit_linear_svm
 
@@ -14,6 +14,7 @@ __all__ = [
     "attach",
     "backbone_of",
     "extract_features",
+    "extract_slice",
     "fit_linear_svm",
     "run_benchmark",
 ]

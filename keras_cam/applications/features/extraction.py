@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,18 +62,73 @@ def extract_features(
         >>> extract_features(backbone_of(model), AnnotatedImages("cats", ("cat",), (cat,))).vectors.shape
         (1, 1280)
     """
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
-    size_hw = input_size_hw(backbone.inputs[0].shape)
-    folder, key = None, ""
     if path is not None:
         check_suffix(path)
-        folder, key = Path(f"{path}.parts"), _fingerprint(backbone, annotated)
-        folder.mkdir(exist_ok=True, parents=True)
-    parts = []
-    for start in range(0, len(annotated), _PART):
+    starts = range(0, len(annotated), _PART)
+    parts = list(_each_part(backbone, annotated, path, batch_size, on_image, starts))
+    table = _table(parts, annotated, backbone.output.shape[-1])
+    if path is not None:
+        table.save(path)
+        shutil.rmtree(_folder(path), ignore_errors=True)
+    return table
+
+
+def extract_slice(
+    backbone: "keras.Model",
+    annotated: AnnotatedImages,
+    path: str | Path,
+    number: int,
+    slices: int,
+    batch_size: int = 32,
+    on_image: Callable[[], None] = lambda: None,
+) -> tuple[str, ...]:
+    """Extract each Nth part of what `extract_features` extracts, as one of several jobs.
+
+    When all jobs are done, `extract_features` with the same arguments puts their parts together.
+
+    Args:
+        backbone: see `extract_features`.
+        annotated: all images.
+        path: the file for the table. Parts of 512 images are in the folder `path.parts`.
+        number: which job this is, from 1.
+        slices: how many jobs there are.
+        batch_size: the number of images in a batch.
+        on_image: called after each image of this job.
+
+    Returns:
+        An error message for each image of this job that could not be read.
+
+    Raises:
+        ValueError: if `batch_size` is less than 1, or `path` has another suffix.
+    """
+    check_suffix(path)
+    starts = range(0, len(annotated), _PART)[number - 1 :: slices]
+    parts = _each_part(backbone, annotated, path, batch_size, on_image, starts)
+    return tuple(failure for part in parts for failure in part.failures)
+
+
+def _folder(path: str | Path) -> Path:
+    return Path(f"{path}.parts")
+
+
+def _each_part(
+    backbone: "keras.Model",
+    annotated: AnnotatedImages,
+    path: str | Path | None,
+    batch_size: int,
+    on_image: Callable[[], None],
+    starts: range,
+) -> Iterator["_Part"]:
+    """The parts that start at some images, from their files or extracted now."""
+    if batch_size < 1:
+        raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
+    size_hw, key = input_size_hw(backbone.inputs[0].shape), ""
+    if path is not None:
+        key = _fingerprint(backbone, annotated)
+        _folder(path).mkdir(exist_ok=True, parents=True)
+    for start in starts:
         images = annotated[start : start + _PART]
-        file = folder / f"{start:09}.npz" if folder else None
+        file = None if path is None else _folder(path) / f"{start:09}.npz"
         part = _Part.load(file, key) if file else None
         if part is None:
             part = _extract(backbone, images, size_hw, batch_size, on_image)
@@ -82,12 +137,7 @@ def extract_features(
         else:
             for _ in images:
                 on_image()
-        parts.append(part)
-    table = _table(parts, annotated, backbone.output.shape[-1])
-    if path is not None and folder:
-        table.save(path)
-        shutil.rmtree(folder)
-    return table
+        yield part
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from keras_cam.cli.usage import (
     add_range,
     add_refine,
     add_runtime,
+    add_slice,
     check_model,
     positive,
     range_of,
@@ -26,6 +27,7 @@ from keras_cam.cli.usage import (
     usage_errors_of,
 )
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
+from keras_cam.inference.converted_files import model_digest
 from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.models.registry import MODELS, PUBLISHED_SUFFIXES
 from keras_cam.recipes import NONE
@@ -33,6 +35,7 @@ from keras_cam.recipes import NONE
 if TYPE_CHECKING:
     from keras_cam.data import AnnotatedImages
     from keras_cam.evaluation.folder import Results
+    from keras_cam.evaluation.result_parts import ResultParts
     from keras_cam.evaluation.results import Evaluation, ImageResult
     from keras_cam.inference import Localizer
 
@@ -92,6 +95,14 @@ def add_parser(commands: Any) -> None:
         "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"
     )
     parser.add_argument(
+        "--parts",
+        type=Path,
+        metavar="DIR",
+        help="keep the results of each few hundred images in this folder. The same command goes on with what "
+        "is missing",
+    )
+    add_slice(parser)
+    parser.add_argument(
         "--format",
         choices=FORMATS,
         default="table",
@@ -107,6 +118,8 @@ def run(args: argparse.Namespace) -> int:
     for model in models:
         check_model(model)
     _check_refine(args.refine, PROTOCOLS[args.protocol])
+    if args.slice and (args.output or not args.parts):
+        raise UsageError("--slice goes with --parts, and without --output: its figures are not all")
     import_quietly()
 
     try:
@@ -116,12 +129,12 @@ def run(args: argparse.Namespace) -> int:
         load = partial(
             _load, refine=args.refine, protocol=protocol, runtime=args.runtime, images=len(annotated)
         )
-        localizers = [(_name(*one), load(*one)) for one in judged]
+        localizers = [(_name(*one), load(*one), _parts(args, *one)) for one in judged]
         return DONE if _evaluate_models(args, annotated, localizers) else SOME_FAILED
     except ValueError as error:
         raise UsageError(str(error)) from error
     except OSError as error:
-        raise UsageError(f"--output {args.output}: {error.strerror or error}") from error
+        raise UsageError(f"{error.filename or args.output}: {error.strerror or error}") from error
 
 
 def _check_refine(refine: str | None, protocol: type[Protocol]) -> None:
@@ -142,12 +155,22 @@ def _load(
         return METHODS[method].load(model, refine, runtime, images)
 
 
+def _parts(args: argparse.Namespace, model: str, method: str) -> "ResultParts | None":
+    """Where the results of a model are kept, if they are."""
+    if not args.parts:
+        return None
+    from keras_cam.evaluation import ResultParts
+
+    options = (method, args.protocol, args.top_k, args.refine, args.runtime)
+    return ResultParts(args.parts, repr((model_digest(model), *options)), args.slice)
+
+
 def _name(model: str, method: str) -> str:
     return model if method == "cam" else f"{model} ({method})"
 
 
 def _evaluate_models(
-    args: argparse.Namespace, annotated: "AnnotatedImages", localizers: Sequence[tuple[str, Any]]
+    args: argparse.Namespace, annotated: "AnnotatedImages", localizers: Sequence[tuple[str, Any, Any]]
 ) -> bool:
     """Evaluates each model and prints the figures; returns whether no image and no page failed."""
     from keras_cam.evaluation.folder import PageError
@@ -156,9 +179,9 @@ def _evaluate_models(
     page_error = ""
     try:
         with _results(args, evaluations) as results:
-            for name, localizer in localizers:
-                evaluations.append(_evaluate_model(args, annotated, name, localizer, results))
-                if args.json:
+            for name, localizer, parts in localizers:
+                evaluations.append(_evaluate_model(args, annotated, name, localizer, results, parts))
+                if args.json and not args.slice:
                     print_json(evaluations[-1].to_dict())
     except PageError as error:
         page_error = str(error)
@@ -166,7 +189,9 @@ def _evaluate_models(
         complain(remark)
     for failure in evaluations[0].failures:
         complain(failure)
-    if not args.json:
+    if args.slice:
+        say(*(f"{one.model}: results of {one.images} images: {args.parts}" for one in evaluations))
+    elif not args.json:
         _print(evaluations, args.format)
     if args.output:
         complain(page_error or f"Results: {args.output / 'results.html'}")
@@ -190,6 +215,7 @@ def _evaluate_model(
     name: str,
     localizer: Any,
     results: "Results | None",
+    parts: "ResultParts | None",
 ) -> "Evaluation":
     from keras_cam.evaluation.run import evaluate
 
@@ -201,7 +227,14 @@ def _evaluate_model(
             advance()
 
         return evaluate(
-            localizer, annotated, args.protocol, name, args.batch_size, on_result, top_k=args.top_k
+            localizer,
+            annotated,
+            args.protocol,
+            name,
+            args.batch_size,
+            on_result,
+            top_k=args.top_k,
+            parts=parts,
         )
 
 

@@ -14,6 +14,7 @@ from keras_cam.cli.usage import (
     add_batch_size,
     add_model,
     add_range,
+    add_slice,
     check_model,
     check_suffix,
     load_backbone,
@@ -45,6 +46,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the features to this .npz or .parquet file"
     )
+    add_slice(parser)
     parser.add_argument(
         "--classifier",
         type=Path,
@@ -58,18 +60,36 @@ def run(args: argparse.Namespace) -> int:
     """Extract features; train and test a classifier if its options are given."""
     if not (args.output or args.classifier or args.test_split):
         raise UsageError("One of --output, --classifier and --test-split must be given.")
+    if args.slice and (not args.output or args.classifier or args.test_split):
+        raise UsageError("--slice goes with --output, and without --classifier and --test-split")
     check_suffix("classifier", args.classifier, ".keras")
     check_model(args.model)
     import_quietly()
 
     try:
         backbone = load_backbone(args.model, args.layer)
+        if args.slice:
+            return _extract_slice(backbone, args)
         table = _extract(backbone, args, args.split, args.output)
         failures = table.failures
         if args.classifier or args.test_split:
             failures += _classify(backbone, table, args)
     except (ModuleNotFoundError, ValueError) as error:
         raise UsageError(str(error)) from error
+    return SOME_FAILED if failures else DONE
+
+
+def _extract_slice(backbone: "keras.Model", args: argparse.Namespace) -> int:
+    """Extract the parts of one of several jobs; returns the exit status."""
+    from keras_cam.applications.features import extract_slice
+
+    annotated = read_data(args.data, args.split, allow_outside=args.allow_outside, value_range=range_of(args))
+    number, slices = args.slice
+    with progress(-(-len(annotated) // slices), "Extracting features") as advance:
+        failures = extract_slice(backbone, annotated, args.output, number, slices, args.batch_size, advance)
+    for failure in failures:
+        complain(failure)
+    say(f"Slice {number} of {slices}: {args.output}.parts")
     return SOME_FAILED if failures else DONE
 
 

@@ -41,10 +41,11 @@ from keras_cam.cli.usage import (
     selection_of,
     window_of,
 )
-from keras_cam.images.files import PICTURE_FORMATS, ImageError, find_images
+from keras_cam.images.files import PICTURE_FORMATS, ImageError, find_images, find_photos
 from keras_cam.images.map_ahead import map_ahead
 from keras_cam.images.photo_list import read_photo_list
 from keras_cam.images.processors import usable_processors
+from keras_cam.images.sources import own_name, source_of
 from keras_cam.images.video_files import VIDEO_SUFFIXES
 from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.inference.records import FailedImage, Localization
@@ -159,7 +160,9 @@ def run(args: argparse.Namespace) -> int:
     if args.format:
         pictures = None
         _check_format(args)
-    videos = [path for path in args.photos if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()]
+    videos = [
+        path for path in map(Path, args.photos) if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+    ]
     if videos and args.tiles:
         raise UsageError(f"--tiles is for photos. Received: {videos[0]}")
     photos = [path for path in args.photos if path not in videos]
@@ -208,7 +211,7 @@ def _check_format(args: argparse.Namespace) -> None:
 
 
 def localize_photos(
-    files: Sequence[Path],
+    files: Sequence[str | Path],
     output: Path | None,
     *,
     videos: Sequence[Path] = (),
@@ -239,7 +242,9 @@ def localize_photos(
     drawn_videos: Sequence[Path | None] = [None] * len(videos)
     if output:
         _make_folder(output)
-        pictures = picture_paths(files, output, PICTURE_FORMATS[picture_format][0])
+        pictures = picture_paths(
+            [Path(own_name(str(file))) for file in files], output, PICTURE_FORMATS[picture_format][0]
+        )
         drawn_videos = picture_paths(videos, output, ".mp4")
     localizer = load_model(
         model, top_k, threshold, refine, method, window, runtime=runtime, photos=len(files)
@@ -392,16 +397,18 @@ def _summarize(
         say(f"Pictures: {output}{os.sep}")
 
 
-def _names(paths: Sequence[Path]) -> list[str]:
+def _names(paths: Sequence[str | Path]) -> list[str]:
     """The names of all photos, each once."""
     return list(dict.fromkeys(str(file) for path in paths for file in _photos(path, None)))
 
 
-def _photos(path: Path, output: Path | None) -> Sequence[Path]:
-    """Find the image files of a path, or read the names in a list."""
+def _photos(path: str | Path, output: Path | None) -> Sequence[str | Path]:
+    """Find the image files of a path or source, or read the names in a list."""
+    if isinstance(path, str):
+        return _find(path)
     if str(path).startswith("@") and not path.exists():
         try:
-            return [Path(name) for name in read_photo_list(str(path)[1:])]
+            return [photo for name in read_photo_list(str(path)[1:]) for photo in _listed(name)]
         except OSError as error:
             raise UsageError(f"{path} must be a list of photos. Received: {error.strerror}") from error
     files = find_images([path])
@@ -409,6 +416,17 @@ def _photos(path: Path, output: Path | None) -> Sequence[Path]:
     if output and path.resolve() in output.resolve().parents:
         return [file for file in files if output.resolve() not in file.resolve().parents] or [path]
     return files
+
+
+def _listed(name: str) -> Sequence[str | Path]:
+    return _find(name) if source_of(name) else [Path(name)]
+
+
+def _find(source: str) -> Sequence[str]:
+    try:
+        return find_photos(source)
+    except ImportError as error:
+        raise UsageError(str(error)) from error
 
 
 def _make_folder(folder: Path) -> None:
