@@ -46,7 +46,7 @@ def grad_cam():
 
     def maps(pixels: np.ndarray):
         images = (torch.from_numpy(pixels).float() / 255 - mean) / std
-        return cam(images.permute(0, 3, 1, 2))
+        return cam(images.permute(0, 3, 1, 2), targets=None)
 
     return maps, lambda photo, found: show_cam_on_image(photo / np.float32(255), found, use_rgb=True)
 
