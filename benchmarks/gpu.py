@@ -13,7 +13,8 @@ losses must agree within the relative tolerances below; exit status 1 says that 
 
 Without a GPU all of it runs on the CPU, to see that it runs, and says so. Small sizes for that:
 
-    python benchmarks/gpu.py --model mobilenet_v2 --size 64 --batch-sizes 8 --seconds 1 --blocks 1
+    python benchmarks/gpu.py --model keras_cam.training.small_networks:small_alexnet --size 64 \
+        --batch-sizes 2 --precisions float32 --seconds 0 --blocks 1
 """
 
 import argparse
@@ -160,7 +161,7 @@ def steps_a_second(
     blocks = {
         "ours": lambda: run(images.batches(AUGMENTATION, 0, STEPS)),
         "same": lambda: run(same),
-        "fit": lambda: keras_own.fit(same, steps_per_epoch=STEPS, epochs=1, verbose=0),
+        "fit": lambda: keras_own.fit(same, steps_per_epoch=STEPS, epochs=1, verbose=0, shuffle=False),
     }
     times = times_by_turns(blocks, arguments.seconds, turns=arguments.blocks)
     return {name: STEPS / statistics.median(found) for name, found in times.items()}
