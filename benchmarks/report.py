@@ -66,6 +66,11 @@ SECTIONS = (
         ["python benchmarks/box_curve_speed.py"],
     ),
     (
+        "Large photos",
+        "JPEGs of 24 megapixels at a reduced scale, against decoding them whole.",
+        ["python benchmarks/large_photos.py"],
+    ),
+    (
         "Training input",
         "Reading photos of ImageNet's size, and smaller ones, against bare decoding and against a step.",
         [

@@ -1,13 +1,15 @@
 """Photos a second of `keras-cam localize`, as ratios in one run.
 
-    python benchmarks/throughput.py FOLDER [--photos 600] [--turns 3] [--only LINE ...]
+    python benchmarks/throughput.py FOLDER [--photos 600] [--turns 3] [--only LINE ...] [--peers PYTHON]
 
 What is compared runs by turns, start included, so that other work disturbs all alike:
 
 - localize: the command, `--json` into a file; tensorflow: the same with `--runtime tensorflow`;
 - pictures: the command with its pictures; png: with pictures as PNG;
 - reading: bare reading and resizing of the photos by as many threads as there are processors;
-- compute: bare LiteRT, an interpreter a processor, of one photo again and again.
+- compute: bare LiteRT, an interpreter a processor, of one photo again and again;
+- grad-cam, tf-keras-vis: photos in, pictures out by other packages, see `benchmarks/peers.py`; with
+  `--peers`, an interpreter that has them. Compare with the line pictures.
 
 Wall time says how fast it is on a quiet machine; CPU time, of all processes, how much work it is on any.
 """
@@ -28,10 +30,11 @@ from keras_cam.images.files import find_images, read_reduced
 from keras_cam.images.processors import usable_processors
 from keras_cam.images.resize import resize
 from keras_cam.inference import LiteRTLocalizer
-from keras_cam.inference.load import DEFAULT_MODEL
+from keras_cam.inference.load import DEFAULT_MODEL, is_exported
 from keras_cam.inference.runtimes import converted
 
 SIZE_HW = (320, 320)
+PEERS = Path(__file__).with_name("peers.py")
 
 
 def main() -> None:
@@ -40,13 +43,15 @@ def main() -> None:
     parser.add_argument("--photos", type=int, default=600)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--only", nargs="+", help="leave out other lines")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|FILE", help="of our command")
+    parser.add_argument("--peers", metavar="PYTHON", help="an interpreter with grad-cam and tf-keras-vis")
     parser.add_argument("--part", choices=("reading", "compute"), help=argparse.SUPPRESS)
     parser.add_argument("--list", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.part:
         files = list(map(Path, arguments.list.read_text().splitlines()))
-        return read(files) if arguments.part == "reading" else compute(files)
-    converted(DEFAULT_MODEL, "litert", {})  # which is not what is measured
+        return read(files) if arguments.part == "reading" else compute(files, arguments.model)
+    litert_file(arguments.model)  # converting is not what is measured
     with tempfile.TemporaryDirectory() as folder:
         photos = Path(folder) / "photos.txt"
         files = islice(cycle(find_images(arguments.folder)), arguments.photos)
@@ -54,16 +59,27 @@ def main() -> None:
         photos.write_text("\n".join(map(str, links)))
         commands = {
             name: command
-            for name, command in commands_of(photos, Path(folder)).items()
+            for name, command in commands_of(photos, Path(folder), arguments).items()
             if not arguments.only or name in arguments.only
         }
         report(commands, arguments.turns, arguments.photos)
 
 
-def commands_of(photos: Path, folder: Path) -> dict[str, list[str]]:
+def litert_file(model: str) -> Path:
+    """The LiteRT file of a model, from the cache or made now; or the model, if it is one."""
+    return Path(model) if is_exported(model) else converted(model, "litert", {})
+
+
+def commands_of(photos: Path, folder: Path, arguments: argparse.Namespace) -> dict[str, list[str]]:
     """The command line of each line of the report."""
-    ours = [sys.executable, "-m", "keras_cam.cli.main", "localize", f"@{photos}"]
-    part = [sys.executable, __file__, str(folder), "--list", str(photos), "--part"]
+    model = ["--model", arguments.model]
+    ours = [sys.executable, "-m", "keras_cam.cli.main", "localize", f"@{photos}", *model]
+    part = [sys.executable, __file__, str(folder), "--list", str(photos), *model, "--part"]
+    peers = {
+        name: [arguments.peers, str(PEERS), name, str(photos), str(folder / name)]
+        for name in ("grad-cam", "tf-keras-vis")
+        if arguments.peers
+    }
     pictures = ["--json", "--output", str(folder / "pictures")]
     return {
         "localize": [*ours, "--json"],
@@ -72,6 +88,7 @@ def commands_of(photos: Path, folder: Path) -> dict[str, list[str]]:
         "png": [*ours, *pictures, "--picture-format", "png"],
         "reading": [*part, "reading"],
         "compute": [*part, "compute"],
+        **peers,
     }
 
 
@@ -117,9 +134,9 @@ def read(files: list[Path]) -> None:
             pass
 
 
-def compute(files: list[Path]) -> None:
+def compute(files: list[Path], model: str) -> None:
     os.environ.setdefault("GLOG_minloglevel", "2")
-    localizer = LiteRTLocalizer(converted(DEFAULT_MODEL, "litert", {}))
+    localizer = LiteRTLocalizer(litert_file(model))
     image = resize(read_reduced(files[0], SIZE_HW).pixels, SIZE_HW)[None].repeat(8, axis=0)
     for start in range(0, len(files), 8):
         localizer.localize(image[: len(files) - start])

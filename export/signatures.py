@@ -19,6 +19,7 @@ from keras_cam.graph.looks import split_looks
 from keras_cam.layers.localizer_model import maps_layer
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import class_names, labels_of
+from keras_cam.ops.class_ranks import classes_of_ranks
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Signatures:
               BMP, to the same.
             - `classify`: from `images` to `logits` and `probabilities`, (B, N) float32.
             - `cam`: from `images` and `class_ids` (B, K) int32 to `class_activation_maps` (B, K, h, w)
-              float32; `localization_maps` (B, K, h', w') float32, if the localizer refines maps; and
-              `detection_boxes` (B, K, 4) float32, zeros if a class has no box.
+              float32; `localization_maps` (B, K, h', w') float32, if the localizer refines maps;
+              `detection_boxes` (B, K, 4) float32, zeros if a class has no box; and `logits` (B, N) float32.
+              Of `class_ids`, -1 is the best class of the image, -2 the second best, and so on.
         size_hw: the height and width of the images; `localize_bytes` resizes images to it.
         labels: the names of the N classes.
         maps: how the maps are made, as JSON, see `keras_cam.inference.localizer.maps_in_file`.
@@ -137,8 +139,10 @@ def build_signatures(
 
     @tf.function(input_signature=[pixels, asked])
     def cam(images: Any, class_ids: Any) -> dict[str, Any]:
+        found = classified(images)
+        asked = classes_of_ranks(class_ids, found["logits"])
         with plain_operations():
-            return back([class_ids, *classified(images)["tensors"]], training=False)
+            return {**back([asked, *found["tensors"]], training=False), "logits": found["logits"]}
 
     functions = {
         "localize": localize,

@@ -69,6 +69,7 @@ def assert_gives_the_same(file, model, localizer, images):
     np.testing.assert_allclose(keras.ops.softmax(logits), scores, atol=1e-3)
     asked = np.array([[lite.classes - 1, 0, 1, 0]] * len(images))
     found = lite.cam(images, asked)
+    np.testing.assert_allclose(found.pop("logits"), logits, rtol=1e-4, atol=1e-4)
     assert set(found) == expected.keys() & MAPS_AND_BOXES
     for name, values in found.items():
         wanted = np.asarray(everything[name])[:, asked[0]]
@@ -124,7 +125,7 @@ def test_the_signatures_have_the_names_of_the_contract(file):
     assert interpreter.get_signature_list() == {
         "localize": {"inputs": ["images"], "outputs": localized},
         "classify": {"inputs": ["images"], "outputs": ["logits", "probabilities"]},
-        "cam": {"inputs": ["class_ids", "images"], "outputs": sorted(MAPS_AND_BOXES)},
+        "cam": {"inputs": ["class_ids", "images"], "outputs": sorted({*MAPS_AND_BOXES, "logits"})},
     }
     # Who asks for no signature gets the first one, in this order.
     details = interpreter.get_output_details()

@@ -55,7 +55,8 @@ def check(model, images, folder, **options):
     asked = expected["detection_classes"]
     found = saved.signatures["cam"](images=images, class_ids=asked)
     kinds = expected.keys() & {"class_activation_maps", "localization_maps", "detection_boxes"}
-    assert_close(found, {name: expected[name] for name in kinds})
+    logits = {"logits": classified["logits"].numpy()}
+    assert_close(found, {**{name: expected[name].numpy() for name in kinds}, **logits})
 
 
 @pytest.mark.filterwarnings("ignore:The map has one cell")

@@ -65,6 +65,7 @@ def test_the_signatures_have_the_names_and_types_of_the_contract(signatures):
                 "class_activation_maps": ((None, None, 2, 2), tf.float32),
                 "localization_maps": ((None, None, 4, 4), tf.float32),
                 "detection_boxes": ((None, None, 4), tf.float32),
+                "logits": ((None, CLASSES), tf.float32),
             },
         ),
     }
@@ -93,6 +94,7 @@ def test_every_signature_gives_what_the_localizer_gives(signatures, model, local
     np.testing.assert_allclose(tf.nn.softmax(classified["logits"]), classified["probabilities"], atol=1e-5)
     asked = np.array([[4, 0]] * batch, np.int32)
     found = signatures["cam"](images=images, class_ids=asked)
+    np.testing.assert_allclose(found.pop("logits"), classified["logits"], atol=1e-5)
     assert set(found) == {"class_activation_maps", "localization_maps", "detection_boxes"}
     for name, values in found.items():
         # Stretching refined maps to [0, 1] enlarges rounding errors.

@@ -130,6 +130,9 @@ def test_the_command_compares_the_two_methods(linear, weights, tmp_path, capsys)
     assert models[2:] == ["gap.keras (gradcam)", "gap.keras (finer:hirescam)"]
     assert cli.main(["localize", str(tmp_path / "photos"), "--method", "layercam", *both[-2:], "--json"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2
+    gradients = [*arguments, "--model", str(tmp_path / "linear.keras")]
+    assert cli.main([*gradients, "--runtime", "litert"]) == 2
+    assert "Only TensorFlow computes gradients: `runtime` must be 'auto' or" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         cli.main([*arguments, "--method", "grad-cam"])
     assert "grad-cam" in capsys.readouterr().err

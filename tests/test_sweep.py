@@ -277,11 +277,13 @@ def resident_mib():
 )
 def test_many_localizations_need_no_more_memory_than_few(models, name, count, tmp_path, report_count):
     write_png(tmp_path / "photo.png", data.astronaut()[::8, ::8])
-    localizer, memory = load_localizer(models[name]), []
-    for _ in localize_files(localizer, [tmp_path / "photo.png"] * count, batch_size=32):
-        memory.append(resident_mib())
-    assert len(memory) == count
+    localizer, memory = load_localizer(models[name]), np.zeros(count)
+    photos = [tmp_path / "photo.png"] * count
+    for place, _ in enumerate(localize_files(localizer, photos, batch_size=32)):
+        memory[place] = resident_mib()
+    assert memory[-1]
     few = count // 5
-    growth = max(memory[few:]) - max(memory[:few])
-    assert growth < 8
+    growth = memory[few:].max() - memory[:few].max()
+    # The allocator's steps. Of 10,000 localizations, a record each, 1 kB, would be as much; of 100,000 five times.
+    assert growth < (8 if count == LOCALIZATIONS else 16)
     report_count(f"localizations of {name}, the last four fifths with {growth:.1f} MiB more memory", count)

@@ -11,6 +11,7 @@ import pytest
 import keras_cam
 from keras_cam.cli import main as cli
 from keras_cam.inference import Localizer, TenCropLocalizer
+from keras_cam.inference.methods import METHODS
 
 GOLDENS = os.environ.get("KERAS_CAM_GOLDENS")
 
@@ -91,6 +92,18 @@ def test_the_command_evaluates_ten_crops_by_every_protocol_of_the_paper(protocol
     assert status == 0
     assert figures["images"] == 1
     assert figures["localization_top5_error"] in (0, 1)
+
+
+def test_the_runtime_is_that_of_the_crops(colour_classifier, tmp_path, photos, monkeypatch):
+    monkeypatch.setenv("KERAS_CAM_CONVERTED", str(tmp_path / "converted"))
+    colour_classifier.save(tmp_path / "model.keras")
+    expected, found = (
+        METHODS["ten_crops"].load(tmp_path / "model.keras", None, runtime, 1)
+        for runtime in ("tensorflow", "litert")
+    )
+    assert (expected.runtime, found.runtime) == ("tensorflow", "litert")
+    images = photos(1, 256, 256)
+    np.testing.assert_allclose(found.classify(images), expected.classify(images), atol=1e-4)
 
 
 class ReleasedCrops(Localizer):

@@ -32,6 +32,22 @@ def answers(localizer, images):
     return {**localizer.localize(images), **found, "classified": localizer.classify(images)}
 
 
+@pytest.mark.parametrize("name", ["litert", "saved_model"])
+def test_the_chosen_and_the_best_classes_take_one_pass(models, photos, name, monkeypatch):
+    images = photos(2, 32, 32)
+    expected = load_localizer(models["keras"]).classify_and_cam(images, [[2], [0]], 2)
+    localizer = load_localizer(models[name])
+    monkeypatch.setattr(type(localizer), "classify", None)  # which would be a pass of its own
+    found = localizer.classify_and_cam(images, [[2], [0]], 2)
+    assert set(found) == set(expected)
+    for key, values in expected.items():
+        np.testing.assert_allclose(found[key], values, atol=1e-4, err_msg=key)
+    monkeypatch.undo()
+    localizer.takes_ranks = False  # as an older file
+    two_passes = localizer.classify_and_cam(images, [[2], [0]], 2)
+    np.testing.assert_array_equal(two_passes["predicted"], found["predicted"])
+
+
 @pytest.mark.parametrize("rounds", [ROUNDS, pytest.param(ROUNDS_OF_SWEEP, marks=pytest.mark.sweep)])
 @pytest.mark.parametrize("name", ["keras", "litert", "onnx", "saved_model"])
 def test_threads_get_what_one_thread_gets(models, photos, name, rounds, report_count):

@@ -1,6 +1,5 @@
 """Batches of photos; threads read and resize the next batch while the model processes the current one."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -9,6 +8,7 @@ import numpy as np
 
 from keras_cam.images.files import ImageError, ReducedPhoto
 from keras_cam.images.map_ahead import map_ahead
+from keras_cam.images.processors import usable_processors
 from keras_cam.images.resize import resize
 
 
@@ -97,7 +97,7 @@ def _batches(
             photo = ReducedPhoto(photo, (photo.shape[1], photo.shape[0]))
         return resize(photo.pixels, size_hw), photo.size_wh, None
 
-    photos = map_ahead(read_resized, range(count), os.cpu_count() or 1, 2 * batch_size - 1)
+    photos = map_ahead(read_resized, range(count), usable_processors(), 2 * batch_size - 1)
     for start in range(0, count, batch_size):
         images, sizes_wh, errors = zip(*islice(photos, batch_size), strict=True)
         yield ImageBatch(range(start, start + len(images)), np.stack(images), np.array(sizes_wh), errors)

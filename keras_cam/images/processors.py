@@ -4,7 +4,7 @@ import os
 
 
 def usable_processors() -> int:
-    """The number of threads that should compute at the same time.
+    """The number of threads that should read or compute at the same time.
 
     Returns:
         The number in the environment variable `OMP_NUM_THREADS`, which Ray and job schedulers set; or else

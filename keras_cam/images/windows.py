@@ -19,6 +19,7 @@ from PIL import Image
 from keras_cam.images.bands import bands_last, finite, is_array_file
 from keras_cam.images.deep_grey import scaled, stated_range
 from keras_cam.images.files import DECODING, ImageError, read_image
+from keras_cam.images.processors import usable_processors
 
 # What decoded tiles or strips of a file may take, so that those of a row of windows are decoded once.
 _KEPT_BYTES = 2**28
@@ -216,7 +217,7 @@ def _segments(path: Path, page: Any, stack: ExitStack) -> _Part:
     size = length * width * samples * page.dtype.itemsize
     kept = max(1, min(_KEPT_BYTES // size, len(page.dataoffsets)))
     # Each thread may decode one more at the same time.
-    stack.enter_context(DECODING.taken(size * (kept + (os.cpu_count() or 1))))
+    stack.enter_context(DECODING.taken(size * (kept + usable_processors())))
     file = stack.enter_context(open(path, "rb"))  # noqa: SIM115
     decode, offsets, counts = page.decode, page.dataoffsets, page.databytecounts
 

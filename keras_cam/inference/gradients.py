@@ -53,6 +53,8 @@ class SaliencyLocalizer(Localizer):
         ((1, 3, 4), (1, 3, 14, 14))
     """
 
+    runtime = "tensorflow"
+
     def __init__(
         self, model: keras.Model, top_k: int = 5, threshold: float = THRESHOLD, cell_size: int = 16
     ) -> None:

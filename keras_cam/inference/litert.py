@@ -66,6 +66,7 @@ class LiteRTLocalizer(Localizer):
         self._lock = threading.Lock()  # an interpreter has one set of tensors, which all signatures share
         self.size_hw: tuple[int, int] = (height, width)
         self.classes: int = self._runners["classify"].get_output_details()["logits"]["shape"].tolist()[-1]
+        self.takes_ranks = "logits" in self._runners["cam"].get_output_details()  # older files do not
         self.labels: tuple[str, ...] | None = labels_in_file(path, self._labels(), self.classes)
         self.map_kind, self.map_method = maps_in_file(self._packed(MAPS_FILE))
 

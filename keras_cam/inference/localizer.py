@@ -43,6 +43,7 @@ class Localizer(Protocol):
             not known.
         map_method: the method that makes the maps; None if that is not known.
         runtime: what computes, a key of `keras_cam.inference.runtimes.RUNTIMES`; "" if nobody knows.
+        takes_ranks: whether `cam` takes -1 for the best class, -2 for the second best, and returns `logits`.
         looks_at_photos: whether it looks a second time, at windows of the photos themselves.
     """
 
@@ -51,6 +52,7 @@ class Localizer(Protocol):
     classes: int
     labels: tuple[str, ...] | None
     threshold: float | None = None
+    takes_ranks: bool = False
     looks_at_photos: bool = False
     map_kind: str | None = None
     map_method: str | None = None
@@ -105,8 +107,18 @@ class Localizer(Protocol):
             What `cam` returns for `[class_ids, predicted]`; `logits` (B, N); and `predicted` int32
             (B, min(top_k, N)), the best classes, best first.
         """
+        class_ids = np.asarray(class_ids, np.int32)
+        if self.takes_ranks:  # one pass
+            ranks = -1 - np.arange(min(top_k, self.classes), dtype=np.int32)
+            asked = np.concatenate([class_ids, np.tile(ranks, (len(class_ids), 1))], axis=1)
+            found = self.cam(images, asked)
+            return {**found, "predicted": _best(found["logits"], top_k)}
         logits = self.classify(images)
-        # Of equal ones the first counts, as in a Keras model.
-        predicted = np.argsort(-logits, axis=1, kind="stable")[:, :top_k].astype(np.int32)
-        asked = np.concatenate([np.asarray(class_ids, np.int32), predicted], axis=1)
-        return {**self.cam(images, asked), "logits": logits, "predicted": predicted}
+        predicted = _best(logits, top_k)
+        found = self.cam(images, np.concatenate([class_ids, predicted], axis=1))
+        return {**found, "logits": logits, "predicted": predicted}
+
+
+def _best(logits: np.ndarray, top_k: int) -> np.ndarray:
+    """The best classes, best first; of equal ones the first counts, as in a Keras model."""
+    return np.argsort(-logits, axis=1, kind="stable")[:, :top_k].astype(np.int32)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_cam.inference.load import load_classifier, load_localizer
+from keras_cam.inference.load import load_classifier
 from keras_cam.inference.localizer import Localizer
-from keras_cam.inference.runtimes import load_fastest
+from keras_cam.inference.runtimes import AUTO, TENSORFLOW, load_fastest
 from keras_cam.map_methods.table import AUGMENT, FINER, MAP_METHODS
 from keras_cam.recipes import NONE
 
@@ -18,8 +18,8 @@ class Method:
     Attributes:
         summary: one line for people.
         load: from the name or file of a model, `refine` (None: the default), `runtime` and the number of
-            photos to a localizer, see `keras_cam.inference.runtimes.load_fastest`. What is not made in the
-            graph runs on TensorFlow.
+            photos to a localizer, see `keras_cam.inference.runtimes.load_fastest`. Raises a `ValueError` if
+            the method cannot be had so.
         is_in_the_graph: whether the maps are made in the graph of the localizer, by what
             `keras_cam.build_localizer` calls a method, and can be refined.
     """
@@ -34,6 +34,11 @@ def _gradients(model: str | Path, refine: str | None, runtime: str, photos: int)
 
     if refine is not None:
         raise ValueError(f"Maps of gradients cannot be refined. Received: refine={refine!r}")
+    if runtime not in (AUTO, TENSORFLOW):
+        raise ValueError(
+            f"Only TensorFlow computes gradients: `runtime` must be {AUTO!r} or {TENSORFLOW!r}. "
+            f"Received: runtime={runtime!r}"
+        )
     return SaliencyLocalizer(load_classifier(model))
 
 
@@ -42,7 +47,7 @@ def _ten_crops(model: str | Path, refine: str | None, runtime: str, photos: int)
 
     if refine not in (None, NONE):
         raise ValueError(f"Maps of ten crops cannot be refined. Received: refine={refine!r}")
-    return TenCropLocalizer(load_localizer(model, refine=NONE))
+    return TenCropLocalizer(load_fastest(model, runtime, 10 * photos, refine=NONE))
 
 
 def _in_the_graph(summary: str, name: str | None = None) -> Method:

@@ -1,12 +1,12 @@
 """What a second look sees: windows of photos, cut out of the photos themselves."""
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
 from keras_cam.images.files import without_warnings
+from keras_cam.images.processors import usable_processors
 from keras_cam.images.resize import resize
 
 CropPhotos = Callable[[np.ndarray], np.ndarray]
@@ -33,7 +33,7 @@ def photo_crops(reads: Sequence[Callable[[], np.ndarray]], size_hw: tuple[int, i
         return [resize(photo, size_hw, window) for window in windows]
 
     def crop(windows: np.ndarray) -> np.ndarray:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(usable_processors()) as pool:
             return np.concatenate(list(pool.map(crops_of, reads, windows)))
 
     return crop

@@ -50,6 +50,7 @@ class SavedModelLocalizer(Localizer):
         self.channels = int(images.shape[-1])
         self.size_hw = input_size_hw(images.shape, default_image_size(self._localize.structured_outputs))
         self.classes = int(self._classify.structured_outputs["logits"].shape[-1])
+        self.takes_ranks = "logits" in self._cam.structured_outputs  # older models do not
         labels = version / "assets" / "labels.txt"
         found = read_labels(labels) if labels.exists() else None
         self.labels = labels_in_file(path, found, self.classes)

@@ -64,7 +64,7 @@ class TenCropLocalizer(Localizer):
             )
         self.size_hw = image_size, image_size
         self.classes, self.labels = localizer.classes, localizer.labels
-        self.threshold = threshold
+        self.threshold, self.runtime = threshold, localizer.runtime
         self._localizer, self._top_k = localizer, top_k
         self._detections, self._in_order = (
             MapDetections(threshold, boxes_first=first) for first in (True, False)

@@ -257,7 +257,6 @@ def localize_photos(
     if videos and localizer.channels not in (1, 3):
         raise UsageError(f"Videos have 1 or 3 channels, and the model takes {localizer.channels}")
     from keras_cam.inference.files import localize_files
-    from keras_cam.inference.video import localize_video
 
     names = labels or localizer.class_names
     _check_names(selection, names)
@@ -281,6 +280,8 @@ def localize_photos(
                         table.add(record)
                 advance()
         for video, drawn_video in zip(videos, drawn_videos, strict=True):
+            from keras_cam.inference.video import localize_video
+
             find = partial(localize_video, localizer, video, labels, model, batch_size, smooth=smooth)
             seen_videos += _localize_video(find, video, drawn_video, selection, writers, masks, as_json)
     if not as_json:
