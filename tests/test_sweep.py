@@ -284,6 +284,6 @@ def test_many_localizations_need_no_more_memory_than_few(models, name, count, tm
     assert memory[-1]
     few = count // 5
     growth = memory[few:].max() - memory[:few].max()
-    # The allocator's steps. Of 10,000 localizations, a record each, 1 kB, would be as much; of 100,000 five times.
+    # Steps of the allocator. Records that were kept, of 1 kB each, would be 8 and 80 MiB.
     assert growth < (8 if count == LOCALIZATIONS else 16)
     report_count(f"localizations of {name}, the last four fifths with {growth:.1f} MiB more memory", count)
