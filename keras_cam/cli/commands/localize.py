@@ -64,84 +64,95 @@ def add_parser(commands: Any) -> None:
     parser.set_defaults(run=run)
     add_photos(
         parser,
-        "image files; a folder stands for all images below it, @FILE for the names in a list; videos "
-        f"({', '.join(VIDEO_SUFFIXES)})",
+        "image files; a folder stands for all images below it, @FILE for the names in a list; archives "
+        f"(.tar, .tfrecord, .parquet) and URLs; videos ({', '.join(VIDEO_SUFFIXES)})",
     )
     add_any_model(parser)
     add_top_k(parser)
+    add_selection(parser)
+    add_labels(parser)
+    _add_boxes(parser.add_argument_group("maps and boxes"))
+    _add_results(parser.add_argument_group("results"))
+    _add_pixels(parser.add_argument_group("pixels, large pictures, videos"))
+    speed = parser.add_argument_group("speed")
+    add_batch_size(speed, default=8)
+    add_runtime(speed)
+    add_parts(parser)
+
+
+def _add_boxes(group: Any) -> None:
     methods = {name: method for name, method in METHODS.items() if method.is_in_the_graph}
-    parser.add_argument(
+    group.add_argument(
         "--method",
         choices=methods,
         metavar="NAME",
         help=f"how maps are made. {methods_help(methods)} (default: cam, or {DEFAULT_GRADIENT_METHOD} where "
         "no map is exact)",
     )
-    add_refine(parser)
-    add_threshold(parser)
-    add_selection(parser)
-    add_labels(parser)
-    add_batch_size(parser, default=8)
-    add_window(parser)
-    add_runtime(parser)
-    add_parts(parser)
-    add_range(parser)
-    parser.add_argument(
-        "--tiles",
-        type=positive,
-        metavar="PIXELS",
-        help="for large pictures: tiles of this height and width go through the model, and their maps are "
-        "put together (default: whole photos)",
-    )
-    parser.add_argument(
-        "--overlap",
-        type=fraction,
-        metavar="PART",
-        help="the fraction of a tile that it shares with the next one, at least "
-        f"(default: {DEFAULT_OVERLAP}; with --tiles)",
-    )
-    parser.add_argument(
-        "--smooth",
-        type=fraction,
-        default=0.0,
-        metavar="PART",
-        help="for videos: the weight of the past in scores and maps, such as 0.8 (default: 0, each frame by "
-        "itself)",
-    )
-    parser.add_argument(
+    add_refine(group)
+    add_threshold(group)
+
+
+def _add_results(group: Any) -> None:
+    group.add_argument(
         "--output",
         type=Path,
         metavar="PATH",
         help=f"folder for the pictures (default: {DEFAULT_OUTPUT}/); with --format, the file or new folder",
     )
-    parser.add_argument(
+    group.add_argument(
         "--picture-format",
         choices=PICTURE_FORMATS,
         default="jpeg",
         help="the format of the pictures (default: %(default)s)",
     )
     formats = "; ".join(f"{name}: {row.summary}" for name, row in ANNOTATION_FORMATS.items())
-    parser.add_argument(
+    group.add_argument(
         "--format",
         choices=ANNOTATION_FORMATS,
         help=f"write annotations for other tools to --output in place of pictures. {formats}",
     )
-    parser.add_argument(
+    group.add_argument(
         "--masks", action="store_true", help="masks as well as boxes, in annotations, JSON and pictures"
     )
-    parser.add_argument(
-        "--crops", type=Path, metavar="DIR", help="new folder for a picture of each detection"
-    )
-    parser.add_argument(
+    group.add_argument("--crops", type=Path, metavar="DIR", help="new folder for a picture of each detection")
+    group.add_argument(
         "--images-dir",
         type=Path,
         metavar="DIR",
         help="folder that names of photos in annotations are relative to (default: the one --output is in)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--json",
         action="store_true",
         help="print one JSON object for each photo; pictures only with --output",
+    )
+
+
+def _add_pixels(group: Any) -> None:
+    add_window(group)
+    add_range(group)
+    group.add_argument(
+        "--tiles",
+        type=positive,
+        metavar="PIXELS",
+        help="for large pictures: tiles of this height and width go through the model, and their maps are "
+        "put together (default: whole photos)",
+    )
+    group.add_argument(
+        "--overlap",
+        type=fraction,
+        metavar="PART",
+        help="the fraction of a tile that it shares with the next one, at least "
+        f"(default: {DEFAULT_OVERLAP}; with --tiles)",
+    )
+    group.add_argument(
+        "--smooth",
+        type=fraction,
+        default=0.0,
+        metavar="PART",
+        help="for videos: the weight of the past in scores and maps, such as 0.8 (default: 0, each frame by "
+        "itself)",
     )
 
 
