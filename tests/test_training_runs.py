@@ -413,7 +413,7 @@ def test_images_that_cannot_be_read_are_counted_and_named(photos, tmp_path):
         {"multi_label": True},
         {"non_negative_head": True, "attention_dropout": ("conv5",), "cache": "memory"},
         {"stages": (Stage(1, 0.01, augmentation=Augmentation(cutmix=1.0)),), "jit_compile": True},
-        {"pooling": "max", "stages": (Stage(2, 0.01, schedule="step", step_epochs=1),)},
+        {"pooling": "max", "stages": (Stage(2, 1e-3, schedule="step", step_epochs=1),)},
     ],
     ids=lambda values: "-".join(values),
 )
