@@ -21,6 +21,7 @@ collect_ignore = ["make_map_method_outputs.py", "make_torchvision_outputs.py"]
 SLOW_FILES = {
     # Build large networks.
     "test_applications",
+    "test_boxes",
     "test_build_model",
     "test_caffe_weights",
     "test_dilation",
@@ -28,6 +29,11 @@ SLOW_FILES = {
     "test_paper_networks",
     "test_ten_crops",
     "test_torchvision_weights",
+    # Build many localizers.
+    "test_channels",
+    "test_evaluate",
+    "test_metrics_choe2020",
+    "test_refinement",
     # Convert, compile, or start servers and browsers.
     "test_export_command",
     "test_export_cpp",
@@ -39,7 +45,11 @@ SLOW_FILES = {
     "test_export_saved_model",
     "test_export_serving",
     "test_export_web",
+    "test_quiet_libraries",
+    "test_runtimes",
     "test_threads",
+    "test_tiles",
+    "test_window",
     # Train, also in processes that are killed or on several devices.
     "test_concepts",
     "test_question_answering",

@@ -332,7 +332,6 @@ def exported(refining, tmp_path_factory):
     return paths
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "protocol"),
     [("saved_model", "zhou2016"), ("cam.onnx", "choe2020"), *(("cam.tflite", one) for one in PROTOCOLS)],
@@ -448,7 +447,6 @@ def test_the_rules_of_the_paper_are_for_maps_that_are_not_refined(photos, capsys
         assert f"--refine {refine} does not go with --protocol zhou2016_test" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_the_rules_of_the_paper_build_localizers_that_do_not_refine(photos, tmp_path, randomize, capsys):
     layers = [keras.layers.Conv2D(4, 3, strides=2, padding="same", activation="relu") for _ in range(5)]
     ending = [keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(3)]
@@ -507,7 +505,6 @@ def test_keras_gives_the_figures_of_evaluate(which, photos, request):
         assert figures[metric.name] == pytest.approx(value, abs=1e-6), name
 
 
-@pytest.mark.slow
 def test_a_compiled_localizer_is_saved_and_cloned_with_its_metrics(localizer, photos, tmp_path):
     dataset = judged_dataset(read_annotations(photos), (32, 32))
     localizer.compile(metrics=[LocalizationError(top_k=1), MaxBoxAccV2()])

@@ -129,7 +129,6 @@ def test_training_draws_its_bars_and_holds_nothing_back():
     assert "C was here" in shown
 
 
-@pytest.mark.slow  # TensorFlow starts twice
 def test_a_bar_is_not_torn_by_what_libtiff_says_about_a_broken_file(colour_classifier, tmp_path):
     colour_classifier.save(tmp_path / "colours.keras")
     image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))

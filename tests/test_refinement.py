@@ -197,7 +197,6 @@ def test_refinement_beats_plain_maps_on_photos(real_data, capsys):
     assert figures["B32"] > figures["none"] + 0.03
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("recipe", sorted(RECIPES.keys() - {"look_again"}))  # that: test_second_look.py
 def test_refined_localizers_are_exported_as_they_are(recipe, randomize, photos, tmp_path):
     model = randomize(small_network((64, 64, 3)))
@@ -220,7 +219,6 @@ def lite0():
     return keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(160, 160, 3))
 
 
-@pytest.mark.slow
 def test_a_foreground_is_learned_from_refined_maps_and_sharpens_them(lite0, tmp_path):
     photos = [f"{skimage.data_dir}/{name}.png" for name in ("chelsea", "coffee")]
     foreground = train_foreground(lite0, photos, epochs=40)
@@ -252,7 +250,6 @@ def test_a_foreground_of_other_features_and_of_no_images_is_refused(lite0, tmp_p
     assert "missing.jpg" in errors[0]
 
 
-@pytest.mark.slow
 def test_the_command_writes_a_localizer_and_names_what_it_could_not_read(lite0, tmp_path, capsys):
     (tmp_path / "broken.jpg").write_bytes(b"no photo")
     classifier, output = tmp_path / "classifier.keras", tmp_path / "new" / "localizer.keras"

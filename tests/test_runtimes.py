@@ -46,7 +46,6 @@ def files(tmp_path, photos):
     return paths
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("runtime", CONVERTED)
 def test_every_runtime_finds_what_keras_finds(model_file, files, nothing_prepared, runtime):
     expected = list(localize_files(model_file, files, runtime="tensorflow"))
@@ -153,7 +152,6 @@ def test_interpreters_share_the_images_of_a_batch(prepared, photos):
         np.testing.assert_array_equal(together.cam(images, class_ids)[name], values)
 
 
-@pytest.mark.slow
 def test_a_model_is_prepared_and_used_by_the_command_line(model_file, files, nothing_prepared, capsys):
     assert cli.main(["models", "--prepare", str(model_file)]) == 0
     assert capsys.readouterr().out == f"{model_file} for litert: {converted_file(model_file, 'litert', {})}\n"

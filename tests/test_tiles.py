@@ -102,7 +102,6 @@ def test_probabilities_are_those_of_the_model_if_it_has_one_class():
     assert len(record.detections) == 1
 
 
-@pytest.mark.slow
 def test_photos_on_a_large_canvas_are_found_where_they_are():
     """The refined maps of the default network; the cat lies on the corner of four tiles."""
     picture = np.full((1100, 1500, 3), 128, np.uint8)
@@ -116,7 +115,6 @@ def test_photos_on_a_large_canvas_are_found_where_they_are():
     assert float(np.max(box_ious(cats, [(300, 380, 751, 680)]))) > 0.5
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cam.tflite", "cam.onnx", "1"])
 def test_exported_models_give_the_same(colour_classifier, tmp_path, name):
     localizer = keras_cam.build_localizer(colour_classifier)

@@ -54,7 +54,6 @@ def test_other_classifiers_keep_their_channels_and_their_range():
     np.testing.assert_allclose(found, 5 * 0.5)
 
 
-@pytest.mark.slow
 def test_names_and_refined_maps_stay(colour_classifier):
     model = keras_cam.build_model("mobilenet_v2", classes=2, input_shape=(64, 64, 3), labels=["sick", "well"])
     localizer = keras_cam.load_localizer(model, window=(LOW, HIGH))
@@ -85,7 +84,6 @@ def test_windows_go_upwards(window, colour_classifier):
     assert PixelWindow.from_config(PixelWindow((1, 2), channels=3).get_config()).window == (1, 2)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cam.keras", "cam.tflite", "cam.onnx", "1"])
 def test_a_saved_model_does_the_same(localizer, tmp_path, name):
     save = {
@@ -101,7 +99,6 @@ def test_a_saved_model_does_the_same(localizer, tmp_path, name):
     np.testing.assert_allclose(found[0, 0], cells_of(values()), atol=1e-5)
 
 
-@pytest.mark.slow
 def test_a_server_gets_the_values_of_grey_files(localizer, xray, tmp_path):
     """What the client sends, decoded by the SavedModel as a server does."""
     import tensorflow as tf
