@@ -266,6 +266,7 @@ def test_the_command_writes_a_localizer_and_names_what_it_could_not_read(lite0, 
     assert "--output must end in .keras" in capsys.readouterr().err
 
 
+@pytest.mark.sweep  # five minutes
 def test_a_foreground_learned_without_labels_finds_birds_better(real_data):
     train, test = (read_annotations(real_data / "cub10", split) for split in ("train", "test"))
     model = keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(320, 320, 3))

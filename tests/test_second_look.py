@@ -172,16 +172,16 @@ def test_windows_of_photos_are_resized_alike_in_python_and_in_the_graph(photo):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("looks", [1, 2])
-def test_exported_files_look_again(network, photos, looks, tmp_path):
+@pytest.mark.parametrize(
+    ("looks", "save", "name"), [(2, save_litert, "cam.tflite"), (1, save_onnx, "cam.onnx")]
+)
+def test_exported_files_look_again(network, photos, looks, save, name, tmp_path):
     images, asked = photos(2, 48, 64), [[2, 0, 1], [1, 0, 3]]
     model = keras_cam.build_localizer(network, top_k=3, refine="look_again", look_again_k=looks)
-    expected = load_localizer(model)
-    for file in (save_litert(model, tmp_path / "cam.tflite"), save_onnx(model, tmp_path / "cam.onnx")):
-        exported = load_localizer(file)
-        for ours, theirs in (
-            (expected.localize(images), exported.localize(images)),
-            (expected.cam(images, asked), exported.cam(images, asked)),
-        ):
-            for name, values in ours.items():
-                np.testing.assert_allclose(theirs[name], values, rtol=1e-3, atol=1e-3, err_msg=name)
+    expected, exported = load_localizer(model), load_localizer(save(model, tmp_path / name))
+    for ours, theirs in (
+        (expected.localize(images), exported.localize(images)),
+        (expected.cam(images, asked), exported.cam(images, asked)),
+    ):
+        for key, values in ours.items():
+            np.testing.assert_allclose(theirs[key], values, rtol=1e-3, atol=1e-3, err_msg=key)
