@@ -38,7 +38,7 @@ from keras_cam.training import Augmentation, Stage, TrainingConfig  # noqa: E402
 from keras_cam.training.classifier import build_classifier, compile_classifier  # noqa: E402
 from keras_cam.training.dataset import TrainingImages  # noqa: E402
 from keras_cam.training.optimizer import build_optimizer  # noqa: E402
-from keras_cam.training.stage import step_function  # noqa: E402
+from training_blocks import block_of_steps  # noqa: E402
 from turns import times_by_turns  # noqa: E402
 
 TOLERANCES = {"float32": 0.01, "mixed_float16": 0.05}
@@ -127,10 +127,10 @@ def losses(model: keras.Model, batches: list) -> list[float]:
     """The loss of each step."""
     found = []
     model._symbolic_build(data_batch=batches[0])
-    step = step_function(tf.distribute.get_strategy(), model)
+    step = block_of_steps(model, 1)
     for batch in batches:
         model.reset_metrics()
-        step(iter(tf.data.Dataset.from_tensors(batch)))
+        step(tf.data.Dataset.from_tensors(batch))
         found.append(float(model.get_metrics_result()["loss"]))
     return found
 
@@ -150,14 +150,7 @@ def steps_a_second(
     same = tf.data.Dataset.from_tensors(batch).repeat().prefetch(2)
     ours, keras_own = (compiled(config, images, precision, jit) for _ in range(2))
     ours._symbolic_build(data_batch=batch)
-    step = step_function(tf.distribute.get_strategy(), ours)
-
-    def run(batches: tf.data.Dataset) -> None:
-        iterator = iter(batches)
-        for _ in range(STEPS):
-            step(iterator)
-        ours.get_metrics_result()  # waits for the device
-
+    run = block_of_steps(ours, STEPS)
     blocks = {
         "ours": lambda: run(images.batches(AUGMENTATION, 0, STEPS)),
         "same": lambda: run(same),

@@ -32,7 +32,7 @@ from keras_cam.training import Augmentation, Stage, TrainingConfig  # noqa: E402
 from keras_cam.training.classifier import build_classifier, compile_classifier  # noqa: E402
 from keras_cam.training.dataset import TrainingImages  # noqa: E402
 from keras_cam.training.optimizer import build_optimizer  # noqa: E402
-from keras_cam.training.stage import step_function  # noqa: E402
+from training_blocks import block_of_steps  # noqa: E402
 from turns import ratios, times_by_turns  # noqa: E402
 
 PHOTOS = (data.astronaut, data.chelsea, data.coffee, data.rocket)
@@ -97,14 +97,7 @@ def compare_steps(images: TrainingImages, seconds: float) -> None:
     [batch] = images.batches(AUGMENTATION, 0, 1)
     same = tf.data.Dataset.from_tensors(batch).repeat(STEPS)
     model._symbolic_build(data_batch=batch)
-    step = step_function(tf.distribute.get_strategy(), model)
-
-    def train_on(batches: tf.data.Dataset) -> None:
-        iterator = iter(batches)
-        for _ in range(STEPS):
-            step(iterator)
-        model.get_metrics_result()
-
+    train_on = block_of_steps(model, STEPS)
     settings = {
         "pipeline": lambda: train_on(images.batches(AUGMENTATION, 0, STEPS)),
         "same": lambda: train_on(same),

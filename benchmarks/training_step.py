@@ -23,7 +23,7 @@ import tensorflow as tf  # noqa: E402
 from keras_cam.training import Stage, TrainingConfig  # noqa: E402
 from keras_cam.training.classifier import build_classifier, compile_classifier  # noqa: E402
 from keras_cam.training.optimizer import build_optimizer  # noqa: E402
-from keras_cam.training.stage import step_function  # noqa: E402
+from training_blocks import block_of_steps  # noqa: E402
 from turns import ratios, times_by_turns  # noqa: E402
 
 CLASSES = 10
@@ -73,15 +73,8 @@ def compiled(config: TrainingConfig, jit_compile) -> keras.Model:
 def our_block(config: TrainingConfig, batches: tf.data.Dataset):
     model = compiled(config, False)
     model._symbolic_build(data_batch=next(iter(batches)))
-    step = step_function(tf.distribute.get_strategy(), model)
-
-    def run() -> None:
-        iterator = iter(batches)
-        for _ in range(STEPS):
-            step(iterator)
-        model.get_metrics_result()
-
-    return run
+    train_on = block_of_steps(model, STEPS)
+    return lambda: train_on(batches)
 
 
 def fit_block(config: TrainingConfig, batches: tf.data.Dataset, jit_compile):

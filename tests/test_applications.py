@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from each_network import each_network
 from keras_cam import build_localizer, build_model
 from keras_cam.models.registry import MODELS, has_offline_weights
 
@@ -28,12 +29,6 @@ EVERYDAY = ("mobilenet", "mobilenet_v2", "vgg16")
 CLASSES = 5
 
 
-def every_family(names):
-    """All in the sweep, some always."""
-    marks = {name: [] if name in EVERYDAY else [pytest.mark.sweep] for name in names}
-    return pytest.mark.parametrize("name", [pytest.param(name, marks=marks[name]) for name in names])
-
-
 @pytest.fixture(autouse=True)
 def clear_session():
     yield
@@ -53,7 +48,7 @@ def assert_close(ours, theirs, rtol=1e-4):
     np.testing.assert_allclose(ours, theirs, atol=rtol * np.ptp(theirs))
 
 
-@every_family(FAMILIES)
+@each_network(FAMILIES, EVERYDAY)
 def test_logits_are_those_of_keras_from_raw_pixels(name, randomize, photos):
     constructor, size, preprocess = FAMILIES[name]
     shape = (size, size, 3)
@@ -65,7 +60,7 @@ def test_logits_are_those_of_keras_from_raw_pixels(name, randomize, photos):
     assert_close(model(images), published(preprocess(images.copy())), rtol=1e-3)
 
 
-@every_family(FAMILIES)
+@each_network(FAMILIES, EVERYDAY)
 def test_the_parameters_are_the_published_ones(name):
     assert MODELS[name].parameters == FAMILIES[name][0](weights=None).count_params()
 
@@ -104,7 +99,7 @@ PUBLISHED = {
 }
 
 
-@every_family(PUBLISHED)
+@each_network(PUBLISHED, EVERYDAY)
 def test_imagenet_weights_are_the_published_classifier(name, published_as, photos, tmp_path):
     constructor, preprocess = PUBLISHED[name]
     published_as(constructor)

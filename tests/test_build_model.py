@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from each_network import each_network
 from keras_cam import build_localizer, build_model, find_classification_head, list_models
 from keras_cam.graph.head import find_head
 from keras_cam.models.registry import MODELS
@@ -20,14 +21,13 @@ def clear_session():
 # The registry keeps its word.
 
 
-def large_ones_marked():
-    for name in list_models():
-        # The others of torchvision are built in test_torchvision_weights.py, too.
-        is_large = MODELS[name].parameters > 12e6 or name.startswith("torchvision_")
-        yield pytest.param(name, marks=[pytest.mark.sweep] if is_large else [])
+# The others of torchvision are built in test_torchvision_weights.py, too.
+SMALL_NETWORKS = [
+    name for name in list_models() if MODELS[name].parameters <= 12e6 and not name.startswith("torchvision_")
+]
 
 
-@pytest.mark.parametrize("name", list(large_ones_marked()))
+@each_network(list_models(), SMALL_NETWORKS)
 def test_a_network_is_what_the_registry_says(name):
     spec, model = MODELS[name], build_model(name)
     assert model.count_params() == spec.parameters

@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 import keras_cam
+from each_network import each_network
 from keras_cam.export import save_saved_model
 
 SIZES = {
@@ -25,7 +26,6 @@ SIZES = {
     "xception": 96,
     "nasnet_mobile": 64,
 }
-# The sweep has all of them.
 EVERYDAY = ("alexnet_gap", "efficientnet_lite0", "mobilenet_v3_small")
 TOLERANCE = 1e-4
 
@@ -60,9 +60,7 @@ def check(model, images, folder, **options):
 
 
 @pytest.mark.filterwarnings("ignore:The map has one cell")
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in EVERYDAY else [pytest.mark.sweep]) for name in SIZES]
-)
+@each_network(SIZES, EVERYDAY)
 def test_every_family_is_saved_as_it_is(name, randomize, photos, tmp_path):
     size = SIZES[name]
     if name == "efficientnet_lite0":

@@ -8,6 +8,7 @@ import pytest
 import skimage
 
 import keras_cam
+from each_network import each_network
 from keras_cam import evaluate, load_localizer
 from keras_cam.applications.features import attach, backbone_of, extract_features, fit_linear_svm
 from keras_cam.cli import main as cli
@@ -98,9 +99,7 @@ def test_a_constant_map_has_no_refined_box():
     assert np.max(refined) == 0
 
 
-@pytest.mark.parametrize(
-    "name", FAMILIES + [pytest.param(name, marks=pytest.mark.sweep) for name in OTHER_FAMILIES]
-)
+@each_network(FAMILIES + OTHER_FAMILIES, FAMILIES)
 def test_every_family_can_be_refined(name, randomize, photos):
     model = randomize(keras_cam.build_model(name, **SMALL))
     images = photos(2, 128, 128)

@@ -14,6 +14,7 @@ import pytest
 from torch_files import checkpoint, seeded_image, seeded_weights, state_dict_file
 
 import keras_cam
+from each_network import each_network
 from keras_cam.graph.keras_internals import all_layers
 from keras_cam.inference.load import load_localizer
 from keras_cam.models.published_weights import find_network
@@ -23,12 +24,10 @@ from keras_cam.models.torch_checkpoint import read_torch_checkpoint
 TORCH = json.loads(Path(__file__).with_name("torchvision_outputs.json").read_text())
 FILES, _ = TORCH.pop("files"), TORCH.pop("versions")
 SIZE = seeded_image().shape[1:]
-# The smallest network of each family; the sweep has all of them.
+# The smallest network of each family.
 EVERYDAY = ("alexnet", "vgg16_bn", "googlenet", "resnet18", "densenet121", "mobilenet_v2",
             "mobilenet_v3_small", "efficientnet_b0")  # fmt: skip
-every_network = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in EVERYDAY else [pytest.mark.sweep]) for name in TORCH]
-)
+every_network = each_network(TORCH, EVERYDAY)
 
 
 @pytest.fixture(autouse=True)
