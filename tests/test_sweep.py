@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from pathlib import Path
 
 import keras
@@ -23,6 +24,9 @@ pytestmark = pytest.mark.sweep
 
 SEED = 0
 FILES, NETWORKS, LOCALIZATIONS, SOAKED = 2000, 200, 10_000, 100_000
+
+# Warnings, and what libtiff itself writes: stderr is kept where no bar is drawn.
+ALSO_SAID = re.compile(r"keras-cam: warning: |(tempfile\.tif|\w+Decode|TIFF\w+): ")
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +86,8 @@ def files(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["keras", "litert"])
-def test_every_file_has_a_record_or_a_reason(files, models, name, report_count):
+def test_every_file_has_a_record_or_a_reason(files, models, name, report_count, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # so that no thread tears the lines of another
     process = start_python(*KERAS_CAM, "localize", files, "--model", models[name], "--json")
     out, err = process.communicate()
     assert process.returncode == 1, err[-2000:]
@@ -92,7 +97,7 @@ def test_every_file_has_a_record_or_a_reason(files, models, name, report_count):
     assert sorted(named) == sorted(files.iterdir())
     unread = [line for line in complaints if ": Cannot read " in line]
     assert len(unread) == FILES - len(records)  # one line each
-    assert "Traceback" not in err  # the other lines are warnings, and what libtiff says
+    assert [line for line in complaints if line not in unread and not ALSO_SAID.match(line)] == []
     assert len(records) > FILES / 4
     for record in records:
         for detection in record["detections"]:
@@ -286,6 +291,5 @@ def test_many_localizations_need_no_more_memory_than_few(models, name, count, tm
     assert memory[-1]
     few = count // 5
     growth = memory[few:].max() - memory[:few].max()
-    # Steps of the allocator. Records that were kept, of 1 kB each, would be 8 and 80 MiB.
-    assert growth < (8 if count == LOCALIZATIONS else 16)
+    assert growth < 8
     report_count(f"localizations of {name}, the last four fifths with {growth:.1f} MiB more memory", count)
