@@ -5,7 +5,6 @@ more: so lists of names can be cut and sent to other processes. Importing this m
 reads sources.
 """
 
-import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -52,6 +51,8 @@ class Source:
 
 
 def _in_tar(path: str, suffixes: Sequence[str]) -> Iterator[tuple[str, tuple[int, int]]]:
+    import tarfile
+
     with open_file(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         for member in tar:
             if member.isfile() and is_photo(member.name, suffixes):
