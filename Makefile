@@ -1,7 +1,7 @@
 # Needs Python 3.11 with pip, and make: the rest comes into .venv/.
 #
 #   make demo        localize the photos that come with scikit-image
-#   make quick       the tests to run while you work
+#   make quick       the tests to run while you work: two minutes on two cores
 #   make test        all tests and doctests
 #   make sweep       tens of thousands of broken files, random networks, threads, kills at any moment, and each
 #                    network where the other tests take a few; two hours
@@ -30,7 +30,7 @@ demo: $(VENV)/.plain
 	$(BIN)/keras-cam demo
 
 quick: $(VENV)/.all
-	$(BIN)/pytest $(PARALLEL) -m 'not slow and not sweep and not soak'
+	$(BIN)/pytest $(PARALLEL) -m 'not slow and not sweep and not soak' tests
 
 test: $(VENV)/.all
 	$(BIN)/pytest $(PARALLEL)

@@ -506,6 +506,7 @@ def test_a_method_of_ones_own():
     assert localizer.map_method == "features_only"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("refine", ["none", "B", "look_again"])
 def test_augmented_maps_are_the_mean_over_the_image_and_its_mirror_image(refine, tmp_path):
     images = keras.Input((32, 32, 3))

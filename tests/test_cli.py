@@ -325,6 +325,7 @@ def test_the_table_of_models(capsys):
     assert {model["files"] for model in models if model["name"].startswith("torchvision_")} == {".pth"}
 
 
+@pytest.mark.slow
 def test_the_demo_finds_the_right_classes_without_a_network(capsys, tmp_path):
     assert cli.main(["demo", "--output", str(tmp_path / "demo")]) == 0
     out, err = capsys.readouterr()
