@@ -484,6 +484,7 @@ def test_no_records_at_all_are_a_valid_file(tmp_path, name):
         assert json.loads(path.read_text())["images"] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, row in ANNOTATION_FORMATS.items() if row.suffix])
 def test_memory_does_not_grow_with_the_number_of_records(monkeypatch, tmp_path, name):
     monkeypatch.setattr("keras_cam.annotations.tables._ROW_GROUP", 100)

@@ -252,6 +252,7 @@ def test_training_the_classifier_moves_the_maps(kind, adopt, assert_maps_explain
     assert_maps_explain(localizer, model(images), images, ADOPTED[kind][1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 @pytest.mark.parametrize(
     "kind", ["functional", "nested backbone and head", "network in network", "not square"]

@@ -286,8 +286,10 @@ VARIANTS = {
     "variant",
     [
         "top 2",
-        "tight and loose",
-        *(pytest.param(name, marks=pytest.mark.slow) for name in ("fixed", "all components")),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("tight and loose", "fixed", "all components")
+        ),
     ],
 )
 def test_calling_predicting_compiling_and_reloading_give_the_same(variant, photos, tmp_path):

@@ -210,6 +210,7 @@ def test_traced_merged_and_from_its_configuration(make):
         whole.merge_state([make(top_k=2)])
 
 
+@pytest.mark.slow
 def test_a_localizer_in_evaluate():
     keras.utils.set_random_seed(0)
     classifier = keras_cam.build_model("alexnet_gap", classes=4, input_shape=(67, 67, 3), head_filters=8)
