@@ -12,6 +12,7 @@
 #   make docs        the documentation as a web site, site/index.html
 #   make coverage    all tests again, and which branches of the code they reach
 #   make benchmarks DATA=FOLDER    measure all figures of docs/benchmarks.md again; an hour and a quarter
+#   make figures DATA=FOLDER    whether README and docs state what evaluation prints now; an hour
 #   make clean       remove everything these commands made
 
 PYTHON ?= python3.11
@@ -23,8 +24,10 @@ BIN := $(VENV)/bin
 # Without these two, TensorFlow greets every process.
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export GLOG_minloglevel ?= 2
+# Tests start hundreds of processes; compiled modules are kept, or each would compile the package again.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo quick test sweep lint types wheel-test docs coverage benchmarks clean
+.PHONY: demo quick test sweep lint types wheel-test docs coverage benchmarks figures clean
 
 demo: $(VENV)/.plain
 	$(BIN)/keras-cam demo
@@ -43,6 +46,9 @@ coverage: $(VENV)/.all
 
 benchmarks: $(VENV)/.all
 	$(BIN)/python benchmarks/report.py $(if $(DATA),--data $(DATA))
+
+figures: $(VENV)/.all
+	$(BIN)/python benchmarks/stated_figures.py --data $(DATA)
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check

@@ -9,6 +9,7 @@ import skimage
 from PIL import Image
 
 import keras_cam
+from stated_figures import STATED
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -95,3 +96,12 @@ def test_every_make_command_exists():
     commands = set(re.findall(r"\bmake ([a-z-]+)    #", README))
     assert commands == {"demo", "test"}
     assert all(re.search(rf"^{command}:", makefile, re.MULTILINE) for command in commands)
+
+
+@pytest.mark.parametrize("row", STATED, ids=lambda row: f"{row.page}: {row.text[:30]}")
+def test_a_page_states_what_make_figures_compares(row):
+    """The page has the text, whatever its figures are."""
+    rate = r"[\d.]+ %"
+    pattern = re.sub(r"\\\{\w+_interval\\\}", lambda _: rf"{rate} \[{rate}, {rate}\]", re.escape(row.text))
+    pattern = re.sub(r"\\\{\w+\\\}", lambda _: rate, pattern)
+    assert re.search(pattern, " ".join((REPOSITORY / row.page).read_text(encoding="utf-8").split()))
