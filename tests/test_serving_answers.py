@@ -128,6 +128,14 @@ def test_numbers_beyond_32_bits_are_an_error_of_the_server(rest):
     assert "answers with what is no localization" in message
 
 
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
+def test_an_array_of_grey_values_is_one_photo(rest, shape):
+    address = rest(answer(predictions(GOOD)))
+    client = ServingClient(address, protocol="rest", labels=LABELS, channels=1)
+    [record] = client.localize(np.zeros(shape, np.uint16))
+    assert (record.image, record.width, record.height) == ("image 0", 6, 4)
+
+
 def test_a_good_answer_is_a_record(rest):
     [record] = ServingClient(rest(answer(predictions(GOOD))), protocol="rest", labels=LABELS).localize(PHOTO)
     blue, red = record.detections

@@ -23,7 +23,7 @@ from keras_cam.inference import Detection, FailedImage, Localization
 from keras_cam.shards import run as shards_run
 from keras_cam.shards.engines import ENGINES, run_here
 from keras_cam.shards.part_formats import COLUMNS, PART_FORMATS, counts_of_part
-from keras_cam.shards.plan import Plan, digest_of_names
+from keras_cam.shards.plan import PLAN_FILE, Plan, digest_of_names
 from keras_cam.shards.run import SUCCESS_FILE, run_plan
 from processes import KERAS_CAM, run_python, start_python
 from shard_simulation import simulate
@@ -52,7 +52,7 @@ def plan_of(names=NAMES, shard_size=4, **others):
 
 
 def table_of(folder):
-    return pd.concat(map(pd.read_parquet, sorted(folder.glob("part-*.parquet"))), ignore_index=True)
+    return pd.read_parquet(folder)
 
 
 def check_each_once(folder, names=NAMES):
@@ -70,7 +70,7 @@ def test_parts_have_a_row_for_each_detection_and_each_failure(tmp_path):
     # Of 0..22, five are multiples of 5; 7, 14 and 21 have no detection; fifteen have two.
     assert counts == {"parts": 6, "images": 23, "failed": 5, "rows": 5 + 3 + 2 * 15}
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(
-        ["plan.json", SUCCESS_FILE, *(f"part-{shard:05}-of-00006.parquet" for shard in range(6))]
+        [PLAN_FILE, SUCCESS_FILE, *(f"part-{shard:05}-of-00006.parquet" for shard in range(6))]
     )
     table = check_each_once(tmp_path)
     assert tuple(table.columns) == COLUMNS
@@ -180,7 +180,7 @@ def test_another_plan_in_the_same_folder_is_refused(tmp_path, other, names):
     plan_of().save(tmp_path)
     with pytest.raises(ValueError, match=f"another plan, which differs in {names}$"):
         other.save(tmp_path)
-    (tmp_path / "plan.json").write_text("[1]")
+    (tmp_path / PLAN_FILE).write_text("[1]")
     with pytest.raises(ValueError, match="is no plan"):
         plan_of().save(tmp_path)
 
@@ -200,7 +200,7 @@ def test_of_many_plans_at_the_same_time_one_wins(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    winner = json.loads((tmp_path / "plan.json").read_text())["model"]
+    winner = json.loads((tmp_path / PLAN_FILE).read_text())["model"]
     assert sorted(refused) == [number for number in range(8) if str(number) != winner]
 
 
@@ -250,7 +250,7 @@ def test_files_that_cannot_grow_are_said_and_the_same_command_goes_on(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "File too large. What is there is kept: run the same command again" in capsys.readouterr().err
-    assert (tmp_path / "out" / "plan.json").exists()
+    assert (tmp_path / "out" / PLAN_FILE).exists()
     assert not list((tmp_path / "out").glob("*part-00000*"))
     assert cli.main(command) == 1  # two photos are bad
     assert json.loads((tmp_path / "out" / SUCCESS_FILE).read_text())["images"] == 12
@@ -334,6 +334,16 @@ def test_the_command_line_writes_parts_and_says_what_failed(tmp_path, capsys, ph
     assert "another plan, which differs in options" in capsys.readouterr().err
     assert cli.main([*command, "--json"]) == 2
     assert "--parts does not go with --json" in capsys.readouterr().err
+    assert cli.main([*command, "--images-dir", "."]) == 2
+    assert "--parts does not go with --images-dir" in capsys.readouterr().err
+    assert cli.main([*command, "--window", "9", "3"]) == 2
+    assert "LOW < HIGH" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--slice", "1/2"], ["--maps"], ["--on", "ray"]])
+def test_options_of_parts_need_a_folder_for_the_parts(capsys, option):
+    assert cli.main(["localize", "photo.jpg", *option]) == 2
+    assert f"{option[0]} goes with --parts" in capsys.readouterr().err
 
 
 def test_slices_of_the_command_line_finish_together(tmp_path, capsys, photo_list, model_file):

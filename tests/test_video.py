@@ -64,6 +64,7 @@ def test_each_frame_has_a_record_whose_box_follows_the_object(clip, colour_class
     written = records[3].to_dict()
     assert written["image"].endswith("clip-000003.png")
     assert (written["video"], written["frame"], written["seconds"]) == (str(clip), 3, 0.15)
+    assert (written["map_kind"], written["map_method"], written["runtime"]) == ("exact", "cam", "tensorflow")
 
 
 def test_smoothed_maps_and_scores_are_exponential_means(clip, colour_classifier):
@@ -152,3 +153,8 @@ def test_what_is_no_video_is_named(tmp_path):
     for name in ("bad.mp4", "missing.mp4"):
         with pytest.raises(ImageError, match=f"Cannot read .*{name}: "):
             VideoReader(tmp_path / name)
+
+
+def test_a_url_of_a_video_is_one_failure(colours, capfd):
+    assert main(["localize", "memory://clips/clip.mp4", "--model", colours, "--json"]) == 1
+    assert len(capfd.readouterr().err.splitlines()) == 1

@@ -59,10 +59,17 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def refuse_without_parts(args: argparse.Namespace) -> None:
+    """Raise a `UsageError` if an option is given that goes with `--parts` only."""
+    given = {"slice": args.slice, "maps": args.maps, "on": args.on != "local"}
+    for name in filter(given.get, given):
+        raise UsageError(f"--{name} goes with --parts, the folder of the parts")
+
+
 def run_parts(args: argparse.Namespace, photos: Sequence[str]) -> int:
     """Make the parts; returns the exit status."""
-    excluded = ("output", "format", "json", "crops", "masks", "tiles", "smooth")
-    given = [f"--{name}" for name in excluded if getattr(args, name)]
+    excluded = ("output", "format", "json", "crops", "masks", "images_dir", "tiles", "smooth")
+    given = [f"--{name.replace('_', '-')}" for name in excluded if getattr(args, name)]
     if given:
         raise UsageError(f"--parts does not go with {', '.join(given)}")
     check_model(args.model)

@@ -290,7 +290,7 @@ _PROTOCOLS: dict[str, type[_GrpcServer] | type[_RestServer]] = {"grpc": _GrpcSer
 
 def _several(images: Any) -> Iterable[Any]:
     """A single image as a list of one; others as they are."""
-    is_single = isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim == 3)
+    is_single = isinstance(images, str | Path) or (isinstance(images, np.ndarray) and images.ndim < 4)
     return [images] if is_single else images
 
 

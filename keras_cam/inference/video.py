@@ -106,19 +106,19 @@ def _frames(
         images = np.stack([resize(frame, localizer.size_hw) for frame in taken])
         for frame, detections in zip(batch, find(images, (width, height)), strict=True):
             number = next(numbers)
-            name = str(path.with_name(f"{path.stem}-{number:06d}.png"))
-            seconds = number / video.fps
             yield VideoFrame(
-                name,
-                width,
-                height,
-                model,
-                detections,
-                frame,
-                localizer.runtime,
+                image=str(path.with_name(f"{path.stem}-{number:06d}.png")),
+                width=width,
+                height=height,
+                model=model,
+                detections=detections,
+                pixels=frame,
+                map_kind=localizer.map_kind,
+                map_method=localizer.map_method,
+                runtime=localizer.runtime,
                 video=str(path),
                 frame=number,
-                seconds=seconds,
+                seconds=number / video.fps,
             )
 
 

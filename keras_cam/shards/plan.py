@@ -12,7 +12,8 @@ from typing import Any
 
 from keras_cam.shards.part_formats import PART_FORMATS
 
-PLAN_FILE = "plan.json"
+PLAN_FILE = "_plan.json"
+"""The name of the plan beside its parts. Readers of whole folders skip names that begin like this."""
 
 
 @dataclass(frozen=True)

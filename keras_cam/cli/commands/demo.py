@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.commands.localize import localize_photos
+from keras_cam.cli.commands import localize
 from keras_cam.cli.console import picture_paths, say
 from keras_cam.cli.usage import DEFAULT_OUTPUT
 
@@ -28,7 +28,10 @@ def run(args: argparse.Namespace) -> int:
     from keras_cam.images.files import write_png
 
     photos = [Path(data_dir) / name for name in PHOTOS]
-    status = localize_photos(photos, output=args.output)
+    parser = argparse.ArgumentParser()
+    localize.add_parser(parser.add_subparsers())
+    command = ["localize", *map(str, photos), f"--output={args.output}"]
+    status = localize.run(parser.parse_args(command))
     sheet = args.output / "gallery.png"
     write_png(sheet, gallery(picture_paths(photos, args.output)))
     say(f"All in one: {sheet}")

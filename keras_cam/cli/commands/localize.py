@@ -2,21 +2,19 @@
 
 import argparse
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.annotations.formats import ANNOTATION_FORMATS
-from keras_cam.annotations.selection import Selection
-from keras_cam.cli.console import LocalizationTable, complain, picture_paths, print_json, progress, say
-from keras_cam.cli.parts import add_parts, run_parts
-from keras_cam.cli.quiet_libraries import quiet_c_libraries
+from keras_cam.cli.console import LocalizationTable, complain, picture_paths, progress, say
+from keras_cam.cli.localize_videos import localize_videos
+from keras_cam.cli.parts import add_parts, refuse_without_parts, run_parts
+from keras_cam.cli.photo_paths import photo_names, photos_at
+from keras_cam.cli.results import Results, annotations_of, make_folder, open_results
 from keras_cam.cli.usage import (
-    DEFAULT_MODEL,
     DEFAULT_OUTPUT,
     DONE,
     SOME_FAILED,
@@ -38,24 +36,19 @@ from keras_cam.cli.usage import (
     positive,
     range_of,
     read_labels,
-    selection_of,
     window_of,
 )
-from keras_cam.images.files import PICTURE_FORMATS, ImageError, find_images, find_photos
+from keras_cam.images.files import PICTURE_FORMATS, ImageError
 from keras_cam.images.map_ahead import map_ahead
-from keras_cam.images.photo_list import read_photo_list
 from keras_cam.images.processors import usable_processors
-from keras_cam.images.sources import own_name, source_of
+from keras_cam.images.sources import own_name
 from keras_cam.images.video_files import VIDEO_SUFFIXES
 from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.inference.records import FailedImage, Localization
-from keras_cam.inference.runtimes import AUTO
 from keras_cam.recipes import DEFAULT_GRADIENT_METHOD, DEFAULT_OVERLAP
 
 if TYPE_CHECKING:
-    from keras_cam.inference import VideoFrame
-
-_Writers = Sequence[Callable[[Localization], None]]
+    from keras_cam.inference import Localizer
 
 
 def add_parser(commands: Any) -> None:
@@ -158,57 +151,35 @@ def _add_pixels(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
-    value_range = range_of(args)
-    if value_range and args.window:
+    if range_of(args) and window_of(args):
         raise UsageError("--range is for models of RGB images, and --window makes one of grey values")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
-    if args.parts:
-        return run_parts(args, _names(args.photos))
     if args.overlap is not None and not args.tiles:
         raise UsageError("--overlap goes with --tiles, the size of the tiles that overlap")
-    pictures = args.output or (None if args.json or args.crops else DEFAULT_OUTPUT)
+    if args.parts:
+        return run_parts(args, photo_names(args.photos))
+    refuse_without_parts(args)
     if args.format:
-        pictures = None
         _check_format(args)
-    videos = [
-        path for path in map(Path, args.photos) if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
-    ]
+    videos = [path for path in args.photos if _is_video(path)]
     if videos and args.tiles:
         raise UsageError(f"--tiles is for photos. Received: {videos[0]}")
+    pictures = _pictures_folder(args)
     photos = [path for path in args.photos if path not in videos]
-    return localize_photos(
-        [file for path in photos for file in _photos(path, pictures)],
-        pictures,
-        videos=videos,
-        smooth=args.smooth,
-        model=args.model,
-        top_k=args.top_k,
-        threshold=args.threshold,
-        refine=args.refine,
-        method=args.method,
-        window=window_of(args),
-        labels_file=args.labels,
-        batch_size=args.batch_size,
-        value_range=value_range,
-        tiles=args.tiles,
-        overlap=DEFAULT_OVERLAP if args.overlap is None else args.overlap,
-        as_json=args.json,
-        selection=selection_of(args),
-        masks=args.masks,
-        annotations=tuple(_annotations(args)),
-        images_dir=args.images_dir,
-        runtime=args.runtime,
-        picture_format=args.picture_format,
-    )
+    return _localize(args, [file for path in photos for file in photos_at(path, pictures)], videos, pictures)
 
 
-def _annotations(args: argparse.Namespace) -> Iterator[tuple[str, Path]]:
-    """The formats and places of what is written besides pictures."""
+def _is_video(path: str | Path) -> bool:
+    """Whether an argument is a video; a source is a string."""
+    return isinstance(path, Path) and path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir()
+
+
+def _pictures_folder(args: argparse.Namespace) -> Path | None:
+    """The folder for pictures; None if none are drawn."""
     if args.format:
-        yield args.format, args.output
-    if args.crops:
-        yield "crops", args.crops
+        return None
+    return args.output or (None if args.json or args.crops else DEFAULT_OUTPUT)
 
 
 def _check_format(args: argparse.Namespace) -> None:
@@ -221,176 +192,137 @@ def _check_format(args: argparse.Namespace) -> None:
         raise UsageError(f"--format {args.format} --output {args.output}: {error}") from error
 
 
-def localize_photos(
-    files: Sequence[str | Path],
-    output: Path | None,
-    *,
-    videos: Sequence[Path] = (),
-    smooth: float = 0.0,
-    model: str = DEFAULT_MODEL,
-    top_k: int | None = None,
-    threshold: float | None = None,
-    refine: str | None = None,
-    method: str | None = None,
-    window: Sequence[float] | None = None,
-    labels_file: Path | None = None,
-    batch_size: int = 8,
-    value_range: tuple[float, float] | None = None,
-    tiles: int | None = None,
-    overlap: float = DEFAULT_OVERLAP,
-    as_json: bool = False,
-    selection: Selection = Selection(),  # noqa: B008  (frozen)
-    masks: bool = False,
-    annotations: Sequence[tuple[str, Path]] = (),
-    images_dir: Path | None = None,
-    runtime: str = AUTO,
-    picture_format: str = "jpeg",
+def _localize(
+    args: argparse.Namespace, files: Sequence[str | Path], videos: Sequence[Path], pictures: Path | None
 ) -> int:
     """Localize photos and videos, print JSON or a table, and write pictures and annotations."""
-    labels = read_labels(labels_file)
-    check_model(model)
-    pictures: Sequence[Path | None] = [None] * len(files)
-    drawn_videos: Sequence[Path | None] = [None] * len(videos)
-    if output:
-        _make_folder(output)
-        pictures = picture_paths(
-            [Path(own_name(str(file))) for file in files], output, PICTURE_FORMATS[picture_format][0]
-        )
-        drawn_videos = picture_paths(videos, output, ".mp4")
+    labels = read_labels(args.labels)
+    check_model(args.model)
+    if pictures:
+        make_folder(pictures)
+    localizer = _load(args, labels, len(files))
+    if videos and localizer.channels not in (1, 3):
+        raise UsageError(f"Videos have 1 or 3 channels, and the model takes {localizer.channels}")
+    with open_results(args, labels or localizer.class_names) as results:
+        table, done = _localize_photos(args, localizer, labels, files, pictures, results)
+        seen = _localize_videos(args, localizer, labels, videos, pictures, results) if videos else []
+    if not args.json:
+        if files or not videos:
+            _summarize(table, done, pictures, annotations_of(args))
+        if seen:
+            say(*seen)
+    return DONE if done + len(seen) == len(files) + len(videos) else SOME_FAILED
+
+
+def _load(args: argparse.Namespace, labels: Sequence[str] | None, photos: int) -> "Localizer":
     localizer = load_model(
-        model, top_k, threshold, refine, method, window, runtime=runtime, photos=len(files)
+        args.model,
+        args.top_k,
+        args.threshold,
+        args.refine,
+        args.method,
+        args.window,
+        runtime=args.runtime,
+        photos=photos,
     )
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
             f"--labels must name the {localizer.classes} classes of the model. "
-            f"Received: {labels_file} with {len(labels)} names"
+            f"Received: {args.labels} with {len(labels)} names"
         )
-    if videos and localizer.channels not in (1, 3):
-        raise UsageError(f"Videos have 1 or 3 channels, and the model takes {localizer.channels}")
+    return localizer
+
+
+def _localize_photos(
+    args: argparse.Namespace,
+    localizer: "Localizer",
+    labels: Sequence[str] | None,
+    files: Sequence[str | Path],
+    pictures: Path | None,
+    results: Results,
+) -> tuple[LocalizationTable, int]:
+    """The table of what is in photos, empty if another output was asked for; and how many succeeded."""
     from keras_cam.inference.files import localize_files
 
-    names = labels or localizer.class_names
-    _check_names(selection, names)
-    results = localize_files(
-        localizer, files, labels, model, batch_size, value_range, tiles=tiles, overlap=overlap
+    overlap = DEFAULT_OVERLAP if args.overlap is None else args.overlap
+    found = localize_files(
+        localizer,
+        files,
+        labels,
+        args.model,
+        args.batch_size,
+        range_of(args),
+        tiles=args.tiles,
+        overlap=overlap,
     )
-    draw, processors = partial(_draw, selection, masks), usable_processors()
-    drawn = map_ahead(draw, zip(pictures, results, strict=True), processors, 2 * processors)
+    names, suffix = [Path(own_name(str(file))) for file in files], PICTURE_FORMATS[args.picture_format][0]
+    pairs = zip(_drawn_paths(names, pictures, suffix), found, strict=True)
+    processors = usable_processors()
     table, done = LocalizationTable(), 0
-    seen_videos: list[str] = []
-    with _writers(annotations, selection, names, masks, images_dir) as writers:
-        with progress(len(files)) as advance:
-            for record in drawn:
-                if not isinstance(record, Localization):
-                    complain(record.error)
-                elif _write(record, writers):
-                    done += 1
-                    if as_json:
-                        print_json(record.to_dict(masks))
-                    elif not annotations:
-                        table.add(record)
-                advance()
-        for video, drawn_video in zip(videos, drawn_videos, strict=True):
-            from keras_cam.inference.video import localize_video
-
-            find = partial(localize_video, localizer, video, labels, model, batch_size, smooth=smooth)
-            seen_videos += _localize_video(find, video, drawn_video, selection, writers, masks, as_json)
-    if not as_json:
-        if files or not videos:
-            _summarize(table, done, output, annotations)
-        if seen_videos:
-            say(*seen_videos)
-    return DONE if done + len(seen_videos) == len(files) + len(videos) else SOME_FAILED
+    with progress(len(files)) as advance:
+        for record in map_ahead(partial(_draw, results), pairs, processors, 2 * processors):
+            if not isinstance(record, Localization):
+                complain(record.error)
+            elif _write(record, results):
+                done += 1
+                if not args.json and not results.writers:
+                    table.add(record)
+            advance()
+    return table, done
 
 
-def _localize_video(
-    find: "Callable[[], Iterator[VideoFrame]]",
-    video: Path,
-    drawn: Path | None,
-    selection: Selection,
-    writers: _Writers,
-    masks: bool,
-    as_json: bool,
-) -> Sequence[str]:
-    """Localize a video frame by frame; returns a line about it, or none if it failed."""
-    import numpy as np
+def _localize_videos(
+    args: argparse.Namespace,
+    localizer: "Localizer",
+    labels: Sequence[str] | None,
+    videos: Sequence[Path],
+    pictures: Path | None,
+    results: Results,
+) -> list[str]:
+    """A line about each video that could be read."""
+    from keras_cam.inference.video import localize_video
 
-    from keras_cam.drawing import draw_localization
-    from keras_cam.images.video_files import VideoReader, video_writer
-
-    start, frames = monotonic(), 0
-    with quiet_c_libraries():  # FFmpeg writes to stderr what it dislikes
-        try:
-            facts = VideoReader(video)
-            with (
-                video_writer(drawn, facts.fps) if drawn else nullcontext() as draw,
-                progress(facts.frames, f"Localizing {video.name}") as advance,
-            ):
-                for found in find():
-                    record = selection(found)
-                    if draw:
-                        draw(draw_localization(np.asarray(record.pixels), record, masks=masks))
-                    for write in writers:
-                        write(record)
-                    if as_json:
-                        print_json(record.to_dict(masks))
-                    frames += 1
-                    advance()
-        except ImageError as error:
-            complain(str(error))
-            return []
-    speed = frames / (monotonic() - start)
-    return [f"{video}: {frames} frames, {speed:.1f} a second{f': {drawn}' if drawn else ''}"]
-
-
-def _check_names(selection: Selection, names: Sequence[str]) -> None:
-    try:
-        selection.check_names(names)
-    except ValueError as error:
-        raise UsageError(f"--classes, --min-score: {error}") from error
-
-
-@contextmanager
-def _writers(
-    annotations: Sequence[tuple[str, Path]],
-    selection: Selection,
-    names: Sequence[str],
-    masks: bool,
-    images_dir: Path | None,
-) -> Iterator[_Writers]:
-    """The functions that write a record in each of the formats."""
-    with ExitStack() as stack:
-        try:
-            yield [
-                stack.enter_context(_writer(name, path, selection, names, masks, images_dir))
-                for name, path in annotations
-            ]
-            stack.close()
-        except (ValueError, OSError, ModuleNotFoundError) as error:
-            if not annotations or isinstance(error, BrokenPipeError):
-                raise
-            places = ", ".join(str(path) for _, path in annotations)
-            raise UsageError(f"Cannot write {places}: {error}") from error
-
-
-def _writer(
-    name: str, path: Path, selection: Selection, names: Sequence[str], masks: bool, images_dir: Path | None
-) -> Any:
-    from keras_cam.annotations.export import annotation_writer
-
-    _make_folder(path.parent)
-    masks = masks and ANNOTATION_FORMATS[name].has_masks
-    classes: Any = selection.classes
-    return annotation_writer(
-        path, name, class_names=names, classes=classes, masks=masks, images_dir=images_dir
+    find = partial(
+        localize_video,
+        localizer,
+        labels=labels,
+        model_name=args.model,
+        batch_size=args.batch_size,
+        smooth=args.smooth,
     )
+    return localize_videos(find, videos, _drawn_paths(videos, pictures, ".mp4"), results)
 
 
-def _write(record: Localization, writers: _Writers) -> bool:
-    """Write the annotations of a photo; returns whether that succeeded."""
+def _drawn_paths(files: Sequence[Path], folder: Path | None, suffix: str) -> Sequence[Path | None]:
+    """The file of each picture or drawn video; None if there is no folder for them."""
+    return picture_paths(files, folder, suffix) if folder else [None] * len(files)
+
+
+def _draw(
+    results: Results, pair: tuple[Path | None, Localization | FailedImage]
+) -> Localization | FailedImage:
+    """Write the picture of a photo, if it has one; returns the selected detections, or what went wrong."""
+    picture, result = pair
+    if isinstance(result, FailedImage):
+        return result
+    record = results.selection(result)
+    # Of tiles, a class may have several objects.
+    best = [found for found in record.boxed if found.class_id == record.detections[0].class_id]
     try:
-        for write in writers:
-            write(record)
+        if picture is not None:
+            drawn = replace(record, detections=tuple(best) or record.detections)
+            drawn.save(picture, max(1, len(best)), results.masks)
+    except ImageError as error:
+        return FailedImage(record.image, str(error))
+    except OSError as error:
+        return FailedImage(record.image, f"Cannot write {picture}: {error.strerror}")
+    return record
+
+
+def _write(record: Localization, results: Results) -> bool:
+    """Write what was found in a photo; returns whether that succeeded."""
+    try:
+        results.write(record)
     except ImageError as error:
         complain(str(error))
         return False
@@ -407,65 +339,3 @@ def _summarize(
         say(f"{name}, {done} photos: {path}")
     if done and output:
         say(f"Pictures: {output}{os.sep}")
-
-
-def _names(paths: Sequence[str | Path]) -> list[str]:
-    """The names of all photos, each once."""
-    return list(dict.fromkeys(str(file) for path in paths for file in _photos(path, None)))
-
-
-def _photos(path: str | Path, output: Path | None) -> Sequence[str | Path]:
-    """Find the image files of a path or source, or read the names in a list."""
-    if isinstance(path, str):
-        return _find(path)
-    if str(path).startswith("@") and not path.exists():
-        try:
-            return [photo for name in read_photo_list(str(path)[1:]) for photo in _listed(name)]
-        except OSError as error:
-            raise UsageError(f"{path} must be a list of photos. Received: {error.strerror}") from error
-    files = find_images([path])
-    # `keras-cam localize .` must skip the pictures that its last run wrote.
-    if output and path.resolve() in output.resolve().parents:
-        return [file for file in files if output.resolve() not in file.resolve().parents] or [path]
-    return files
-
-
-def _listed(name: str) -> Sequence[str | Path]:
-    return _find(name) if source_of(name) else [Path(name)]
-
-
-def _find(source: str) -> Sequence[str]:
-    try:
-        return find_photos(source)
-    except ImportError as error:
-        raise UsageError(str(error)) from error
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(
-            f"--output must be a folder that can be written. Received: {folder} ({error.strerror})"
-        ) from error
-
-
-def _draw(
-    selection: Selection, masks: bool, pair: tuple[Path | None, Localization | FailedImage]
-) -> Localization | FailedImage:
-    """Write the picture of a photo, if it has one; returns the selected detections, or what went wrong."""
-    picture, result = pair
-    if isinstance(result, FailedImage):
-        return result
-    record = selection(result)
-    # Of tiles, a class may have several objects.
-    best = [found for found in record.boxed if found.class_id == record.detections[0].class_id]
-    try:
-        if picture is not None:
-            drawn = replace(record, detections=tuple(best) or record.detections)
-            drawn.save(picture, max(1, len(best)), masks)
-    except ImageError as error:
-        return FailedImage(record.image, str(error))
-    except OSError as error:
-        return FailedImage(record.image, f"Cannot write {picture}: {error.strerror}")
-    return record
