@@ -12,11 +12,11 @@ from typing import Any
 
 from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.quiet_libraries import quiet_c_libraries
+from keras_cam.images.sources import reason_of
 from keras_cam.inference.records import Detection, Localization
 from keras_cam.plain_text import plain_text
 from keras_cam.progress import on_terminal
 from keras_cam.progress import progress as plain_progress
-from keras_cam.progress import working as working
 
 _LOW_SCORE = 0.1
 
@@ -38,7 +38,7 @@ def standard_output() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        raise OutputError((error.strerror or str(error)).lower()) from error
+        raise OutputError(reason_of(error)) from error
 
 
 def print_json(value: Any) -> None:

@@ -14,6 +14,7 @@ from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.console import OutputError, complain, say, standard_output
 from keras_cam.cli.usage import INTERRUPTED, SOME_FAILED, USAGE, UsageError
 from keras_cam.images.files import ImageWarning
+from keras_cam.images.sources import reason_of
 from keras_cam.inference.model_file import ModelFileError
 from keras_cam.plain_text import plain_text
 
@@ -71,7 +72,7 @@ def _run(argv: Sequence[str] | None) -> int:
             return args.run(args)
     except OSError as error:
         if error.filename is None and error.errno in (errno.ENOSPC, errno.EPIPE):  # from `print`
-            raise OutputError((error.strerror or str(error)).lower()) from error
+            raise OutputError(reason_of(error)) from error
         raise
     finally:
         with standard_output():  # what is still in the buffer, such as the help

@@ -11,7 +11,7 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.annotations.selection import Selection
-from keras_cam.cli.console import complain, working
+from keras_cam.cli.console import complain
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.images.sources import source_of
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
@@ -24,6 +24,7 @@ from keras_cam.inference.runtimes import (
     starts_tensorflow,
 )
 from keras_cam.models.labels import LABEL_LISTS
+from keras_cam.progress import working
 from keras_cam.recipes import DEFAULT_REFINE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
 
 if TYPE_CHECKING:

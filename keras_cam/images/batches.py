@@ -86,7 +86,7 @@ def _batches(
     count: int,
     size_hw: tuple[int, int],
     batch_size: int,
-    channels: int = 3,
+    channels: int,
 ) -> Iterator[ImageBatch]:
     def read_resized(index: int) -> _Read:
         try:

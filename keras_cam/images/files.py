@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from keras_cam.images.bands import ARRAY_SUFFIX, finite, is_array_file, read_bands
 from keras_cam.images.deep_grey import deep_grey, doubt, scaled, stated_range
@@ -33,8 +33,8 @@ MAX_PIXELS = 178_956_970
 DECODING = MemoryBudget(2 * 2**30)
 """What all threads may use together to decode images: 2 GiB, enough for one image of `MAX_PIXELS`."""
 
-# What decoding needs for a pixel, at most: Pillow's own pixels, copies in other modes, the array. Deep grey
-# is stretched as float64. JPEG 2000, and JPEGs in several scans, keep coefficients of all pixels.
+# How many bytes decoding needs for a pixel, at most: Pillow's own pixels, copies in other modes, the array.
+# Deep grey is stretched as float64. JPEG 2000, and JPEGs in several scans, keep coefficients of all pixels.
 _BYTES, _BYTES_IF_TRANSPARENT, _BYTES_OF_DEEP_GREY, _BYTES_OF_COEFFICIENTS = 12, 24, 48, 12
 
 # Images with more pixels are reduced before they are converted, whatever their format.
@@ -46,8 +46,8 @@ _FORMATS = ("BMP", "DIB", "GIF", "JPEG", "JPEG2000", "PNG", "PPM", "TIFF", "WEBP
 # Pillow's modules for them. If one were missing when a file is opened, it would import all of its seventy.
 _PLUGINS = ("Bmp", "Gif", "Jpeg", "Jpeg2K", "Png", "Ppm", "Tiff", "WebP")
 
-# EXIF orientations with swapped width and height.
-_ORIENTATION, _ON_THE_SIDE = 0x0112, (5, 6, 7, 8)
+# The EXIF tag, and its values that swap width and height.
+_ORIENTATION, _ON_THE_SIDE = ExifTags.Base.Orientation, (5, 6, 7, 8)
 
 _DEEP_GREY = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
@@ -96,8 +96,11 @@ def find_images(paths: str | Path | Iterable[str | Path]) -> list[Path]:
         >>> find_images(["photo.jpg", "missing/folder"])
         [PosixPath('photo.jpg'), PosixPath('missing/folder')]
     """
-    several = [paths] if isinstance(paths, str | Path) else paths
-    return [image for path in map(Path, several) for image in _images_below(path) or [path]]
+    return [image for path in map(Path, _several(paths)) for image in _images_below(path) or [path]]
+
+
+def _several(paths: str | Path | Iterable[str | Path]) -> Iterable[str | Path]:
+    return [paths] if isinstance(paths, str | Path) else paths
 
 
 def _images_below(folder: Path) -> list[Path]:
@@ -124,10 +127,9 @@ def find_photos(paths: str | Path | Iterable[str | Path]) -> list[str]:
         >>> find_photos(["photo.jpg", "photos.tar::1.jpg", "memory://nothing"])
         ['photo.jpg', 'photos.tar::1.jpg', 'memory://nothing']
     """
-    several = [paths] if isinstance(paths, str | Path) else paths
     return [
         name
-        for path in map(str, several)
+        for path in map(str, _several(paths))
         for name in (photos_in(path, IMAGE_SUFFIXES) if source_of(path) else map(str, find_images(path)))
     ]
 
@@ -171,12 +173,7 @@ def read_image(
         ...     read_image(file.name)[0, 0].tolist()
         [128, 128, 128]
     """
-    content = _from_source(path)
-    if content is not None:
-        return decode_image(content, str(path), channels, value_range)
-    path = Path(path)
-    _check_is_file(path)
-    return _decoded(path, path, channels, value_range).pixels
+    return _read(path, channels, value_range).pixels
 
 
 def decode_image(
@@ -247,12 +244,9 @@ def read_reduced(
         >>> photo.pixels.shape, photo.size_wh
         ((750, 1000, 3), (4000, 3000))
     """
-    if not isinstance(image, bytes) and (content := _from_source(image)) is not None:
-        image, name = content, str(image)
     if isinstance(image, bytes):
         return _decoded(io.BytesIO(image), name, channels, value_range, size_hw)
-    _check_is_file(Path(image))
-    return _decoded(Path(image), image, channels, value_range, size_hw)
+    return _read(image, channels, value_range, size_hw)
 
 
 PICTURE_FORMATS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -310,6 +304,19 @@ def write_png(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(unfinished, format="PNG")
 
 
+def _read(
+    path: str | Path,
+    channels: int,
+    value_range: tuple[float, float] | None,
+    needed_hw: tuple[int, int] | None = None,
+) -> ReducedPhoto:
+    content = _from_source(path)
+    if content is not None:
+        return _decoded(io.BytesIO(content), path, channels, value_range, needed_hw)
+    _check_is_file(Path(path))
+    return _decoded(Path(path), path, channels, value_range, needed_hw)
+
+
 def _from_source(name: str | Path) -> bytes | None:
     """The bytes of a photo that is in a source; None if it is a file of its own."""
     if isinstance(name, Path) or source_of(name) is None:
@@ -323,6 +330,7 @@ def _from_source(name: str | Path) -> bytes | None:
 
 
 def _check_is_file(path: Path) -> None:
+    """Raise an `ImageError` for what is there and not a file; that nothing is there, opening it says."""
     if not path.is_dir():
         if path.exists() and not path.is_file():  # opening a FIFO would wait for ever
             raise ImageError(path, "a pipe, socket or device, not a file")
@@ -330,7 +338,7 @@ def _check_is_file(path: Path) -> None:
     try:
         os.listdir(path)
     except OSError as error:
-        raise ImageError(path, f"a folder ({(error.strerror or str(error)).lower()})") from error
+        raise ImageError(path, f"a folder ({reason_of(error)})") from error
     if path.is_symlink():
         raise ImageError(path, "a link to a folder, which is not followed")
     raise ImageError(path, "a folder, not an image" if _images_below(path) else "a folder without images")
@@ -339,10 +347,11 @@ def _check_is_file(path: Path) -> None:
 def _decoded(
     file: Path | io.BytesIO,
     name: str | Path,
-    channels: int = 3,
-    value_range: tuple[float, float] | None = None,
+    channels: int,
+    value_range: tuple[float, float] | None,
     needed_hw: tuple[int, int] | None = None,
 ) -> ReducedPhoto:
+    """Decode a file or its bytes; `needed_hw` allows to reduce the photo, see `read_reduced`."""
     try:
         if channels not in (1, 3) or (channels == 1 and is_array_file(file)):
             bands = _bands(file, channels)
@@ -446,6 +455,4 @@ def _reason(file: Path | io.BytesIO, error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):
         size = file.stat().st_size if isinstance(file, Path) else len(file.getvalue())
         return "not an image" if size else "the file is empty"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
-    return str(error) or type(error).__name__
+    return reason_of(error)

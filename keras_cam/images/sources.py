@@ -208,7 +208,12 @@ def _version(path: str) -> object:
 
 
 def reason_of(error: Exception) -> str:
-    """What went wrong, in one line."""
+    """What went wrong, in one line: what the system says, in lower case; else the message, or the type.
+
+    Examples:
+        >>> reason_of(FileNotFoundError(2, "No such file or directory")), reason_of(ValueError("two\\nlines"))
+        ('no such file or directory', 'two lines')
+    """
     if isinstance(error, OSError) and error.strerror:
         return error.strerror.lower()
     return " ".join(str(error).split()) or type(error).__name__

@@ -39,15 +39,14 @@ class VideoReader:
     def __init__(self, path: str | Path) -> None:
         import cv2
 
-        self._path, self._capture = path, None
+        self._path = path
         if not Path(path).is_file():
             raise ImageError(path, "no such file")
-        capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
-        if not capture.isOpened():
+        self._capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        if not self._capture.isOpened():
             raise ImageError(path, "not a video")
-        self._capture = capture
-        self.fps = capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
-        self.frames = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self.fps = self._capture.get(cv2.CAP_PROP_FPS) or DEFAULT_FPS
+        self.frames = max(0, int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT)))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         """The frames, uint8 (H, W, 3), RGB; once.
@@ -57,14 +56,13 @@ class VideoReader:
         """
         import cv2
 
-        count, capture = 0, self._capture
+        count = 0
         try:
-            while capture is not None and (frame := capture.read()[1]) is not None:
+            while (frame := self._capture.read()[1]) is not None:
                 count += 1
                 yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
         finally:
-            if capture is not None:
-                capture.release()
+            self._capture.release()
         if not count:
             raise ImageError(self._path, "no frame of the video can be read")
         if count < _MISSING * self.frames - 1:

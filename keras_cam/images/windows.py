@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import ExifTags, Image
 
 from keras_cam.images.bands import bands_last, finite, is_array_file
 from keras_cam.images.deep_grey import scaled, stated_range
@@ -26,7 +26,6 @@ _KEPT_BYTES = 2**28
 
 _TIFF_STARTS = (b"II*\x00", b"MM\x00*", b"II+\x00", b"MM\x00+")
 _GREY, _RGB = 1, 2  # TIFF's PhotometricInterpretation
-_ORIENTATION = 274
 
 _Part = Callable[[slice, slice], np.ndarray]
 
@@ -114,8 +113,7 @@ def _by_windows(path: Path, channels: int, value_range: Any, stack: ExitStack) -
     """A file that can be read by windows; None if it cannot."""
     if channels != 3 and path.is_file() and is_array_file(path):
         array = partial(_mapped_array, path, channels)
-        part: _Part = lambda rows, columns: np.array(array()[rows, columns])  # noqa: E731
-        return WindowedImage(str(path), _size_wh(array()), part, finite)
+        return WindowedImage(str(path), _size_wh(array()), partial(_mapped_part, array, False), finite)
     if path.is_file() and _starts_like_tiff(path):
         return _tiff(path, channels, value_range, stack)
     return None
@@ -165,7 +163,7 @@ def _tiff(path: Path, channels: int, value_range: Any, stack: ExitStack) -> Wind
 def _bands(series: Any, page: Any) -> int:
     """The number of bands of an upright image of whole bytes; 0 if it is anything else."""
     height, width = page.imagelength, page.imagewidth
-    upright = getattr(page.tags.get(_ORIENTATION), "value", 1) == 1
+    upright = getattr(page.tags.get(ExifTags.Base.Orientation), "value", 1) == 1
     if not upright or page.bitspersample not in (8, 16, 32, 64) or page.dtype.kind not in "iuf":
         return 0
     if series.shape in ((height, width), (height, width, page.samplesperpixel)):
@@ -199,6 +197,7 @@ def _luma(pixels: np.ndarray) -> np.ndarray:
 def _mapped_part(
     array: Callable[[], np.ndarray], bands_first: bool, rows: slice, columns: slice
 ) -> np.ndarray:
+    """The values (h, w, bands) in a window of a file that is mapped into memory."""
     values = array()
     window = np.moveaxis(values[:, rows, columns], 0, -1) if bands_first else values[rows, columns]
     window = np.array(window, values.dtype.newbyteorder("="))

@@ -20,7 +20,6 @@ DEFAULT_MODEL = "efficientnet_lite0"
 
 DEFAULT_TOP_K = 5
 
-
 # What opens a file, by its suffix; a SavedModel is a folder.
 _FORMATS = {row.suffix: row for row in FORMATS.values() if row.reader}
 

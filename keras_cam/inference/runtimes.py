@@ -23,7 +23,7 @@ from keras_cam.recipes import usual_threshold
 if TYPE_CHECKING:
     import keras
 
-AUTO, TENSORFLOW = "auto", "tensorflow"
+AUTO, TENSORFLOW, LITERT = "auto", "tensorflow", "litert"
 
 WORTH_CONVERTING = 500
 """With so many photos, converting a model to LiteRT takes less time than LiteRT saves.
@@ -56,13 +56,12 @@ class Runtime:
 
 RUNTIMES = {
     TENSORFLOW: Runtime("Keras on TensorFlow", None),
-    "litert": Runtime("LiteRT, the fastest on CPUs", "litert"),
+    LITERT: Runtime("LiteRT, the fastest on CPUs", "litert"),
     "onnx": Runtime("ONNX Runtime", "onnx"),
     "openvino": Runtime("OpenVINO", "onnx", "keras_cam.inference.openvino:OpenVinoLocalizer"),
 }
 """The runtimes by name."""
 
-LITERT = "litert"
 RUNTIME_HELP = (
     "what computes. auto: tensorflow on a GPU; on a CPU litert, if the model was converted before, also by "
     f"`keras-cam models --prepare`, or there are at least {WORTH_CONVERTING} photos"

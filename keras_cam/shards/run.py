@@ -58,9 +58,8 @@ def make_part(localize: Localize, shard: Shard) -> None:
     try:
         write_part(shard.path, shard.part_format, rows, shard.maps)
     except FileNotFoundError:
-        if (
-            not shard.path.exists()
-        ):  # else somebody else has made it, finished, and removed what is unfinished
+        # Or else somebody else has made it, finished, and removed what is unfinished.
+        if not shard.path.exists():
             raise
 
 

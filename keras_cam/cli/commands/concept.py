@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, progress, say, working
+from keras_cam.cli.console import complain, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -20,6 +20,7 @@ from keras_cam.cli.usage import (
     report_problems,
     save_model,
 )
+from keras_cam.progress import working
 from keras_cam.recipes import REFINED_IMAGE_SIZE
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import say, working
+from keras_cam.cli.console import say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -27,6 +27,7 @@ from keras_cam.cli.usage import (
 from keras_cam.formats import FORMATS, QUANTIZATIONS, load_object
 from keras_cam.inference.load import is_exported
 from keras_cam.inference.runtimes import TENSORFLOW
+from keras_cam.progress import working
 
 if TYPE_CHECKING:
     import keras

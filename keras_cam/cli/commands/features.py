@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_table, progress, say, working
+from keras_cam.cli.console import complain, print_table, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DONE,
@@ -22,6 +22,7 @@ from keras_cam.cli.usage import (
     read_data,
     save_model,
 )
+from keras_cam.progress import working
 
 if TYPE_CHECKING:
     import keras

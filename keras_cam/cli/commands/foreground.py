@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.console import complain, progress, say, working
+from keras_cam.cli.console import complain, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -18,6 +18,7 @@ from keras_cam.cli.usage import (
     positive,
     save_model,
 )
+from keras_cam.progress import working
 from keras_cam.recipes import AFFINITY, AUTO, NONE, REFINE_HELP, REFINED_IMAGE_SIZE, REFINEMENTS
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_cam.cli.console import complain, print_json, print_table, progress, say, working
+from keras_cam.cli.console import complain, print_json, print_table, progress, say
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import (
     DEFAULT_MODEL,
@@ -18,6 +18,7 @@ from keras_cam.cli.usage import (
     positive,
     save_model,
 )
+from keras_cam.progress import working
 
 if TYPE_CHECKING:
     import keras
