@@ -15,9 +15,9 @@ from PIL import Image
 import keras_cam
 from keras_cam import localize_files
 from keras_cam.cli import main as cli
-from keras_cam.cli import usage
 from keras_cam.images.files import read_image
 from keras_cam.inference import KerasLocalizer
+from keras_cam.inference.load import DEFAULT_MODEL
 from keras_cam.inference.records import FailedImage, Localization
 from processes import KERAS_CAM, run_python
 
@@ -280,7 +280,7 @@ def test_what_keras_says_while_it_loads_does_not_end_up_in_the_json(
         print("Downloading")
         return KerasLocalizer(keras_cam.build_localizer(colour_classifier))
 
-    monkeypatch.setattr("keras_cam.cli.usage.load_fastest", load)
+    monkeypatch.setattr("keras_cam.cli.loading.load_fastest", load)
     status, records, err = run_json(capsys, photos)
     assert (status, len(records), err) == (0, 1, "Downloading\n")
 
@@ -311,7 +311,7 @@ def test_the_table_of_models(capsys):
     models = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [model["name"] for model in models] == keras_cam.list_models()
     assert all(model["name"] in table for model in models)
-    [lite0] = [model for model in models if model["name"] == usage.DEFAULT_MODEL]
+    [lite0] = [model for model in models if model["name"] == DEFAULT_MODEL]
     assert lite0 == {
         "name": "efficientnet_lite0",
         "family": "efficientnet_lite",

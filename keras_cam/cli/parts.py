@@ -8,17 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, progress, say
-from keras_cam.cli.usage import (
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_slice,
-    check_model,
-    loading,
-    positive,
-    read_labels,
-    selection_of,
-)
+from keras_cam.cli.loading import check_model, loading, read_labels
+from keras_cam.cli.options import add_slice, positive, selection_of
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 from keras_cam.inference.converted_files import model_digest
 from keras_cam.models.labels import class_names
 from keras_cam.shards.engines import ENGINES

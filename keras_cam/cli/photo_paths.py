@@ -13,7 +13,7 @@ def photos_at(path: str | Path, output: Path | None = None) -> Sequence[str | Pa
     """Find the image files of a path or source, or read the names in a list, `@FILE`.
 
     Args:
-        path: what `keras_cam.cli.usage.add_photos` gives; a source is a string.
+        path: what `keras_cam.cli.options.add_photos` gives; a source is a string.
         output: a folder whose pictures are left out if it is below `path`: `keras-cam localize .` must skip
             those that its last run wrote.
 

@@ -11,7 +11,8 @@ from keras_cam.annotations.formats import ANNOTATION_FORMATS
 from keras_cam.annotations.selection import Selection
 from keras_cam.check_finite import NotFiniteError
 from keras_cam.cli.console import print_json
-from keras_cam.cli.usage import UsageError, selection_of
+from keras_cam.cli.options import selection_of
+from keras_cam.cli.usage import UsageError
 from keras_cam.inference.model_file import ModelFileError
 from keras_cam.inference.records import Localization
 

@@ -5,15 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_json, print_table, say
+from keras_cam.cli.loading import load_classifier
+from keras_cam.cli.options import fraction, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DONE,
-    UsageError,
-    check_suffix,
-    fraction,
-    load_classifier,
-    positive,
-)
+from keras_cam.cli.usage import DONE, UsageError, check_suffix
 from keras_cam.recipes import THRESHOLD
 
 if TYPE_CHECKING:

@@ -4,18 +4,10 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_json, print_table, progress
+from keras_cam.cli.loading import check_model, load_backbone, report_problems
+from keras_cam.cli.options import add_batch_size, add_layer, add_model, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_batch_size,
-    add_model,
-    check_model,
-    load_backbone,
-    positive,
-    report_problems,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 
 if TYPE_CHECKING:
     from keras_cam.applications.features import BenchmarkResult, FeatureTable
@@ -42,7 +34,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("name", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")
     parser.add_argument("--data", required=True, metavar="DIR", help="where the data set was unpacked")
     add_model(parser)
-    parser.add_argument("--layer", help="take the output of this layer (default: what the model pools)")
+    add_layer(parser)
     parser.add_argument(
         "--train-per-class",
         type=positive,

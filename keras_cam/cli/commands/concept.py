@@ -5,21 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, progress, say
+from keras_cam.cli.loading import check_model, load_backbone, report_problems, save_model
+from keras_cam.cli.options import add_allow_outside, add_layer, add_model, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DEFAULT_MODEL,
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_allow_outside,
-    check_model,
-    check_suffix,
-    load_backbone,
-    positive,
-    read_data,
-    report_problems,
-    save_model,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError, check_suffix
 from keras_cam.progress import working
 from keras_cam.recipes import REFINED_IMAGE_SIZE
 
@@ -48,15 +37,8 @@ def add_parser(commands: Any) -> None:
     )
     parser.add_argument("--phrase", metavar="WORDS", help="what captions of positives say")
     parser.add_argument("--name", help="the name of the concept (default: the phrase, or the folder's name)")
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="the network that gives the features (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--layer", help="take the features of this layer; earlier ones are finer (default: what is pooled)"
-    )
+    add_model(parser, "the network that gives the features")
+    add_layer(parser)
     parser.add_argument(
         "--output", required=True, type=Path, metavar="FILE", help="the detector to write, a .keras file"
     )
@@ -101,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _examples(args: argparse.Namespace) -> "tuple[AnnotatedImages, AnnotatedImages]":
     from keras_cam.applications.discovery.concepts import images_in, read_captions
+    from keras_cam.data import read_annotations
 
     if args.captions:
         found = read_captions(args.captions, args.phrase, args.allow_outside)
@@ -108,7 +91,8 @@ def _examples(args: argparse.Namespace) -> "tuple[AnnotatedImages, AnnotatedImag
         return found
     if not args.split:
         return images_in(args.positives), images_in(args.negatives)
-    positives = read_data(args.positives, args.split, allow_outside=args.allow_outside)
+    positives = read_annotations(args.positives, args.split, allow_outside=args.allow_outside)
+    report_problems(positives)
     return positives, images_in(args.negatives)
 
 

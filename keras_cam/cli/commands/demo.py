@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_cam.cli.commands import localize
 from keras_cam.cli.console import picture_paths, say
-from keras_cam.cli.usage import DEFAULT_OUTPUT
+from keras_cam.cli.options import DEFAULT_OUTPUT
 
 PHOTOS = ("chelsea.png", "coffee.png", "camera.png", "motorcycle_left.png")
 

@@ -8,26 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_json, print_table, progress, say
+from keras_cam.cli.loading import check_model, read_data, usage_errors_of
+from keras_cam.cli.options import add_batch_size, add_data, add_refine, add_runtime, add_slice, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DEFAULT_MODEL,
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_allow_outside,
-    add_batch_size,
-    add_range,
-    add_refine,
-    add_runtime,
-    add_slice,
-    check_model,
-    positive,
-    range_of,
-    read_data,
-    usage_errors_of,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 from keras_cam.evaluation.protocols import PROTOCOLS, Protocol
 from keras_cam.inference.converted_files import model_digest
+from keras_cam.inference.load import DEFAULT_MODEL
 from keras_cam.inference.methods import METHODS, methods_help
 from keras_cam.models.registry import MODELS, PUBLISHED_SUFFIXES
 from keras_cam.recipes import NONE
@@ -63,11 +50,8 @@ def add_parser(commands: Any) -> None:
         help="how maps are made; give it several times to compare methods. "
         f"{methods_help(METHODS)} (default: cam)",
     )
-    parser.add_argument(
-        "--data",
-        required=True,
-        metavar="PATH",
-        help="COCO JSON, CSV, TFRecord, a folder a class (with or without XML), CUB-200-2011, tfds:NAME …",
+    add_data(
+        parser, "COCO JSON, CSV, TFRecord, a folder a class (with or without XML), CUB-200-2011, tfds:NAME …"
     )
     parser.add_argument("--split", help="the split of the data, such as test")
     summaries = "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())
@@ -88,8 +72,6 @@ def add_parser(commands: Any) -> None:
     add_runtime(parser)
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images")
     add_batch_size(parser)
-    add_allow_outside(parser)
-    add_range(parser)
     parser.add_argument("--strict", action="store_true", help="a wrong annotation is an error")
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="folder for images.csv, figures.json and results.html"
@@ -123,8 +105,7 @@ def run(args: argparse.Namespace) -> int:
     import_quietly()
 
     try:
-        annotated = read_data(args.data, args.split, args.strict, args.allow_outside, range_of(args))
-        annotated = annotated[: args.limit] if args.limit else annotated
+        annotated = read_data(args, args.split, args.strict)[: args.limit]
         protocol = PROTOCOLS[args.protocol]
         load = partial(
             _load, refine=args.refine, protocol=protocol, runtime=args.runtime, images=len(annotated)

@@ -9,21 +9,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import say
-from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DONE,
-    UsageError,
+from keras_cam.cli.loading import check_model, load_model, read_labels
+from keras_cam.cli.options import (
     add_labels,
     add_model,
     add_refine,
     add_threshold,
     add_top_k,
     add_window,
-    check_model,
-    load_model,
-    read_labels,
     window_of,
 )
+from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.usage import DONE, UsageError
 from keras_cam.formats import FORMATS, QUANTIZATIONS, load_object
 from keras_cam.inference.load import is_exported
 from keras_cam.inference.runtimes import TENSORFLOW

@@ -5,23 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_table, progress, say
+from keras_cam.cli.loading import check_model, load_backbone, read_data, save_model
+from keras_cam.cli.options import add_batch_size, add_data, add_layer, add_model, add_slice
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_allow_outside,
-    add_batch_size,
-    add_model,
-    add_range,
-    add_slice,
-    check_model,
-    check_suffix,
-    load_backbone,
-    range_of,
-    read_data,
-    save_model,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError, check_suffix
 from keras_cam.progress import working
 
 if TYPE_CHECKING:
@@ -37,13 +24,11 @@ def add_parser(commands: Any) -> None:
         help="extract pooled features of images, and train a linear SVM on them that has maps, too",
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
-    add_allow_outside(parser)
-    add_range(parser)
+    add_data(parser)
     parser.add_argument("--split", help="which part of the data, such as train")
     parser.add_argument("--test-split", metavar="SPLIT", help="another part, on which the SVM is measured")
     add_model(parser)
-    parser.add_argument("--layer", help="take the output of this layer (default: what the model pools)")
+    add_layer(parser)
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write the features to this .npz or .parquet file"
     )
@@ -84,7 +69,7 @@ def _extract_slice(backbone: "keras.Model", args: argparse.Namespace) -> int:
     """Extract the parts of one of several jobs; returns the exit status."""
     from keras_cam.applications.features import extract_slice
 
-    annotated = read_data(args.data, args.split, allow_outside=args.allow_outside, value_range=range_of(args))
+    annotated = read_data(args, args.split)
     number, slices = args.slice
     with progress(-(-len(annotated) // slices), "Extracting features") as advance:
         failures = extract_slice(backbone, annotated, args.output, number, slices, args.batch_size, advance)
@@ -100,7 +85,7 @@ def _extract(
     """Extract the features of one split; reports unreadable images on stderr."""
     from keras_cam.applications.features import extract_features
 
-    annotated = read_data(args.data, split, allow_outside=args.allow_outside, value_range=range_of(args))
+    annotated = read_data(args, split)
     with progress(len(annotated), "Extracting features") as advance:
         table = extract_features(backbone, annotated, output, args.batch_size, advance)
     for failure in table.failures:

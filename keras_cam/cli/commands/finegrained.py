@@ -6,21 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_json, print_table, progress, say
+from keras_cam.cli.loading import check_model, load_backbone, read_data
+from keras_cam.cli.options import add_data, add_model, add_refine, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DONE,
-    UsageError,
-    add_allow_outside,
-    add_model,
-    add_range,
-    add_refine,
-    check_model,
-    check_suffix,
-    load_backbone,
-    positive,
-    range_of,
-    read_data,
-)
+from keras_cam.cli.usage import DONE, UsageError, check_suffix
 from keras_cam.recipes import DEFAULT_REFINE, NONE, REFINED_IMAGE_SIZE
 
 if TYPE_CHECKING:
@@ -34,9 +23,7 @@ def add_parser(commands: Any) -> None:
         "finegrained", help="classify whole images, CAM boxes and ground-truth boxes by linear SVMs"
     )
     parser.set_defaults(run=run)
-    parser.add_argument("--data", required=True, metavar="PATH", help="what `keras-cam evaluate` takes")
-    add_allow_outside(parser)
-    add_range(parser)
+    add_data(parser)
     parser.add_argument(
         "--split",
         action="append",
@@ -113,10 +100,7 @@ def read_splits(args: argparse.Namespace) -> "AnnotatedImages":
     """Read all splits as one data set."""
     from keras_cam.data import AnnotatedImages, match_classes
 
-    parts = [
-        read_data(args.data, split, allow_outside=args.allow_outside, value_range=range_of(args))
-        for split in args.split or [None]
-    ]
+    parts = [read_data(args, split) for split in args.split or [None]]
     names = max((part.class_names for part in parts), key=len)
     images = []
     for number, part in enumerate(parts):

@@ -5,19 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from keras_cam.cli.console import complain, progress, say
+from keras_cam.cli.loading import check_model, load_classifier, save_model
+from keras_cam.cli.options import KERAS_MODEL, add_model, add_photos, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DEFAULT_MODEL,
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_photos,
-    check_model,
-    check_suffix,
-    load_classifier,
-    positive,
-    save_model,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError, check_suffix
 from keras_cam.progress import working
 from keras_cam.recipes import AFFINITY, AUTO, NONE, REFINE_HELP, REFINED_IMAGE_SIZE, REFINEMENTS
 
@@ -29,12 +20,7 @@ def add_parser(commands: Any) -> None:
     )
     parser.set_defaults(run=run)
     add_photos(parser, "a few hundred photos like those to be localized")
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="a classifier: a name from `keras-cam models` or a .keras file (default: %(default)s)",
-    )
+    add_model(parser, f"a classifier: {KERAS_MODEL}")
     parser.add_argument(
         "--output", required=True, type=Path, metavar="FILE", help="the localizer to write, a .keras file"
     )

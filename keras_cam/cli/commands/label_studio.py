@@ -4,16 +4,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from keras_cam.cli.usage import (
-    DONE,
-    UsageError,
-    add_any_model,
-    add_selection,
-    add_top_k,
-    check_model,
-    load_model,
-    selection_of,
-)
+from keras_cam.cli.loading import check_model, load_model
+from keras_cam.cli.options import ANY_MODEL, add_model, add_selection, add_top_k, selection_of
+from keras_cam.cli.usage import DONE, UsageError
 
 
 def add_parser(commands: Any) -> None:
@@ -28,7 +21,7 @@ def add_parser(commands: Any) -> None:
         metavar="FOLDER",
         help="Label Studio's LABEL_STUDIO_LOCAL_FILES_DOCUMENT_ROOT; no photo outside is read",
     )
-    add_any_model(parser)
+    add_model(parser, ANY_MODEL)
     add_top_k(parser)
     add_selection(parser)
     parser.add_argument("--masks", action="store_true", help="masks, too, if the project has BrushLabels")

@@ -10,18 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from keras_cam.annotations.formats import ANNOTATION_FORMATS
 from keras_cam.cli.console import LocalizationTable, complain, picture_paths, progress, say
+from keras_cam.cli.loading import check_model, load_model, read_labels
 from keras_cam.cli.localize_videos import localize_videos
-from keras_cam.cli.parts import add_parts, refuse_without_parts, run_parts
-from keras_cam.cli.photo_paths import photo_names, photos_at
-from keras_cam.cli.results import Results, annotations_of, make_folder, open_results
-from keras_cam.cli.usage import (
+from keras_cam.cli.options import (
+    ANY_MODEL,
     DEFAULT_OUTPUT,
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_any_model,
     add_batch_size,
     add_labels,
+    add_model,
     add_photos,
     add_range,
     add_refine,
@@ -30,14 +26,15 @@ from keras_cam.cli.usage import (
     add_threshold,
     add_top_k,
     add_window,
-    check_model,
     fraction,
-    load_model,
     positive,
     range_of,
-    read_labels,
     window_of,
 )
+from keras_cam.cli.parts import add_parts, refuse_without_parts, run_parts
+from keras_cam.cli.photo_paths import photo_names, photos_at
+from keras_cam.cli.results import Results, annotations_of, make_folder, open_results
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 from keras_cam.images.files import PICTURE_FORMATS, ImageError
 from keras_cam.images.map_ahead import map_ahead
 from keras_cam.images.processors import usable_processors
@@ -60,7 +57,7 @@ def add_parser(commands: Any) -> None:
         "image files; a folder stands for all images below it, @FILE for the names in a list; archives "
         f"(.tar, .tfrecord, .parquet) and URLs; videos ({', '.join(VIDEO_SUFFIXES)})",
     )
-    add_any_model(parser)
+    add_model(parser, ANY_MODEL)
     add_top_k(parser)
     add_selection(parser)
     add_labels(parser)

@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 from keras_cam.cli.console import print_models, say
+from keras_cam.cli.loading import check_model, usage_errors_of
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import DONE, UsageError, check_model, usage_errors_of
+from keras_cam.cli.usage import DONE, UsageError
 from keras_cam.inference.load import is_exported
 from keras_cam.inference.runtimes import LITERT, RUNTIMES, converted
 from keras_cam.progress import working

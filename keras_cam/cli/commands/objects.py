@@ -5,22 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_json, print_table, progress, say
+from keras_cam.cli.loading import check_model, load_classifier, read_data
+from keras_cam.cli.options import DEFAULT_OUTPUT, add_batch_size, add_data, fraction, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DEFAULT_OUTPUT,
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_allow_outside,
-    add_batch_size,
-    add_range,
-    check_model,
-    fraction,
-    load_classifier,
-    positive,
-    range_of,
-    read_data,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 from keras_cam.recipes import THRESHOLD
 
 if TYPE_CHECKING:
@@ -38,11 +26,7 @@ def add_parser(commands: Any) -> None:
         "objects", help="rank annotated objects by how informative they are for scenes"
     )
     parser.set_defaults(run=run)
-    parser.add_argument(
-        "--data", required=True, metavar="PATH", help="annotated objects, as `keras-cam evaluate` takes them"
-    )
-    add_allow_outside(parser)
-    add_range(parser)
+    add_data(parser, "annotated objects, as `keras-cam evaluate` takes them")
     parser.add_argument("--split", help="which part of the data, such as train")
     parser.add_argument(
         "--model",
@@ -87,10 +71,7 @@ def run(args: argparse.Namespace) -> int:
     from keras_cam.images.files import write_png
 
     try:
-        annotated = read_data(
-            args.data, args.split, allow_outside=args.allow_outside, value_range=range_of(args)
-        )
-        annotated = annotated[: args.limit] if args.limit else annotated
+        annotated = read_data(args, args.split)[: args.limit]
         found = _find(load_classifier(args.model), annotated, args)
     except ValueError as error:
         raise UsageError(str(error)) from error

@@ -5,19 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, progress, say
+from keras_cam.cli.loading import check_model, load_classifier
+from keras_cam.cli.options import DEFAULT_OUTPUT, add_batch_size, add_model, add_photos, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DEFAULT_OUTPUT,
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    add_batch_size,
-    add_model,
-    add_photos,
-    check_model,
-    load_classifier,
-    positive,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 
 if TYPE_CHECKING:
     import keras

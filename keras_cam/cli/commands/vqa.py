@@ -6,18 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_json, print_table, progress, say
+from keras_cam.cli.loading import check_model, load_backbone, report_problems, save_model
+from keras_cam.cli.options import add_layer, add_model, positive
 from keras_cam.cli.quiet_libraries import import_quietly
-from keras_cam.cli.usage import (
-    DEFAULT_MODEL,
-    DONE,
-    SOME_FAILED,
-    UsageError,
-    check_model,
-    check_suffix,
-    load_backbone,
-    positive,
-    save_model,
-)
+from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError, check_suffix
 from keras_cam.progress import working
 
 if TYPE_CHECKING:
@@ -47,15 +39,8 @@ def add_parser(commands: Any) -> None:
         metavar="N",
         help="how many answers are possible: the most frequent ones (default: %(default)s)",
     )
-    parser.add_argument(
-        "--model",
-        default=DEFAULT_MODEL,
-        metavar="NAME|FILE",
-        help="the network that gives the image features (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--layer", help="take the features of this layer; earlier ones are finer (default: what is pooled)"
-    )
+    add_model(parser, "the network that gives the image features")
+    add_layer(parser)
     parser.add_argument("--epochs", type=positive, default=40, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=0, help="default: %(default)s")
     parser.add_argument(
@@ -88,12 +73,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _read(folder: Path, split: str) -> "Questions":
     from keras_cam.applications.discovery.vqa_json import read_questions
-    from keras_cam.data import describe_problems
 
     with working(f"Reading questions of {split}"):
         questions = read_questions(folder, split)
-    if questions.images.problems:
-        complain(*describe_problems(questions.images.problems).split("\n"))
+    report_problems(questions.images)
     return questions
 
 
