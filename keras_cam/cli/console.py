@@ -68,14 +68,16 @@ def _shown(lines: Iterable[object]) -> str:
 
 
 @contextmanager
-def progress(total: int, task: str = "Localizing") -> Iterator[Callable[[], None]]:
-    """Show a progress bar on stderr if that is a terminal; yields the function that advances it by one step.
+def progress(total: int, task: str = "Localizing") -> Iterator[Callable[..., None]]:
+    """Show a progress bar on stderr if that is a terminal; yields the function that advances it.
+
+    It takes the number of steps, 1 by default.
 
     While a bar is drawn, what C libraries write to stderr is held back: a warning of libtiff about a broken
     file would tear the bar.
     """
     with quiet_c_libraries() if on_terminal() else nullcontext(), plain_progress(total, task) as advance:
-        yield lambda: advance(1)
+        yield lambda steps=1: advance(steps)
 
 
 class LocalizationTable:

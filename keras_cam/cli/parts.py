@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, progress, say
 from keras_cam.cli.loading import check_model, loading, read_labels
-from keras_cam.cli.options import add_slice, positive, selection_of
+from keras_cam.cli.options import add_slice, positive, range_of, selection_of
 from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 from keras_cam.inference.converted_files import model_digest
 from keras_cam.models.labels import class_names
@@ -82,7 +82,7 @@ def run_parts(args: argparse.Namespace, photos: Sequence[str]) -> int:
                 ENGINES[args.on].run,
                 among=among,
                 maps=args.maps,
-                on_images=lambda count: [advance() for _ in range(count)],
+                on_images=advance,
             )
         missing = len(plan.missing(args.parts))
     except (ValueError, ModuleNotFoundError) as error:
@@ -108,7 +108,7 @@ def _plan(args: argparse.Namespace, photos: Sequence[str]) -> Plan:
     options = {
         **_options(args),
         "labels": read_labels(args.labels),
-        "value_range": args.range,
+        "value_range": range_of(args),
         "selection": asdict(selection_of(args)),
         "maps": args.maps,
     }
@@ -133,7 +133,7 @@ def _photo_localizer(args: argparse.Namespace, photos: Sequence[str]) -> "PhotoL
         len(photos),
         read_labels(args.labels),
         args.batch_size,
-        args.range,
+        range_of(args),
         selection_of(args),
     )
 

@@ -77,7 +77,8 @@ def overlay(
         >>> picture[0, 0].tolist(), picture[19, 19].tolist()  # cold, hot
         ([92, 92, 92], [204, 206, 142])
     """
-    for name, values in (("labels", labels), ("scores", scores)):
+    _check_style(alpha, colormap)
+    for name, values in (("labels", labels), ("scores", scores), ("remarks", remarks)):
         if len(values) not in (0, len(boxes_xyxy)):
             raise ValueError(
                 f"`{name}` must be empty or have one entry for each of the {len(boxes_xyxy)} boxes. "
@@ -130,6 +131,7 @@ def draw_localization(
     """
     if top < 1:
         raise ValueError(f"`top` must be at least 1. Received: top={top!r}")
+    _check_style(alpha, colormap)
     photo = _photo(image)
     best = localization.detections[:top]
     boxes = [_shown_box(detection, localization, photo) for detection in best]
@@ -315,16 +317,19 @@ def _photo(image: Photo) -> np.ndarray:
     return np.rint(array).astype(np.uint8)
 
 
+def _check_style(alpha: float, colormap: str) -> None:
+    if not 0 <= alpha <= 1:
+        raise ValueError(f"`alpha` must be in [0, 1]. Received: alpha={alpha!r}")
+    if colormap not in COLORMAPS:
+        raise ValueError(f"`colormap` must be one of {list(COLORMAPS)}. Received: colormap={colormap!r}")
+
+
 def _blend(photo: np.ndarray, activation_map: np.ndarray, alpha: float, colormap: str) -> np.ndarray:
     if activation_map.ndim != 2 or not activation_map.size or not np.isfinite(activation_map).all():
         raise ValueError(
             "`activation_map` must be an array (h, w) of finite numbers. "
             f"Received: shape {activation_map.shape}, {activation_map.dtype}"
         )
-    if not 0 <= alpha <= 1:
-        raise ValueError(f"`alpha` must be in [0, 1]. Received: alpha={alpha!r}")
-    if colormap not in COLORMAPS:
-        raise ValueError(f"`colormap` must be one of {set(COLORMAPS)}. Received: colormap={colormap!r}")
     low, peak = activation_map.min(), activation_map.max()
     if peak <= 0 or low == peak:
         return photo

@@ -20,6 +20,7 @@ from keras_cam.images.bands import bands_last, finite, is_array_file
 from keras_cam.images.deep_grey import scaled, stated_range
 from keras_cam.images.files import DECODING, ImageError, read_image
 from keras_cam.images.processors import usable_processors
+from keras_cam.images.sources import reason_of
 
 # What decoded tiles or strips of a file may take, so that those of a row of windows are decoded once.
 _KEPT_BYTES = 2**28
@@ -55,7 +56,7 @@ class WindowedImage:
         try:
             return self.as_pixels(self.part(rows, columns))
         except Exception as error:  # decoders raise exceptions of many types on invalid data
-            raise ImageError(self.name, str(error) or type(error).__name__) from error
+            raise ImageError(self.name, reason_of(error)) from error
 
     def overview(self, longest: int = 2048) -> np.ndarray:
         """The whole image, reduced by a whole number so that no side exceeds `longest`."""

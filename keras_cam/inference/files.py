@@ -1,7 +1,7 @@
 """From photos to records: what the command line does, as functions."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
 from itertools import chain, starmap
@@ -81,8 +81,7 @@ def localize(
     localizer: Localizer = load(model, runtime, top_k, threshold, refine)
     name = str(model) if isinstance(model, str | Path) else ""
     named = _photos(photos, localizer.channels)
-    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else localize_each
-    results = list(way(localizer, named, labels, name, batch_size))
+    results = list(_way(tiles, overlap)(localizer, named, labels, name, batch_size))
     records = [result for result in results if isinstance(result, Localization)]
     failures = [result for result in results if isinstance(result, FailedImage)]
     if failures and not records:
@@ -144,8 +143,12 @@ def localize_files(
     """
     photos = [(name, name) for name in find_photos(paths)]
     opened = load_fastest(localizer, runtime, len(photos))
-    way = partial(_localize_tiles, tiles=tiles, overlap=overlap) if tiles is not None else localize_each
-    return way(opened, photos, labels, model_name, batch_size, value_range)
+    return _way(tiles, overlap)(opened, photos, labels, model_name, batch_size, value_range)
+
+
+def _way(tiles: int | None, overlap: float) -> Callable[..., Iterator[Localization | FailedImage]]:
+    """What localizes photos: whole ones, or tiles of them."""
+    return localize_each if tiles is None else partial(_localize_tiles, tiles=tiles, overlap=overlap)
 
 
 def _load(

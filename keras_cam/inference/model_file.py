@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from keras_cam.images.sources import reason_of
+
 
 class ModelFileError(ValueError):
     """The model in a file can be loaded, but not run; the message is one line with file and reason."""
@@ -23,5 +25,4 @@ def running(path: str | Path) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # runtimes raise classes of their own, without a common ancestor
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise ModelFileError(f"The model in {path} cannot be run: {reason}") from error
+        raise ModelFileError(f"The model in {path} cannot be run: {reason_of(error)}") from error

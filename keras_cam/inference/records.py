@@ -323,12 +323,13 @@ def localizations(
     model: str = "",
     threshold: float | None = None,
 ) -> list[Localization]:
-    """Turns what a localizer returns for a batch into one record a photo.
+    """Turn what a localizer returns for a batch into one record a photo.
 
     Args:
         outputs: what the localizer returned for B images, as arrays: `detection_boxes` (B, K, 4) ymin, xmin,
-            ymax, xmax in [0, 1]; `detection_classes`, `detection_scores` (B, K); `num_detections` (B,), the
-            rows that hold a box; `class_activation_maps` (B, K, h, w).
+            ymax, xmax in [0, 1]; `detection_classes`, `detection_scores` (B, K); `num_detections` (B,), how
+            many of the K rows, from the first on, have a box; `class_activation_maps` (B, K, h, w); and, if
+            maps are refined, `localization_maps` (B, K, h', w'), which become `Detection.activation_map`.
         images: B names or paths of the photos.
         sizes_wh: B sizes (width, height) of the original photos in pixels.
         labels: the names of all classes; None names them by their numbers.
@@ -339,8 +340,8 @@ def localizations(
         B records, in the order of `images`.
 
     Raises:
-        ValueError: if `images` or `sizes_wh` is not one entry an image, or `labels` lacks a class.
-        NotFiniteError: a `ValueError`, if an output is NaN or infinite.
+        ValueError: `images` or `sizes_wh` is not one entry an image, or `labels` lacks a class.
+        NotFiniteError: a `ValueError`; an output is NaN or infinite.
 
     Examples:
         >>> outputs = {

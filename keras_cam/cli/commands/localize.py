@@ -148,7 +148,8 @@ def _add_pixels(group: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Localize the photos; returns the exit status."""
-    if range_of(args) and window_of(args):
+    value_range, window = range_of(args), window_of(args)
+    if value_range and window:
         raise UsageError("--range is for models of RGB images, and --window makes one of grey values")
     if args.format and not args.output:
         raise UsageError(f"--format {args.format} needs --output, the file or folder to write")
