@@ -340,6 +340,11 @@ def test_the_command_line_writes_parts_and_says_what_failed(tmp_path, capsys, ph
     assert "LOW < HIGH" in capsys.readouterr().err
 
 
+def test_parts_of_a_model_with_a_window_of_values(tmp_path, capsys, photo_list, model_file):
+    assert cli.main(arguments(photo_list, model_file, tmp_path / "out", "--window", 0, 255)) == 1
+    assert capsys.readouterr().out == f"12 photos, 32 rows in 3 parts: {tmp_path / 'out'}\n"
+
+
 @pytest.mark.parametrize("option", [["--slice", "1/2"], ["--maps"], ["--on", "ray"]])
 def test_options_of_parts_need_a_folder_for_the_parts(capsys, option):
     assert cli.main(["localize", "photo.jpg", *option]) == 2

@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
@@ -118,29 +118,6 @@ def _short_names(files: Sequence[str]) -> list[str]:
     shared = os.path.commonpath(map(os.path.dirname, paths)) if paths else ""
     # A name may hold bytes that are not valid UTF-8, which a terminal cannot show.
     return [os.fsencode(os.path.relpath(path, shared)).decode(errors="replace") for path in paths]
-
-
-def print_models(models: Sequence[Mapping[str, Any]]) -> None:
-    """Print a table of the models that can be built by name."""
-    rows = [
-        (
-            model["name"],
-            model["family"],
-            f"{model['parameters'] / 1e6:.1f} M",
-            _size_text(model["input_size"]),
-            _size_text(model["map_size"]),
-            model["weights"] or "none",
-            "yes" if model["offline"] else "",
-            model["files"] or "",
-        )
-        for model in models
-    ]
-    header = ("model", "family", "parameters", "input", "map", "ImageNet weights", "on this machine", "files")
-    print_table(header, rows, right=("parameters", "input", "map"))
-
-
-def _size_text(size_hw: Sequence[int] | None) -> str:
-    return "none" if size_hw is None else " x ".join(map(str, size_hw))
 
 
 def _box_text(detection: Detection) -> str:

@@ -3,7 +3,6 @@
 import argparse
 import math
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from keras_cam.annotations.selection import Selection
@@ -161,11 +160,11 @@ def add_window(parser: "argparse._ActionsContainer") -> None:
     )
 
 
-def window_of(args: argparse.Namespace) -> Sequence[float] | None:
-    """What `--window` says; raises a `UsageError` unless it goes upwards."""
+def window_of(args: argparse.Namespace) -> tuple[float, float] | None:
+    """The values of `--window`; None if it was not given."""
     if args.window and not args.window[0] < args.window[1]:
         raise UsageError(f"--window must be LOW HIGH with LOW < HIGH. Received: {args.window}")
-    return args.window
+    return tuple(args.window) if args.window else None
 
 
 def positive(text: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, progress, say
 from keras_cam.cli.loading import check_model, loading, read_labels
-from keras_cam.cli.options import add_slice, positive, range_of, selection_of
+from keras_cam.cli.options import add_slice, positive, range_of, selection_of, window_of
 from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 from keras_cam.inference.converted_files import model_digest
 from keras_cam.models.labels import class_names
@@ -147,4 +147,5 @@ def _check(localize: "PhotoLocalizer") -> None:
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method", "window")}
+    options = {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method")}
+    return {**options, "window": window_of(args)}

@@ -51,7 +51,8 @@ def add_parser(commands: Any) -> None:
         f"{methods_help(METHODS)} (default: cam)",
     )
     add_data(
-        parser, "COCO JSON, CSV, TFRecord, a folder a class (with or without XML), CUB-200-2011, tfds:NAME …"
+        parser,
+        "COCO JSON, CSV, TFRecord, folders of classes (with or without XML), CUB-200-2011, tfds:NAME …",
     )
     parser.add_argument("--split", help="the split of the data, such as test")
     summaries = "; ".join(f"{name}: {protocol.summary}" for name, protocol in PROTOCOLS.items())

@@ -219,7 +219,7 @@ def _load(args: argparse.Namespace, labels: Sequence[str] | None, photos: int) -
         args.threshold,
         args.refine,
         args.method,
-        args.window,
+        window_of(args),
         runtime=args.runtime,
         photos=photos,
     )

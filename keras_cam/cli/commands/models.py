@@ -2,9 +2,10 @@
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_cam.cli.console import print_models, say
+from keras_cam.cli.console import print_table, say
 from keras_cam.cli.loading import check_model, usage_errors_of
 from keras_cam.cli.quiet_libraries import import_quietly
 from keras_cam.cli.usage import DONE, UsageError
@@ -66,5 +67,27 @@ def _list(as_json: bool) -> int:
     if as_json:
         print(*map(json.dumps, models), sep="\n")
     else:
-        print_models(models)
+        _print(models)
     return DONE
+
+
+def _print(models: Sequence[Mapping[str, Any]]) -> None:
+    rows = [
+        (
+            model["name"],
+            model["family"],
+            f"{model['parameters'] / 1e6:.1f} M",
+            _size_text(model["input_size"]),
+            _size_text(model["map_size"]),
+            model["weights"] or "none",
+            "yes" if model["offline"] else "",
+            model["files"] or "",
+        )
+        for model in models
+    ]
+    header = ("model", "family", "parameters", "input", "map", "ImageNet weights", "on this machine", "files")
+    print_table(header, rows, right=("parameters", "input", "map"))
+
+
+def _size_text(size_hw: Sequence[int] | None) -> str:
+    return "none" if size_hw is None else " x ".join(map(str, size_hw))
