@@ -3,6 +3,7 @@
 import gc
 import itertools
 import weakref
+from importlib import resources
 from pathlib import Path
 
 import keras
@@ -15,7 +16,7 @@ from keras_cam import localize_files
 from keras_cam.cli import console
 from keras_cam.cli import main as cli
 from keras_cam.images.map_ahead import map_ahead
-from keras_cam.inference import Detection, LiteRTLocalizer, Localization, runtimes
+from keras_cam.inference import Detection, LiteRTLocalizer, Localization, converted_files, runtimes
 from keras_cam.inference.converted_files import converted_file
 from keras_cam.inference.runtimes import RUNTIMES, converted, load_fastest, starts_tensorflow
 
@@ -114,6 +115,17 @@ def test_a_conversion_that_finds_something_else_is_noticed(colour_classifier):
     half = keras_cam.load_localizer(colour_classifier, threshold=0.5)
     with pytest.raises(ValueError, match=r"Received: the threshold 0\.5 in place of 0\.2"):
         runtimes._check_same(localizer, half)
+
+
+def test_a_change_of_the_code_that_exports_renames_converted_files(monkeypatch):
+    before, read = converted_file("efficientnet_lite0", "litert", {}), Path.read_bytes
+    writer = resources.files("keras_cam.export") / "litert.py"
+    monkeypatch.setattr(Path, "read_bytes", lambda self: read(self) + (b"#" if self == writer else b""))
+    converted_files._versions.cache_clear()
+    try:
+        assert converted_file("efficientnet_lite0", "litert", {}) != before
+    finally:
+        converted_files._versions.cache_clear()
 
 
 def test_the_name_of_a_converted_file_tells_models_and_options_apart(model_file, colour_classifier, tmp_path):

@@ -8,7 +8,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import keras_cam
 from keras_cam.formats import FORMATS
 from keras_cam.models.registry import MODELS
 
@@ -85,10 +84,12 @@ def _file_digest(file: Path) -> str:
 @cache
 def _versions() -> dict[str, str]:
     """The versions of the packages that decide, and a digest of our own code."""
+    from importlib.resources import files  # slow to import
+
     installed = {name: _version(name) for name in _PACKAGES}
     code = hashlib.sha256()
-    for folder in sorted(keras_cam.__path__):
-        for file in sorted(Path(folder).rglob("*.py")):
+    for package in ("keras_cam", "keras_cam.export"):  # whose folder may be elsewhere
+        for file in sorted(Path(str(files(package))).rglob("*.py")):
             code.update(file.read_bytes())
     return {**installed, "keras-cam": code.hexdigest()}
 
