@@ -58,27 +58,11 @@ def loading(model: str, runtime: str, options: Mapping[str, Any]) -> Iterator[No
         yield
 
 
-def load_model(
-    model: str,
-    top_k: int | None = None,
-    threshold: float | None = None,
-    refine: str | None = None,
-    method: str | None = None,
-    window: Sequence[float] | None = None,
-    *,
-    runtime: str = AUTO,
-    photos: int = 1,
-) -> "Localizer":
+def load_model(model: str, *, runtime: str = AUTO, photos: int = 1, **options: Any) -> "Localizer":
     """Load a localizer by name or file, quietly, see `load_fastest`. Raises a `UsageError` if that fails."""
-    options = {
-        "top_k": top_k,
-        "threshold": threshold,
-        "refine": refine,
-        "method": method,
-        "window": window,
-    }
     with loading(model, runtime, options):
         localizer = load_fastest(model, runtime, photos, **options)
+    top_k = options.get("top_k")
     if top_k is not None and top_k > localizer.classes:
         complain(f"--top-k {top_k}: the model has {localizer.classes} classes, which are all localized")
     return localizer

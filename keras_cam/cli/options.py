@@ -4,6 +4,7 @@ import argparse
 import math
 import re
 from pathlib import Path
+from typing import Any
 
 from keras_cam.annotations.selection import Selection
 from keras_cam.cli.usage import UsageError
@@ -165,6 +166,12 @@ def window_of(args: argparse.Namespace) -> tuple[float, float] | None:
     if args.window and not args.window[0] < args.window[1]:
         raise UsageError(f"--window must be LOW HIGH with LOW < HIGH. Received: {args.window}")
     return tuple(args.window) if args.window else None
+
+
+def localizer_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The options of `keras_cam.load_localizer`; those that were not given are None."""
+    options = {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method")}
+    return {**options, "window": window_of(args)}
 
 
 def positive(text: str) -> int:

@@ -5,11 +5,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from keras_cam.cli.console import complain, progress, say
 from keras_cam.cli.loading import check_model, loading, read_labels
-from keras_cam.cli.options import add_slice, positive, range_of, selection_of, window_of
+from keras_cam.cli.options import add_slice, localizer_options, positive, range_of, selection_of
 from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 from keras_cam.inference.converted_files import model_digest
 from keras_cam.models.labels import class_names
@@ -106,7 +106,7 @@ def _report(folder: Path, parts: int, missing: int, counts: dict[str, int] | Non
 
 def _plan(args: argparse.Namespace, photos: Sequence[str]) -> Plan:
     options = {
-        **_options(args),
+        **localizer_options(args),
         "labels": read_labels(args.labels),
         "value_range": range_of(args),
         "selection": asdict(selection_of(args)),
@@ -128,7 +128,7 @@ def _photo_localizer(args: argparse.Namespace, photos: Sequence[str]) -> "PhotoL
 
     return PhotoLocalizer(
         args.model,
-        {name: value for name, value in _options(args).items() if value is not None},
+        {name: value for name, value in localizer_options(args).items() if value is not None},
         args.runtime,
         len(photos),
         read_labels(args.labels),
@@ -144,8 +144,3 @@ def _check(localize: "PhotoLocalizer") -> None:
         localizer = localize.open()
     names = class_names(localizer.classes, localize.labels, localizer.labels)
     localize.selection.check_names(names)
-
-
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    options = {name: getattr(args, name) for name in ("top_k", "threshold", "refine", "method")}
-    return {**options, "window": window_of(args)}

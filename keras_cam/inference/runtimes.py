@@ -96,7 +96,8 @@ def load_fastest(
         >>> load_fastest("efficientnet_lite0", "tensorflow").runtime
         'tensorflow'
     """
-    check_runtime(runtime)
+    if runtime not in (AUTO, *RUNTIMES):
+        raise ValueError(f"`runtime` must be one of {[AUTO, *RUNTIMES]}. Received: runtime={runtime!r}")
     given = _given(options)
     if not isinstance(model, str | Path) or is_exported(model):
         return _as_it_is(model, runtime, given)
@@ -105,12 +106,6 @@ def load_fastest(
     if RUNTIMES[runtime].format is None:
         return load_localizer(model, **given)
     return _open(converted(model, runtime, given), runtime, given)
-
-
-def check_runtime(runtime: str) -> None:
-    """Raise a `ValueError` unless there is such a runtime."""
-    if runtime not in (AUTO, *RUNTIMES):
-        raise ValueError(f"`runtime` must be one of {[AUTO, *RUNTIMES]}. Received: runtime={runtime!r}")
 
 
 def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Path:

@@ -79,7 +79,12 @@ def run(args: argparse.Namespace) -> int:
     import_quietly()
 
     loaded: Any = load_model(
-        args.model, args.top_k, args.threshold, args.refine, window=window, runtime=TENSORFLOW
+        args.model,
+        runtime=TENSORFLOW,
+        top_k=args.top_k,
+        threshold=args.threshold,
+        refine=args.refine,
+        window=window,
     )
     localizer = loaded.model
     try:

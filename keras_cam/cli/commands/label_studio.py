@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     check_model(args.model)
     from keras_cam.annotations.label_studio_backend import LabelStudioBackend, backend_server
 
-    localizer, selection = load_model(args.model, args.top_k), selection_of(args)
+    localizer, selection = load_model(args.model, top_k=args.top_k), selection_of(args)
     try:
         selection.check_names(localizer.class_names)
         backend = LabelStudioBackend(localizer, args.images_dir, args.model, selection, args.masks)

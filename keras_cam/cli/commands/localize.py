@@ -27,6 +27,7 @@ from keras_cam.cli.options import (
     add_top_k,
     add_window,
     fraction,
+    localizer_options,
     positive,
     range_of,
     window_of,
@@ -213,16 +214,7 @@ def _localize(
 
 
 def _load(args: argparse.Namespace, labels: Sequence[str] | None, photos: int) -> "Localizer":
-    localizer = load_model(
-        args.model,
-        args.top_k,
-        args.threshold,
-        args.refine,
-        args.method,
-        window_of(args),
-        runtime=args.runtime,
-        photos=photos,
-    )
+    localizer = load_model(args.model, runtime=args.runtime, photos=photos, **localizer_options(args))
     if labels is not None and len(labels) != localizer.classes:
         raise UsageError(
             f"--labels must name the {localizer.classes} classes of the model. "
