@@ -59,6 +59,15 @@ def test_probabilities_are_means_over_the_crops(redness, images):
     np.testing.assert_allclose(found["detection_scores"][0], [mean, 1 - mean], rtol=1e-5)
 
 
+def test_grey_images_have_ten_crops():
+    images = keras.Input((8, 8, 1))
+    pooled = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(images))
+    model = keras.Model(images, keras.layers.Dense(2, activation="softmax")(pooled))
+    localizer = TenCropLocalizer(keras_cam.load_localizer(model, refine="none"), image_size=12)
+    [record] = keras_cam.localize(np.full((12, 12), 9, np.uint8), localizer)
+    assert record.detections[0].activation_map.shape == (3, 3)
+
+
 def test_a_mirrored_photo_has_a_mirrored_map(redness, photos):
     localizer = TenCropLocalizer(redness, image_size=12)
     image = photos(1, 12, 12)

@@ -32,6 +32,7 @@ class TenCropLocalizer(Localizer):
 
     Attributes:
         size_hw: (image_size, image_size).
+        channels: those of the images of a crop.
         classes: the number of classes.
         labels: their names, if the localizer carries any, else None.
 
@@ -62,7 +63,7 @@ class TenCropLocalizer(Localizer):
                 f"The localizer of a crop must take images of at most {image_size} x {image_size} pixels, "
                 f"the size of the whole. Received: size_hw={localizer.size_hw}"
             )
-        self.size_hw = image_size, image_size
+        self.size_hw, self.channels = (image_size, image_size), localizer.channels
         self.classes, self.labels = localizer.classes, localizer.labels
         self.threshold, self.runtime = threshold, localizer.runtime
         self._localizer, self._top_k = localizer, top_k
@@ -109,7 +110,7 @@ class TenCropLocalizer(Localizer):
         return {"class_activation_maps": maps, "detection_boxes": np.asarray(rows["detection_boxes"])}
 
     def _crops(self, images: Any) -> Any:
-        """Each of the ten crops of all images, (B, h, w, 3): a crop, then the same mirrored."""
+        """Each of the ten crops of all images, (B, h, w, C): a crop, then the same mirrored."""
         height, width = self._localizer.size_hw
         for top, left in self._corners:
             crops = np.asarray(images)[:, top : top + height, left : left + width]
