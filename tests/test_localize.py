@@ -6,6 +6,7 @@ from io import BytesIO
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 import keras_cam
@@ -121,3 +122,14 @@ def test_records_become_detections_of_supervision(folder, colour_classifier):
     np.testing.assert_allclose(xyxy, with_box[0].box_xyxy, rtol=1e-6)
     assert (class_id, data["class_name"]) == (1, "green")
     assert confidence == pytest.approx(with_box[0].score)
+
+
+def test_many_localizers_are_no_reason_for_a_warning(caplog, colour_classifier, monkeypatch):
+    monkeypatch.setattr(tf.get_logger(), "propagate", True)
+    for _ in range(7):
+        localizer = keras_cam.load_localizer(colour_classifier)
+        images = np.zeros((1, *localizer.size_hw, 3), np.float32)
+        localizer.localize(images)
+        localizer.classify(images)
+        localizer.cam(images, [[0]])
+    assert "retracing" not in caplog.text

@@ -3,7 +3,8 @@
 TensorFlow itself is used here for `tf.function`, so that a model is traced once for batches of any size.
 """
 
-from functools import cached_property
+from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 import keras
@@ -56,7 +57,7 @@ class KerasLocalizer(Localizer):
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)
-        self._localize = tf.function(lambda images: model(images, training=False), [self._pixels])
+        self._localize = _traced(_call, model, signature=[self._pixels])
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
@@ -75,7 +76,7 @@ class KerasLocalizer(Localizer):
     @any_number_of_images
     def classify(self, images: Any) -> np.ndarray:
         """Logits, float32 (B, N)."""
-        return self._classify(tf.cast(images, self._dtype)).numpy()
+        return self._front(tf.cast(images, self._dtype))["logits"].numpy()
 
     @any_number_of_images
     def cam(self, images: Any, class_ids: Any) -> dict[str, np.ndarray]:
@@ -118,44 +119,46 @@ class KerasLocalizer(Localizer):
 
     @cached_property
     def _front(self) -> Any:
-        return _compiled(self._parts[:1])[0]
-
-    @cached_property
-    def _classify(self) -> Any:
-        front, _ = self._parts
-        return tf.function(lambda images: front(images, training=False)["logits"], [self._pixels])
+        return _traced(_call, self._parts[0], signature=[self._pixels])
 
     @cached_property
     def _cam(self) -> Any:
-        front, back = self._parts
-
-        @tf.function(input_signature=[self._pixels, self._asked])
-        def cam(images: Any, class_ids: Any) -> Any:
-            return back([class_ids, *front(images, training=False)["tensors"]], training=False)
-
-        return cam
+        return _traced(_cam, *self._parts, signature=[self._pixels, self._asked])
 
     @cached_property
     def _classify_and_cam(self) -> Any:
-        front, back = self._parts
+        return _traced(_classify_and_cam, *self._parts)
 
-        @tf.function(reduce_retracing=True)
-        def classify_and_cam(images: Any, class_ids: Any, top_k: int) -> Any:
-            found = front(images, training=False)
-            predicted = ops.top_k(found["logits"], top_k)[1]
-            asked = ops.concatenate([class_ids, predicted], axis=1)
-            maps = back([asked, *found["tensors"]], training=False)
-            return {**maps, "logits": found["logits"], "predicted": predicted}
 
-        return classify_and_cam
+def _call(model: keras.Model, inputs: Any) -> Any:
+    return model(inputs, training=False)
+
+
+def _cam(front: keras.Model, back: keras.Model, images: Any, class_ids: Any) -> Any:
+    return _call(back, [class_ids, *_call(front, images)["tensors"]])
+
+
+def _classify_and_cam(front: keras.Model, back: keras.Model, images: Any, class_ids: Any, top_k: int) -> Any:
+    found = _call(front, images)
+    predicted = ops.top_k(found["logits"], top_k)[1]
+    maps = _call(back, [ops.concatenate([class_ids, predicted], axis=1), *found["tensors"]])
+    return {**maps, "logits": found["logits"], "predicted": predicted}
 
 
 def _compiled(models: tuple[keras.Model, ...] | None) -> Any:
-    """Models as `tf.function`s, traced once for batches of any size; None for None."""
-    return models and tuple(
-        tf.function(lambda inputs, model=model: model(inputs, training=False), reduce_retracing=True)
-        for model in models
-    )
+    """Models as `tf.function`s; None for None."""
+    return models and tuple(_traced(_call, model) for model in models)
+
+
+def _traced(
+    function: Callable[..., Any], *models: keras.Model, signature: list[tf.TensorSpec] | None = None
+) -> Any:
+    """`function(*models, ...)` as a `tf.function`, traced once for batches of any size.
+
+    TensorFlow counts how often a piece of code is traced, and warns. It would count the localizers of a
+    process, each of which is traced once; it does not count those of a `partial`.
+    """
+    return tf.function(partial(function, *models), signature, reduce_retracing=True)
 
 
 def _arrays(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
