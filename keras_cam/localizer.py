@@ -34,6 +34,7 @@ from keras_cam.recipes import (
     AUTO,
     DEFAULT_RECIPE,
     DEFAULT_REFINE,
+    FOREGROUND_THRESHOLDS,
     MAX_BOXES,
     NONE,
     POSITIVE_WEIGHTS_UP_TO,
@@ -121,7 +122,7 @@ def build_localizer(
             2 to 100 classes; with few classes, negative weights cut holes into the maps.
         foreground: a model that separates foreground from background, see
             `keras_cam.training.train_foreground`. Its output is combined with the refined maps by the
-            geometric mean.
+            geometric mean, and boxes are the mean of those at 0.4, 0.45 and 0.5.
         look_again_k: int, with refine="look_again" the number of classes that get a second look: the best
             ones, or the first ones of `class_ids`. None: 1. Each costs a forward pass.
         threshold: float in [0, 1), the fraction of a map's maximum that values inside a box exceed; or
@@ -313,6 +314,8 @@ def _refinement(
         )
     recipe = RECIPES[DEFAULT_RECIPE if refine in (AUTO, AFFINITY) else refine]
     recipe = replace(recipe, mirrored=recipe.mirrored or augmented)
+    if options["foreground"] is not None:
+        recipe = replace(recipe, thresholds=FOREGROUND_THRESHOLDS)
     _check_looks(options["look_again_k"], recipe, refine)
     positive = _takes_positive_weights(head, options["positive_weights"])
     try:

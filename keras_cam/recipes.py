@@ -38,6 +38,9 @@ RECIPES = {
     ),
 }
 
+FOREGROUND_THRESHOLDS = (0.4, 0.45, 0.5)
+"""The thresholds of every recipe whose maps are combined with a learned foreground."""
+
 NONE, AFFINITY, AUTO = "none", "affinity", "auto"
 REFINEMENTS = (AUTO, NONE, AFFINITY, *RECIPES)
 """The values of `refine`; see `REFINE_HELP`."""

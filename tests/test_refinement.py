@@ -229,6 +229,12 @@ def test_a_foreground_is_learned_from_refined_maps_and_sharpens_them(lite0, tmp_
     assert after.max() == 1
     # What it was told is foreground stands out more clearly from what it was told is not.
     assert after[before > 0.5].mean() - after[before < 0.3].mean() > 0.6
+    at_each = [
+        keras_cam.build_localizer(lite0, 1, foreground=foreground, threshold=threshold)(images)
+        for threshold in (0.4, 0.45, 0.5)
+    ]
+    mean_boxes = np.mean([np.asarray(one["detection_boxes"]) for one in at_each], axis=0)
+    np.testing.assert_allclose(localizer(images)["detection_boxes"], mean_boxes, atol=1e-6)
     localizer.save(tmp_path / "localizer.keras")
     again = keras.models.load_model(tmp_path / "localizer.keras")(images)
     np.testing.assert_array_equal(again["localization_maps"][:, 0], after)
