@@ -8,7 +8,7 @@ from keras_cam.data.annotated_images import ProblemKind
 from keras_cam.data.image_index import ImageIndex, RawBox
 
 XML_ERRORS = (OSError, ET.ParseError, ValueError, LookupError)
-"""What parsing raises if a file is not XML. The last two are about encodings that the parser does not know."""
+"""What parsing raises if a file is not XML; the last two, if the parser does not know its encoding."""
 
 XYXY = tuple[float, float, float, float]
 
