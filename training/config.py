@@ -71,11 +71,6 @@ class Augmentation:
                 f"Received: mixup={self.mixup}, cutmix={self.cutmix}"
             )
 
-    @property
-    def mixes(self) -> bool:
-        """Whether images are mixed, and their labels with them."""
-        return bool(self.mixup or self.cutmix)
-
 
 @dataclass(frozen=True)
 class Stage:
