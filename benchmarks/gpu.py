@@ -126,8 +126,7 @@ def compare_losses(config: TrainingConfig, images: TrainingImages, precision: st
 def losses(model: keras.Model, batches: list) -> list[float]:
     """The loss of each step."""
     found = []
-    model._symbolic_build(data_batch=batches[0])
-    step = block_of_steps(model, 1)
+    step = block_of_steps(model, 1, batches[0])
     for batch in batches:
         model.reset_metrics()
         step(tf.data.Dataset.from_tensors(batch))
@@ -149,8 +148,7 @@ def steps_a_second(
     [batch] = images.batches(AUGMENTATION, 0, 1)
     same = tf.data.Dataset.from_tensors(batch).repeat().prefetch(2)
     ours, keras_own = (compiled(config, images, precision, jit) for _ in range(2))
-    ours._symbolic_build(data_batch=batch)
-    run = block_of_steps(ours, STEPS)
+    run = block_of_steps(ours, STEPS, batch)
     blocks = {
         "ours": lambda: run(images.batches(AUGMENTATION, 0, STEPS)),
         "same": lambda: run(same),

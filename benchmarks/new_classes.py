@@ -36,7 +36,7 @@ def main() -> None:
     for recipe in arguments.refine:
         judge(recipe, keras_cam.build_localizer(classifier, refine=recipe), test)
     for seed in range(arguments.seeds):
-        foreground = train_foreground(classifier, [image.image for image in train], seed=seed)
+        foreground = train_foreground(classifier, train, seed=seed)
         localizer = keras_cam.build_localizer(classifier, refine=DEFAULT_RECIPE, foreground=foreground)
         judge(f"{DEFAULT_RECIPE}, foreground {seed}", localizer, test)
 

@@ -13,11 +13,11 @@ from keras_cam.cli.quiet_libraries import import_quietly
 import_quietly()
 
 import keras_cam  # noqa: E402
+from keras_cam.applications.discovery.answerer_training import train_answerer  # noqa: E402
 from keras_cam.applications.discovery.question_answering import judge_answers  # noqa: E402
 from keras_cam.applications.discovery.vqa_json import Question, Questions, normalized_answer  # noqa: E402
 from keras_cam.applications.features import backbone_of  # noqa: E402
 from keras_cam.data import AnnotatedImage, AnnotatedImages, read_annotations  # noqa: E402
-from keras_cam.training import train_answerer  # noqa: E402
 
 
 def main() -> None:

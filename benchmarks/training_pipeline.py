@@ -96,8 +96,7 @@ def compare_steps(images: TrainingImages, seconds: float) -> None:
     compile_classifier(model, config, build_optimizer(stage, 1000))
     [batch] = images.batches(AUGMENTATION, 0, 1)
     same = tf.data.Dataset.from_tensors(batch).repeat(STEPS)
-    model._symbolic_build(data_batch=batch)
-    train_on = block_of_steps(model, STEPS)
+    train_on = block_of_steps(model, STEPS, batch)
     settings = {
         "pipeline": lambda: train_on(images.batches(AUGMENTATION, 0, STEPS)),
         "same": lambda: train_on(same),

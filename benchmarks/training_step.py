@@ -6,7 +6,6 @@
 Blocks of steps take turns; each block of either begins with an iterator of its own. `fit` runs as it is by
 default, which has XLA compile its step, and with `jit_compile=False`. The ratio is steps per second of ours
 to those of `fit`, of the medians and of the best blocks, which other work on the machine disturbs least.
-
 """
 
 import argparse
@@ -72,8 +71,7 @@ def compiled(config: TrainingConfig, jit_compile) -> keras.Model:
 
 def our_block(config: TrainingConfig, batches: tf.data.Dataset):
     model = compiled(config, False)
-    model._symbolic_build(data_batch=next(iter(batches)))
-    train_on = block_of_steps(model, STEPS)
+    train_on = block_of_steps(model, STEPS, next(iter(batches)))
     return lambda: train_on(batches)
 
 

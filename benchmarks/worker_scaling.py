@@ -69,6 +69,7 @@ def work(arguments: argparse.Namespace) -> None:
     import numpy as np
     import tensorflow as tf
 
+    from keras_cam.graph.keras_internals import build_for_batch
     from keras_cam.training import Stage, TrainingConfig
     from keras_cam.training.classifier import build_classifier, compile_classifier
     from keras_cam.training.optimizer import build_optimizer
@@ -90,7 +91,7 @@ def work(arguments: argparse.Namespace) -> None:
     batches = tf.data.Dataset.from_tensors(batch).repeat()
     iterator = iter(strategy.distribute_datasets_from_function(lambda _: batches))
     with strategy.scope():
-        model._symbolic_build(data_batch=next(iter(batches)))
+        build_for_batch(model, next(iter(batches)))
         model.optimizer.build(model.trainable_variables)
     step = step_function(strategy, model)
     for _ in range(2):

@@ -141,3 +141,11 @@ def test_requests_that_cannot_be_answered(backend, path, request_, status, messa
     found, answer = ask(backend + path, request_)
     assert found == status
     assert message in answer["error"]
+
+
+@pytest.mark.parametrize("length", ["-1", "many"])
+def test_a_request_says_how_long_it_is(backend, length):
+    request = urllib.request.Request(backend + "/predict", b"{}", {"Content-Length": length})
+    with pytest.raises(urllib.error.HTTPError, match="400") as error:
+        urllib.request.urlopen(request)
+    assert "must be a number of bytes" in json.load(error.value)["error"]

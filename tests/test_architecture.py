@@ -103,8 +103,20 @@ def test_no_module_is_shadowed_by_what_its_package_exports():
                 assert getattr(parent, name) is importlib.import_module(f"{package}.{name}")
 
 
+@pytest.mark.parametrize("folder", ["benchmarks", "examples"])
+def test_programs_import_what_there_is(folder):
+    for path in sorted((REPOSITORY / folder).glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.module.partition(".")[0] == "keras_cam":
+                package = importlib.import_module(node.module)
+                for name in (alias.name for alias in node.names):
+                    known = hasattr(package, name) or f"{node.module}.{name}" in SOURCES
+                    assert known, f"{path.name}:{node.lineno} imports {name}"
+
+
 PRIVATE_OF_KERAS = re.compile(
-    r"\._(keras_history|inbound_nodes|outbound_nodes|nodes_by_depth|flatten_layers)\b"
+    r"\._(keras_history|inbound_nodes|outbound_nodes|nodes_by_depth|flatten_layers|symbolic_build"
+    r"|trainable_variables|model_variables_moving_average)\b"
 )
 
 

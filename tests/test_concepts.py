@@ -188,3 +188,11 @@ def test_street_view_text_is_read(tmp_path):
         read_annotations(tmp_path, "val")
     with pytest.raises(AnnotationError, match=r"train.xml cannot be read"):
         read_annotations(tmp_path, "train")
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "shift_jis"])
+def test_an_xml_file_in_an_unknown_encoding_is_not_one_of_street_view_text(encoding, tmp_path):
+    Image.new("RGB", (100, 50)).save(tmp_path / "train.jpg")
+    (tmp_path / "train.xml").write_text(f'<?xml version="1.0" encoding="{encoding}"?><tagset/>')
+    with pytest.raises(AnnotationError, match=r"train\.xml: unreadable annotation"):
+        read_annotations(tmp_path)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
-from keras_cam.data import AnnotationError, ProblemKind, read_annotations, to_dataset
+from keras_cam.data import AnnotatedImage, AnnotationError, ProblemKind, read_annotations, to_dataset
 from keras_cam.data.tfds_source import TfdsImage
 from keras_cam.images.files import ImageError
 
@@ -148,5 +148,6 @@ def test_data_without_random_access_are_an_error_that_tells_the_way_out(data_dir
 
 
 def test_an_image_that_cannot_be_decoded():
+    image = AnnotatedImage("7", TfdsImage([{"image": b"no image"}], 0, "image 7"), 0, (0,))
     with pytest.raises(ImageError, match="Cannot read image 7: "):
-        TfdsImage([{"image": b"no image"}], 0, "image 7").read()
+        image.read()

@@ -165,7 +165,7 @@ def test_slices_add_up_to_the_whole_table(network, folder, monkeypatch, capsys):
     assert "--slice goes with --output" in capsys.readouterr().err
 
 
-def test_parts_of_another_backbone_do_not_count(network, folder, monkeypatch):
+def test_parts_that_are_damaged_or_of_another_backbone_do_not_count(network, folder, monkeypatch):
     monkeypatch.setattr(sys.modules["keras_cam.applications.features.extraction"], "_PART", 4)
     annotated, path = read_annotations(folder, "train"), folder / "table.npz"
 
@@ -178,6 +178,7 @@ def test_parts_of_another_backbone_do_not_count(network, folder, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         extract_features(other, annotated, path)
     assert len(list(parts.iterdir())) == 5
+    (parts / "000000004.npz").write_bytes(b"PK damaged")
     monkeypatch.undo()
     again = extract_features(backbone_of(network), annotated, path)
     assert again.vectors.max() < 0.6

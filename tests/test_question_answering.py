@@ -11,13 +11,12 @@ from keras import ops
 from PIL import Image
 
 import keras_cam
-from keras_cam.applications.discovery.answerer_training import train_answerer
+from keras_cam.applications.discovery.answerer import build_answer_localizer
+from keras_cam.applications.discovery.answerer_training import most_frequent_answers, train_answerer
 from keras_cam.applications.discovery.question_answering import (
     EVERY_QUESTION,
     answer_questions,
-    build_answer_localizer,
     judge_answers,
-    most_frequent_answers,
 )
 from keras_cam.applications.discovery.vqa_json import normalized_answer, read_questions, vqa_accuracy
 from keras_cam.applications.features import backbone_of

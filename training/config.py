@@ -3,12 +3,10 @@
 import dataclasses
 import json
 from dataclasses import dataclass
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 from keras_cam.models.registry import MODELS
-
-_UNIONS = (Union, UnionType)
+from keras_cam.training.field_types import described, fits
 
 AUTO = "auto"
 """The split of `TrainingConfig` that is chosen by what the data have."""
@@ -18,52 +16,16 @@ class ConfigError(ValueError):
     """A configuration is not valid, or does not fit the data or the folder of the run."""
 
 
+def _check(name: str, value: Any, rule: str, is_kept: bool) -> None:
+    if not is_kept:
+        raise ConfigError(f"`{name}` must be {rule}. Received: {name}={value!r}")
+
+
 def _check_types(config: Any) -> None:
     """Check the fields against their annotations, whoever made the configuration."""
     for name, kind in get_type_hints(type(config)).items():
         value = getattr(config, name)
-        if not _fits(value, kind):
-            raise ConfigError(f"`{name}` must be {_described(kind)}. Received: {name}={value!r}")
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    origin = get_origin(kind)
-    if origin is Literal:
-        return value in get_args(kind) and not isinstance(value, bool)
-    if origin in _UNIONS:
-        return any(_fits(value, option) for option in get_args(kind))
-    if origin is tuple:
-        kinds = get_args(kind)
-        if not isinstance(value, tuple) or (kinds[-1] is not ... and len(kinds) != len(value)):
-            return False
-        return all(_fits(entry, kinds[0]) for entry in value)
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-
-
-def _described(kind: Any) -> str:
-    origin = get_origin(kind)
-    if origin is Literal:
-        return f"one of {list(get_args(kind))}"
-    if origin in _UNIONS:
-        return " or ".join(_described(option) for option in get_args(kind))
-    if origin is tuple:
-        kinds = get_args(kind)
-        count = "values" if kinds[-1] is ... else f"{len(kinds)} values"
-        return f"a tuple of {count}, each {_described(kinds[0])},"
-    return {
-        NoneType: "None",
-        int: "an integer",
-        float: "a number",
-        str: "a string",
-        bool: "True or False",
-    }.get(kind, f"a `{getattr(kind, '__name__', kind)}`")
-
-
-def _check(name: str, value: Any, rule: str, fits: bool) -> None:
-    if not fits:
-        raise ConfigError(f"`{name}` must be {rule}. Received: {name}={value!r}")
+        _check(name, value, described(kind), fits(value, kind))
 
 
 @dataclass(frozen=True)
@@ -108,11 +70,6 @@ class Augmentation:
                 "Only one of `mixup` and `cutmix` may be given. "
                 f"Received: mixup={self.mixup}, cutmix={self.cutmix}"
             )
-
-    @property
-    def mixes(self) -> bool:
-        """Whether images are mixed, and their labels with them."""
-        return bool(self.mixup or self.cutmix)
 
 
 @dataclass(frozen=True)
@@ -282,8 +239,8 @@ class TrainingConfig:
         if self.image_size is not None:
             _check("image_size", self.image_size, "positive", min(self.image_size) >= 1)
         if isinstance(self.validation_split, int | float):
-            fits = 0 < self.validation_split < 1
-            _check("validation_split", self.validation_split, "a split, None or a number in (0, 1)", fits)
+            rule, is_kept = "a split, None or a number in (0, 1)", 0 < self.validation_split < 1
+            _check("validation_split", self.validation_split, rule, is_kept)
         if self.select != "last" and self.validation_split is None:
             raise ConfigError(
                 f'`select` must be "last" without a `validation_split`. Received: select={self.select!r}'

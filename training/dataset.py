@@ -259,6 +259,4 @@ def validation_dataset(
         readable = tf.cast(tf.equal(batch["errors"], ""), tf.float32)
         return batch["images"], tf.gather(labels, batch["index"]), readable
 
-    labelled = to_dataset(annotated, size_hw, batch_size).map(select)
-    # Keras warns about data whose end it does not know.
-    return labelled.apply(tf.data.experimental.assert_cardinality(-(-len(annotated) // batch_size)))
+    return to_dataset(annotated, size_hw, batch_size).map(select)

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_cam.graph.keras_internals import moving_averages
 from keras_cam.training.config import Stage
 
 _NOT_DECAYED = ["bias", "beta", "gamma"]
@@ -54,20 +55,24 @@ def build_schedule(stage: Stage, steps_per_epoch: int) -> keras.optimizers.sched
     Args:
         stage: the stage.
         steps_per_epoch: the number of updates in an epoch: of batches divided by `accumulate`.
+
+    Examples:
+        >>> stage = Stage(epochs=4, learning_rate=0.5, schedule="step", step_epochs=2, step_factor=0.5)
+        >>> rate = build_schedule(stage, steps_per_epoch=10)
+        >>> [float(rate(step)) for step in (0, 19, 20, 39)]
+        [0.5, 0.5, 0.25, 0.25]
     """
     warmup = round(stage.warmup_epochs * steps_per_epoch)
-    steps = max(1, stage.epochs * steps_per_epoch - warmup)
     schedule: keras.optimizers.schedules.LearningRateSchedule
     if stage.schedule == "cosine":
+        steps = max(1, stage.epochs * steps_per_epoch - warmup)
         schedule = keras.optimizers.schedules.CosineDecay(stage.learning_rate, steps)
     else:
-        steps_apart = (
-            max(1, round(stage.step_epochs * steps_per_epoch)) if stage.schedule == "step" else steps
-        )
-        boundaries = list(range(steps_apart, max(steps, steps_apart) + 1, steps_apart))
+        steps_apart = max(1, round(stage.step_epochs * steps_per_epoch))
         factor = stage.step_factor if stage.schedule == "step" else 1.0
-        rates = [stage.learning_rate * factor**count for count in range(len(boundaries) + 1)]
-        schedule = keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, rates)
+        schedule = keras.optimizers.schedules.ExponentialDecay(
+            stage.learning_rate, steps_apart, factor, staircase=True
+        )
     return WarmUp(schedule, warmup) if warmup else schedule
 
 
@@ -99,10 +104,6 @@ def build_optimizer(stage: Stage, steps_per_epoch: int) -> keras.optimizers.Opti
 def averaged_weights(optimizer: keras.optimizers.Optimizer) -> dict[int, Any]:
     """The moving averages of an optimizer, if it keeps any, by the `id` of their weights."""
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # mixed precision wraps it
-    if not optimizer.use_ema:
-        return {}
-    # The only public access is to swap averages and weights, which rounds the weights.
-    averages = optimizer._model_variables_moving_average
-    return {
-        id(weight): average for weight, average in zip(optimizer._trainable_variables, averages, strict=True)
-    }
+    return (
+        {id(weight): average for weight, average in moving_averages(optimizer)} if optimizer.use_ema else {}
+    )

@@ -3,7 +3,6 @@
 TensorFlow itself is used here for `tf.distribute`.
 """
 
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,24 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from keras_cam.images.files import write_png
 from keras_cam.images.resize import input_size_hw
-from keras_cam.images.whole_file import whole_file
 from keras_cam.inference.keras import KerasLocalizer
 from keras_cam.localizer import build_localizer
-from keras_cam.progress import progress as progress_bar
 from keras_cam.training.checkpoints import Checkpoint
-from keras_cam.training.class_report import confusion_matrix
 from keras_cam.training.classifier import build_classifier, compile_classifier, has_maps
 from keras_cam.training.config import ConfigError, TrainingConfig
 from keras_cam.training.config_files import DEFAULT_CONFIG, load_config
 from keras_cam.training.dataset import TrainingImages, balanced_weights
-from keras_cam.training.epoch_end import figures_text, finish_epoch, restore_best
-from keras_cam.training.foreground import train_foreground
-from keras_cam.training.model_card import model_card
+from keras_cam.training.epoch_end import finish_epoch
+from keras_cam.training.run_end import finish_run
 from keras_cam.training.run_folder import RunFolder
 from keras_cam.training.session import Progress, Session
 from keras_cam.training.stage import train_stage
@@ -152,7 +145,9 @@ def _train(session: Session, images: TrainingData, command: str) -> TrainedModel
             session.progress.step = 0
             session.save()
             checkpoint = None
-    return _finish(session, images, command)
+    finish_run(session, images, command)
+    localizer = None if session.localizer is None else session.localizer.model
+    return TrainedModel(session.published, localizer, session.progress.history, folder.path)
 
 
 @contextmanager
@@ -251,75 +246,3 @@ def _announce(session: Session, data: TrainingData, checkpoint: Checkpoint | Non
         report('TensorBoard is not installed, so no events are written: pip install "keras-cam[train]"')
     if checkpoint is not None:
         report(f"Going on from {checkpoint.path}.")
-
-
-def _finish(session: Session, data: TrainingData, command: str) -> TrainedModel:
-    """Write the classifier, the localizer and the model card."""
-    folder, progress = session.folder, session.progress
-    figures = restore_best(session)
-    if folder.writes:
-        if session.config.foreground and session.localizer is not None:
-            figures = {**figures, **_learn_foreground(session, data)}
-        save_whole(session.published, folder.model_path)
-        if session.localizer is not None:
-            save_whole(session.localizer.model, folder.localizer_path)
-        confusion = _judge_classes(session, data)
-        folder.write_text("README.md", model_card(session, data, figures, confusion, command))
-        session.report(f"Classifier: {folder.model_path}")
-        if session.localizer is not None:
-            session.report(_next_commands(folder.localizer_path))
-    localizer = None if session.localizer is None else session.localizer.model
-    return TrainedModel(session.published, localizer, progress.history, folder.path)
-
-
-def _learn_foreground(session: Session, data: TrainingData) -> dict[str, float]:
-    """Give the localizer a foreground learned from the training images; returns the figures with it."""
-    try:
-        with progress_bar(len(data.train), "Learning what is foreground") as advance:
-            foreground = train_foreground(
-                session.published, data.train, seed=session.config.seed, on_image=lambda error: advance(1)
-            )
-    except ValueError as error:  # maps cannot be refined
-        session.report(f"The localizer has no foreground. {error}")
-        return {}
-    session.localizer = KerasLocalizer(build_localizer(session.published, foreground=foreground))
-    if data.validation is None:
-        return {}
-    session.validator = Validator(session.published, session.localizer, data.validation, session.config)
-    picture = session.validator.pictures()
-    if picture is not None:
-        write_png(session.folder.pictures_path, picture)
-    figures = session.validator.figures()
-    session.report(f"With foreground: {figures_text(figures)}")
-    return figures
-
-
-def _next_commands(localizer: Path) -> str:
-    name, exported = (shlex.quote(str(path)) for path in (localizer, localizer.with_suffix(".tflite")))
-    return (
-        f"Localizer: {localizer}\n\nNext:\n"
-        f"  keras-cam localize photos/ --model {name}\n"
-        f"  keras-cam export --model {name} --format litert --output {exported}"
-    )
-
-
-def _judge_classes(session: Session, data: TrainingData) -> np.ndarray | None:
-    """The confusion matrix of the validation images; also writes pictures of what is classified wrong."""
-    if data.validation is None or session.validator is None or session.config.multi_label:
-        return None
-    predicted = session.validator.predictions()
-    mistakes = session.validator.mistakes(predicted)
-    if mistakes is None:
-        session.folder.mistakes_path.unlink(missing_ok=True)
-    else:
-        write_png(session.folder.mistakes_path, mistakes)
-    return confusion_matrix(data.validation.labels, predicted, len(data.labels))
-
-
-def save_whole(model: keras.Model, path: Path) -> None:
-    """Write a Keras model whole or not at all."""
-    with whole_file(path) as unfinished:
-        try:
-            model.save(unfinished)
-        except RuntimeError as error:  # of HDF5, when the disk is full
-            raise OSError(str(error)) from error

@@ -16,7 +16,7 @@ from keras_cam.graph.keras_internals import build_for_batch
 from keras_cam.progress import progress as progress_bar
 from keras_cam.training.checkpoints import Checkpoint
 from keras_cam.training.classifier import compile_classifier, set_trainable, split_at_pooling
-from keras_cam.training.config import ConfigError
+from keras_cam.training.config import Augmentation, ConfigError
 from keras_cam.training.dataset import PooledFeatures
 from keras_cam.training.epoch_end import is_out_of_patience
 from keras_cam.training.optimizer import build_optimizer
@@ -149,7 +149,7 @@ def _run(session: Session, step: Callable[[Any], None], iterator: Any) -> None:
 def _network_and_batches(session: Session) -> tuple[keras.Model, Batches]:
     """The model to train and its batches: the network and images, or its head and pooled features."""
     stage = session.stage
-    if stage.trains == "all" or stage.augmentation != type(stage.augmentation)():
+    if stage.trains == "all" or stage.augmentation != Augmentation():
         return session.model, lambda *part: session.images.batches(stage.augmentation, *part)
     # The published copy has the same weights, and running it needs no agreement between devices.
     trunk, _ = split_at_pooling(session.published)

@@ -18,6 +18,7 @@ from keras_cam.data import (
     match_classes,
     read_annotations,
 )
+from keras_cam.data.class_match import first_names
 from keras_cam.images.files import ImageError
 from keras_cam.training.config import AUTO, ConfigError, TrainingConfig
 
@@ -195,15 +196,15 @@ def _check(config: TrainingConfig, train: AnnotatedImages, validation: Annotated
     if config.classes not in (None, len(names)):
         raise ConfigError(
             f"The data must have the {config.classes} `classes` of the configuration. "
-            f"Received: {len(names)}, {_first(names)}"
+            f"Received: {len(names)}, {first_names(names)}"
         )
     if len(names) < 2 and not config.multi_label:
-        raise ConfigError(f"There must be at least 2 classes. Received: {_first(names)}")
+        raise ConfigError(f"There must be at least 2 classes. Received: {first_names(names)}")
     present = {label for image in train for label in (image.labels if config.multi_label else (image.label,))}
     empty = [name for label, name in enumerate(names) if label not in present]
     if empty:
         raise ConfigError(
-            f"Each class must have a training image. Received: none of {_first(empty)} in {train.source}"
+            f"Each class must have a training image. Received: none of {first_names(empty)} in {train.source}"
         )
     _check_no_overlap(train, validation)
 
@@ -215,14 +216,8 @@ def _check_no_overlap(train: AnnotatedImages, validation: AnnotatedImages | None
     if shared:
         raise ConfigError(
             "`train_split` and `validation_split` must not share images. "
-            f"Received: {len(shared)} images in both, {_first(shared)}"
+            f"Received: {len(shared)} images in both, {first_names(shared)}"
         )
-
-
-def _first(names: "tuple[str, ...] | list[str]", count: int = 5) -> str:
-    return ", ".join(map(repr, names[:count])) + (
-        f" and {len(names) - count} more" if len(names) > count else ""
-    )
 
 
 def _digest(annotated: AnnotatedImages) -> str:

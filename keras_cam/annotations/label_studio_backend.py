@@ -94,7 +94,11 @@ def backend_server(backend: LabelStudioBackend, host: str, port: int) -> Threadi
             self._answer({"status": "UP", "model_class": "keras-cam"} if known else {}, 200 if known else 404)
 
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
+            given = self.headers.get("Content-Length", "0")
+            if not given.isdecimal():
+                self._answer({"error": f"Content-Length must be a number of bytes. Received: {given}"}, 400)
+                return
+            length = int(given)
             if length > _LARGEST_REQUEST:
                 self._answer({"error": f"more than {_LARGEST_REQUEST} bytes"}, 413)
                 return

@@ -59,15 +59,19 @@ class AnnotationProblem:
 
 
 class LazyImage(Protocol):
-    """An image that is not a file of its own. It is decoded by each call of `read`."""
+    """An image whose pixels are computed by each call of `read`, such as a part of another image."""
 
     def read(self) -> np.ndarray:
         """Returns the pixels, uint8 (H, W, 3), RGB; raises `ImageError` if they cannot be read."""
 
 
 @runtime_checkable
-class StoredImage(LazyImage, Protocol):
-    """A `LazyImage` that is stored in an image format such as JPEG."""
+class StoredImage(Protocol):
+    """An image that is stored inside of a larger file, in an image format such as JPEG."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for errors."""
 
     def encoded(self) -> bytes:
         """Returns the encoded image; raises `ImageError` if it cannot be read."""
@@ -91,7 +95,7 @@ class AnnotatedImage:
 
     Attributes:
         name: the id of the image, unique in its data set.
-        image: the path of its file, or an object that decodes it.
+        image: the path of its file; or an object that reads it, a `StoredImage` or a `LazyImage`.
         label: the main class, an index from 0: that of the image or, without one, of its first annotation.
         labels: all its classes without repetition, the main one first.
         boxes_xyxy: float32 (n, 4), xmin, ymin, xmax, ymax in pixels of the image; the maxima are half-open,
@@ -105,7 +109,7 @@ class AnnotatedImage:
     """
 
     name: str
-    image: str | LazyImage
+    image: str | StoredImage | LazyImage
     label: int
     labels: tuple[int, ...]
     boxes_xyxy: np.ndarray = field(default_factory=_no_boxes)
@@ -126,7 +130,7 @@ class AnnotatedImage:
         if isinstance(self.image, str):
             photo = read_image(self.image, value_range=self.value_range)
         elif isinstance(self.image, StoredImage):
-            photo = decode_image(self.image.encoded(), self._stored_name, value_range=self.value_range)
+            photo = decode_image(self.image.encoded(), self.image.name, value_range=self.value_range)
         else:
             photo = self.image.read()
         self._check_size((photo.shape[1], photo.shape[0]))
@@ -142,13 +146,10 @@ class AnnotatedImage:
         if stored is None:
             pixels = self.read()
             return ReducedPhoto(pixels, (pixels.shape[1], pixels.shape[0]))
-        photo = read_reduced(stored, size_hw, value_range=self.value_range, name=self._stored_name)
+        name = self.image.name if isinstance(self.image, StoredImage) else self.name
+        photo = read_reduced(stored, size_hw, value_range=self.value_range, name=name)
         self._check_size(photo.size_wh)
         return photo
-
-    @property
-    def _stored_name(self) -> str:
-        return getattr(self.image, "name", self.name)
 
     def _check_size(self, found_wh: tuple[int, int]) -> None:
         # For instance a rotated photo whose EXIF orientation the annotation tool ignored.

@@ -82,7 +82,8 @@ def match_classes(data: Sequence[str], classes: int, labels: Sequence[str] | Non
     if is_named and not _are_codes(data):
         raise ValueError(
             f"The model must have the classes of the data, by name. Received: a model of {classes} classes, "
-            f"and data of {len(data)}; {len(unknown)} of these are not one class of it: {_first(unknown)}"
+            f"and data of {len(data)}; {len(unknown)} of these are not one class of it: "
+            f"{first_names(unknown)}"
         )
     return _by_number(data, known)
 
@@ -130,7 +131,7 @@ def _by_number(data: Sequence[str], known: Sequence[str]) -> ClassMatch:
     else:
         raise ValueError(
             "The data must have the classes of the model, or their numbers as names. "
-            f"Received: data of {len(data)} classes, {_first(data)}; and a model of {len(known)}"
+            f"Received: data of {len(data)} classes, {first_names(data)}; and a model of {len(known)}"
         )
     if has_names:
         return ClassMatch(tuple(known), tuple(numbers))
@@ -151,6 +152,12 @@ def _moved(data: Sequence[str], numbers: Sequence[int]) -> str:
     return ""
 
 
-def _first(names: Sequence[str], count: int = 5) -> str:
+def first_names(names: Sequence[str], count: int = 5) -> str:
+    """Names for an error, of which there may be many.
+
+    Examples:
+        >>> first_names(["cat", "dog", "hare"], count=2)
+        "'cat', 'dog' and 1 more"
+    """
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(map(repr, names[:count])) + more

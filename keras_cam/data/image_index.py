@@ -18,6 +18,7 @@ from keras_cam.data.annotated_images import (
     LazyImage,
     Polygons,
     ProblemKind,
+    StoredImage,
     describe_problems,
 )
 from keras_cam.images.files import MAX_PIXELS, upright_size_wh
@@ -69,7 +70,7 @@ class ImageIndex:
     def add(
         self,
         name: str,
-        image: str | LazyImage,
+        image: str | StoredImage | LazyImage,
         file: str,
         label: int | None,
         boxes: Sequence[RawBox] = (),
@@ -80,7 +81,7 @@ class ImageIndex:
 
         Args:
             name: its id.
-            image: its path, or an object that decodes it.
+            image: its path, or an object that reads it.
             file: the file with its annotations, for reports.
             label: its class; None takes that of the first box.
             boxes: its annotations.
@@ -160,7 +161,7 @@ class ImageIndex:
         if box.xyxy is None:
             return None
         x0, y0, x1, y1 = box.xyxy
-        # A `LazyImage` may have no known size; its boxes are then not compared with it.
+        # An image that is no file may have no known size; its boxes are then not compared with it.
         width, height = size_wh or (math.inf, math.inf)
         item = f"image {name}, {box.item}"
         detail = f"x {x0:g} to {x1:g}, y {y0:g} to {y1:g} of {width} x {height} pixels"

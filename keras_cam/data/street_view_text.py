@@ -5,10 +5,11 @@ Reference:
 """
 
 import os
-import xml.etree.ElementTree as ElementTree
+import xml.etree.ElementTree as ET
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
 from keras_cam.data.image_index import ImageIndex, RawBox
+from keras_cam.data.voc_xml import XML_ERRORS
 
 CLASS_NAME = "text"
 
@@ -48,15 +49,15 @@ def read_street_view_text(
         if split is None and not os.path.isfile(file):
             continue
         try:
-            root = ElementTree.parse(file).getroot()
-        except (OSError, ElementTree.ParseError) as error:
+            root = ET.parse(file).getroot()
+        except XML_ERRORS as error:
             raise AnnotationError(f"{file} cannot be read: {error}") from error
         for image in root.iter("image"):
             _add(index, image, folder, file, None if allow_outside else folder)
     return index.finish([CLASS_NAME], strict)
 
 
-def _add(index: ImageIndex, image: ElementTree.Element, folder: str, file: str, within: str | None) -> None:
+def _add(index: ImageIndex, image: ET.Element, folder: str, file: str, within: str | None) -> None:
     name = (image.findtext("imageName") or "").strip()
     boxes = []
     for number, rectangle in enumerate(image.iter("taggedRectangle")):
@@ -71,6 +72,6 @@ def _add(index: ImageIndex, image: ElementTree.Element, folder: str, file: str, 
 
 def _is_tagset(file: str) -> bool:
     try:
-        return ElementTree.parse(file).getroot().tag == "tagset"
-    except (OSError, ElementTree.ParseError):
+        return ET.parse(file).getroot().tag == "tagset"
+    except XML_ERRORS:
         return False

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from PIL import Image
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
-from keras_cam.data.encoded_image import EncodedImage
 from keras_cam.data.image_index import ImageIndex, RawBox
 from keras_cam.images.files import ImageError
 from keras_cam.images.tf_examples import (
@@ -30,7 +29,7 @@ _SIDES = tuple(f"image/object/bbox/{side}" for side in ("xmin", "ymin", "xmax", 
 
 
 @dataclass(frozen=True, slots=True)
-class TfRecordImage(EncodedImage):
+class TfRecordImage:
     """One image in a TFRecord file, read on demand.
 
     Attributes:

@@ -14,7 +14,6 @@ import numpy as np
 from PIL import Image
 
 from keras_cam.data.annotated_images import AnnotatedImages, AnnotationError, ProblemKind
-from keras_cam.data.encoded_image import EncodedImage
 from keras_cam.data.image_index import ImageIndex, RawBox
 
 _PREFIX = "tfds:"
@@ -24,7 +23,7 @@ _NAME = re.compile(r"(?P<name>[\w/.,=-]+(?::[\d*][\w.*]*)?)(?::(?P<split>[A-Za-z
 
 
 @dataclass(frozen=True, slots=True)
-class TfdsImage(EncodedImage):
+class TfdsImage:
     """One image of a data set, decoded on demand.
 
     Attributes:

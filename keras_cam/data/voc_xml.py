@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from keras_cam.data.annotated_images import ProblemKind
 from keras_cam.data.image_index import ImageIndex, RawBox
 
+XML_ERRORS = (OSError, ET.ParseError, ValueError, LookupError)
+"""What parsing raises if a file is not XML; the last two, if the parser does not know its encoding."""
+
 XYXY = tuple[float, float, float, float]
 
 
@@ -42,8 +45,7 @@ def read_voc_xml(path: str, index: ImageIndex) -> VocAnnotation | None:
     """
     try:
         root = ET.parse(path).getroot()
-    # A LookupError is an unknown encoding.
-    except (OSError, ET.ParseError, ValueError, LookupError) as error:
+    except XML_ERRORS as error:
         index.report(ProblemKind.UNREADABLE_ANNOTATION, path, "", str(error))
         return None
     database = (root.findtext("source/database") or "").lower()

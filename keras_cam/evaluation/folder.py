@@ -34,7 +34,8 @@ class Results:
 
     def __init__(self, rows: Any, top_k: int = 5) -> None:
         self._rows, self._rates = rows, tuple(rates(top_k))
-        self._extremes: dict[str, _Extremes] = {}
+        self._best: dict[str, list[ImageResult]] = {}
+        self._worst: dict[str, list[ImageResult]] = {}
         self._rows.writerow(
             ["model", "image", "width", "height", "class", "predicted", "iou", "boxes_xyxy", *self._rates]
         )
@@ -48,14 +49,16 @@ class Results:
         texts = [_cell(text) for text in (model, result.image.name, *names)]
         self._rows.writerow([*texts[:2], *result.size_wh, *texts[2:], iou, boxes, *outcomes])
         if result.iou is not None:
-            self._extremes.setdefault(model, _Extremes()).add(result.iou, result)
+            # Of equal ones, the first are kept.
+            self._best[model] = heapq.nlargest(_SHOWN, [*self._best.get(model, ()), result], key=_iou)
+            self._worst[model] = heapq.nsmallest(_SHOWN, [*self._worst.get(model, ()), result], key=_iou)
 
     def galleries(self) -> dict[str, list[ImageResult]]:
         """The best and the worst images of each model."""
         shown = {}
-        for model, extremes in self._extremes.items():
-            shown[f"{model}: the best"] = extremes.best()
-            shown[f"{model}: the worst"] = extremes.worst()
+        for model, best in self._best.items():
+            shown[f"{model}: the best"] = best
+            shown[f"{model}: the worst"] = self._worst[model]
         return shown
 
 
@@ -65,28 +68,8 @@ def _cell(text: str) -> str:
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
-class _Extremes:
-    """The results with the highest and the lowest of any number of values."""
-
-    def __init__(self) -> None:
-        self._high: list[tuple[float, int, ImageResult]] = []
-        self._low: list[tuple[float, int, ImageResult]] = []
-        self._count = 0
-
-    def add(self, value: float, result: ImageResult) -> None:
-        self._count += 1
-        for heap, key in ((self._high, value), (self._low, -value)):
-            entry = (key, -self._count, result)  # of equal keys the first is kept; results are not compared
-            if len(heap) < _SHOWN:
-                heapq.heappush(heap, entry)
-            else:
-                heapq.heappushpop(heap, entry)
-
-    def best(self) -> list[ImageResult]:
-        return [result for _, _, result in sorted(self._high, key=lambda entry: entry[:2], reverse=True)]
-
-    def worst(self) -> list[ImageResult]:
-        return [result for _, _, result in sorted(self._low, key=lambda entry: entry[:2], reverse=True)]
+def _iou(result: ImageResult) -> float:
+    return result.iou or 0.0
 
 
 @contextmanager
@@ -96,8 +79,9 @@ def results_folder(
     source: str,
     top_k: int = 5,
 ) -> Iterator[Results]:
-    """Write the results of evaluations into a folder. The files appear when the `with` block has succeeded,
-    the page last.
+    """Write the results of evaluations into a folder.
+
+    The files appear when the `with` block has succeeded, the page last:
 
     - `images.csv`: a row for each image and model: its class, the predicted class, the IoU and the boxes of
       its main class in pixels, and its outcomes (1, 0, or empty where a rate does not apply, see

@@ -83,7 +83,7 @@ def _curves(evaluations: Sequence[Evaluation]) -> str:
     with rc_context({"svg.hashsalt": "keras-cam"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing")  # the font lacks some letters of a name
         figure.savefig(file, format="svg", metadata={"Date": None})
-    return file.getvalue().partition("<svg")[1] + file.getvalue().partition("<svg")[2]
+    return "<svg" + file.getvalue().partition("<svg")[2]
 
 
 def _gallery(title: str, results: Sequence[ImageResult]) -> str:

@@ -70,6 +70,11 @@ def build_for_batch(model: keras.Model, batch: Any) -> None:
     model._symbolic_build(data_batch=batch)
 
 
+def moving_averages(optimizer: keras.optimizers.Optimizer) -> list[tuple[Any, Any]]:
+    """Each trained weight with its moving average. Keras only swaps them in public, which rounds weights."""
+    return list(zip(optimizer._trainable_variables, optimizer._model_variables_moving_average, strict=True))
+
+
 def keyword_arguments(call: Any) -> Mapping[str, Any]:
     """The keyword arguments of a call in a graph."""
     return call.arguments.kwargs

@@ -24,7 +24,6 @@ from keras_cam.metrics.box_curve import BoxCurve
 
 THRESHOLDS = np.arange(0, 1, 0.001)
 IOU_THRESHOLDS = (0.3, 0.5, 0.7)
-IGNORE = 255
 MAP_SIZE_HW = (224, 224)
 
 # Bins of the score histogram: one for each threshold, one for the score 1, and one that stays empty.

@@ -3,6 +3,7 @@
 TensorFlow itself is imported for `tf.data`.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_cam.applications.discovery.question_answering import build_answerer, most_frequent_answers
+from keras_cam.applications.discovery.answerer import build_answerer
 from keras_cam.applications.discovery.vqa_json import Questions
 from keras_cam.applications.features import extract_features
 from keras_cam.training.config import Stage
@@ -87,6 +88,12 @@ def train_answerer(
     stage = Stage(epochs=epochs, learning_rate=0.01, optimizer="adamw", weight_decay=0.05, warmup_epochs=1.0)
     history = _train(model, table.vectors, (places, texts, wanted), stage, batch_size, seed)
     return TrainedAnswerer(model, len(used), history, table.failures)
+
+
+def most_frequent_answers(questions: Questions, count: int) -> tuple[str, ...]:
+    """The `count` most frequent answers; equally frequent ones are sorted alphabetically."""
+    counts = Counter(question.answer for question in questions.questions if question.answer)
+    return tuple(sorted(counts, key=lambda answer: (-counts[answer], answer))[:count])
 
 
 def _train(

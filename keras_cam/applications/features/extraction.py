@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -155,12 +156,12 @@ class _Part:
 
     @classmethod
     def load(cls, file: Path, key: str) -> "_Part | None":
-        if not file.is_file():
-            return None
-        with np.load(file) as part:
-            if part["key"] != key:  # made from other images or with another backbone
-                return None
-            return cls(part["readable"], part["vectors"], tuple(part["failures"].tolist()))
+        """The part in a file; None if it is missing, damaged, or of other images or another backbone."""
+        # Of a damaged archive, zipfile and NumPy may raise any exception.
+        with suppress(Exception), open(file, "rb") as opened, np.load(opened) as part:
+            if part["key"] == key:
+                return cls(part["readable"], part["vectors"], tuple(part["failures"].tolist()))
+        return None
 
 
 def _extract(
