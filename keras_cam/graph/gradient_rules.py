@@ -21,6 +21,7 @@ from keras_cam.graph.activation_gradients import (
     plain_name,
     softmax_gradient,
 )
+from keras_cam.graph.operation_kinds import IDENTITIES, RESHAPES
 from keras_cam.layers.class_activation_head import kernel_of
 
 
@@ -332,6 +333,10 @@ def _subtract(step: Step, g: Any) -> list[Any]:
     return [_if_batched(g, minuend), _if_batched(-g, subtrahend)]
 
 
+def _negative(step: Step, g: Any) -> list[Any]:
+    return [-g]
+
+
 def _average(step: Step, g: Any) -> list[Any]:
     if not isinstance(step.operation, keras.layers.Layer):  # `keras.ops.average` reduces axes
         raise NoRuleError
@@ -456,42 +461,54 @@ def _unprojected(layer: Any, g: Any) -> Any:
     return ops.einsum("bnthd,chd->bntc", g, kernel_of(layer))
 
 
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(("ActivityRegularization", "AlphaDropout", "Cast", "ClassLabels", "Copy"), _identity),
-    **dict.fromkeys(("Dropout", "GaussianDropout", "GaussianNoise", "Identity"), _identity),
-    **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StopGradient"), _identity),
-    **dict.fromkeys(("ExpandDims", "Flatten", "Ravel", "Reshape", "Squeeze"), _same_elements),
-    "Activation": _activation,
-    **dict.fromkeys(("LeakyReLU", "LeakyRelu", "ReLU"), _relu),
-    "Gelu": _gelu,
-    "Softmax": _softmax,
+AFFINE_RULES: dict[str, Rule] = {
+    **dict.fromkeys(IDENTITIES, _identity),
+    **dict.fromkeys(RESHAPES, _same_elements),
+    **dict.fromkeys(("Permute", "Transpose"), _transpose),
+    "GetItem": _get_item,
+    "Take": _take,
     "Dense": _dense,
     "EinsumDense": _einsum_dense,
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _convolution),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise_convolution),
     "BatchNormalization": _batch_normalization,
-    "LayerNormalization": _layer_normalization,
-    "RMSNormalization": _rms_normalization,
-    "Normalize": _normalize,
-    "UnitNormalization": _unit_normalization,
     "Rescaling": _rescaling,
     **{f"GlobalAveragePooling{rank}D": _global_average for rank in (1, 2, 3)},
-    **{f"GlobalMaxPooling{rank}D": _global_maximum for rank in (1, 2, 3)},
     **{f"AveragePooling{rank}D": _average_pooling for rank in (1, 2, 3)},
     "Mean": _mean,
     "Sum": _sum,
-    **dict.fromkeys(("Amax", "Max"), _max),
-    **dict.fromkeys(("Permute", "Transpose"), _transpose),
     "Concatenate": _concatenate,
     "Stack": _stack,
     "Add": _add,
     "Subtract": _subtract,
+    "Negative": _negative,
     "Average": _average,
+}
+"""Operations that are affine in all of their inputs together, but for an activation at their end."""
+
+NORMALIZATION_RULES: dict[str, Rule] = {
+    "LayerNormalization": _layer_normalization,
+    "RMSNormalization": _rms_normalization,
+    "Normalize": _normalize,
+    "UnitNormalization": _unit_normalization,
+}
+"""Operations that are affine if statistics of the image are held fixed: a standard deviation, a length."""
+
+RULES: dict[str, Rule] = {
+    **AFFINE_RULES,
+    **NORMALIZATION_RULES,
+    "Activation": _activation,
+    **dict.fromkeys(("LeakyReLU", "LeakyRelu", "ReLU"), _relu),
+    "Gelu": _gelu,
+    "Softmax": _softmax,
+    **{f"GlobalMaxPooling{rank}D": _global_maximum for rank in (1, 2, 3)},
+    **dict.fromkeys(("Amax", "Max"), _max),
     "Multiply": _multiply,
     **dict.fromkeys(("Divide", "TrueDivide"), _divide),
     "Matmul": _matmul,
-    "GetItem": _get_item,
-    "Take": _take,
     "MultiHeadAttention": _multi_head_attention,
 }
-"""By the name of the class of a layer of Keras or of an operation of `keras.ops`; see also `GRADIENTS`."""
+"""By the name of the class of a layer of Keras or of an operation of `keras.ops`; see also `GRADIENTS`.
+
+A new rule belongs into the first table of which what it says is true: there, maps through it are exact.
+"""
