@@ -11,6 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from keras_cam.layers import ClassActivationHead
+from keras_cam.ops.maps import weighted_channels
 
 
 class ConstantHead(ClassActivationHead):
@@ -42,15 +43,10 @@ class ConstantHead(ClassActivationHead):
         """Logits, or maps of the selected classes."""
         if class_ids is None:
             return super().call(features)
-        batch, height, width, channels = ops.shape(features)
-        classes = ops.shape(class_ids)[1]
         # Flat indices: LiteRT's lookup in quantized matrices takes no others.
         rows = tf.gather(np.ascontiguousarray(self._kernel.T), ops.reshape(class_ids, (-1,)))
         rows = ops.relu(rows) if positive_weights else rows
-        rows = ops.reshape(rows, (batch, classes, channels))
-        positions = ops.reshape(features, (batch, height * width, channels))
-        maps = ops.matmul(rows, ops.transpose(positions, (0, 2, 1)))
-        return ops.reshape(maps, (batch, classes, height, width))
+        return weighted_channels(features, ops.reshape(rows, (*ops.shape(class_ids), rows.shape[-1])))
 
 
 def with_constant_head(localizer: keras.Model) -> keras.Model:

@@ -17,9 +17,9 @@ def decode_images(
 ) -> tuple[Any, Any]:
     """Decode images of any size and resize each without cropping.
 
-    The pixels are those of `keras_cam.images.files.read_image`: the EXIF orientation of JPEGs is applied,
-    transparent PNGs are composited over white, images of more than `MAX_PIXELS` pixels are not decoded. Two
-    differences: transparent pixels of GIFs are black, and only the EXIF orientation of JPEGs is applied.
+    The pixels are those of `keras_cam.images.files.read_image`: transparent PNGs are composited over white,
+    images of more than `MAX_PIXELS` pixels are not decoded. Two differences: transparent pixels of GIFs are
+    black, and an EXIF orientation is applied only if the image is a JPEG.
 
     Args:
         image_bytes: string tensor (B,), encoded JPEG, PNG, GIF (the first frame is used) or BMP of 8, 24 or

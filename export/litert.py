@@ -11,7 +11,9 @@ from keras_cam.export.litert_metadata import ModelCard
 from keras_cam.images.whole_file import whole_file
 
 SIGNATURES = ("localize", "classify", "cam")
+
 OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
+"""The outputs that come first in a file, in the order that MediaPipe expects."""
 
 
 def save_litert(

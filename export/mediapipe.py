@@ -11,12 +11,10 @@ import keras
 import tensorflow as tf
 
 from keras_cam.export.build_litert import build_litert, fixed_signatures, litert_path
+from keras_cam.export.litert import OUTPUTS
 from keras_cam.export.litert_metadata import ModelCard
 from keras_cam.export.signatures import check_rgb
 from keras_cam.images.whole_file import whole_file
-
-# The detector expects these outputs in this order, all float32.
-OUTPUTS = ("detection_boxes", "detection_classes", "detection_scores", "num_detections")
 
 # The component search converges in fewer iterations than this factor times the grid's longer side; a spiral
 # and a snake that fill the grid take 2.4 times.
@@ -71,6 +69,7 @@ def save_mediapipe(
 
     @tf.function(input_signature=localize.input_signature)
     def detect(images: Any) -> dict[str, Any]:
+        """The outputs that MediaPipe expects, all float32."""
         outputs = localize.python_function(images)
         return {name: tf.cast(outputs[name], tf.float32) for name in OUTPUTS}
 

@@ -1,7 +1,5 @@
 """Export to ONNX: for ONNX Runtime, OpenVINO and others."""
 
-import os
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,9 +10,11 @@ import numpy as np
 from keras import ops
 
 from keras_cam.checksum import NO_CHECKSUM, with_checksum
-from keras_cam.export.signatures import build_signatures, plain_operations
+from keras_cam.export.plain_operations import plain_operations
+from keras_cam.export.signatures import build_signatures
 from keras_cam.graph import names
 from keras_cam.graph.localizer_parts import localizer_parts
+from keras_cam.images.whole_file import whole_file
 from keras_cam.inference.localizer import MAPS_FILE
 
 
@@ -27,11 +27,9 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
     and `cam_boxes` (B, K, 4) float32. The batch size is variable. The class names are in the metadata as
     `labels`, one per line.
 
-    The file is written atomically: under a temporary name, then renamed.
-
     Args:
         localizer: a model from `keras_cam.build_localizer` with images as its only input.
-        path: the file, `.onnx`; an existing file is replaced.
+        path: the file, `.onnx`. It is written or replaced atomically.
         labels: the names of all classes; see `keras_cam.export.build_signatures`.
 
     Returns:
@@ -55,13 +53,9 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
             'Export to ONNX needs the packages onnx and tf2onnx: pip install "keras-cam[onnx]"'
         ) from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        unfinished = Path(folder) / path.name
-        with (
-            plain_operations(split_groups=False),
-            warnings.catch_warnings(),
-        ):  # Keras and tf2onnx use deprecated names of NumPy
-            warnings.simplefilter("ignore")
+    with whole_file(path) as unfinished:
+        with plain_operations(split_groups=False), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Keras and tf2onnx use deprecated names of NumPy
             _support_gelu()
             _with_all_outputs(localizer).export(unfinished, format="onnx", verbose=False)
         exported = onnx.load(unfinished)
@@ -74,7 +68,6 @@ def save_onnx(localizer: keras.Model, path: str | Path, labels: Sequence[str] | 
         }
         onnx.helper.set_model_props(exported, properties)
         unfinished.write_bytes(with_checksum(exported.SerializeToString()))
-        os.replace(unfinished, path)
     return path
 
 

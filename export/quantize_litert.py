@@ -27,7 +27,7 @@ def quantize_litert(model: bytes, quantization: str, images: np.ndarray | None =
     Args:
         model: a LiteRT model in float32.
         quantization: a key of `keras_cam.formats.QUANTIZATIONS`.
-        images: calibration data for a quantization in `keras_cam.formats.CALIBRATED`: float32 (N, H, W, 3),
+        images: calibration data for a quantization in `keras_cam.formats.CALIBRATED`: float32 (N, H, W, C),
             about 100 images.
 
     Returns:

@@ -18,13 +18,14 @@ def representative_images(data: Any, size_hw: tuple[int, int], channels: int = 3
     """Read calibration images from files, an array or a dataset.
 
     Args:
-        data: a folder of photos or a list of files, which are resized; an array (N, H, W, 3); or an iterable,
+        data: a folder of photos or a list of files, which are resized; an array (N, H, W, C); or an iterable,
             such as a `tf.data.Dataset`, of images, batches of images, tuples whose first element is one of
-            these, or dicts with the key "images". Pixels are RGB in 0..255.
+            these, or dicts with the key "images".
         size_hw: the height and width of the result; images that do not come from files must have this size.
+        channels: C: 3 for RGB in 0..255; otherwise what the model takes.
 
     Returns:
-        float32 (N, H, W, 3), N at most `MOST`: evenly spaced files, or the first images of an iterable.
+        float32 (N, H, W, C), N at most `MOST`: evenly spaced files, or the first images of an iterable.
 
     Raises:
         ValueError: there is no image, or an image has another size.

@@ -4,16 +4,15 @@ Uses TensorFlow directly for `tf.function`.
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import keras
 import tensorflow as tf
 
 from keras_cam.export.decode_images import decode_images
+from keras_cam.export.plain_operations import plain_operations
 from keras_cam.graph.localizer_parts import localizer_parts
 from keras_cam.graph.looks import split_looks
 from keras_cam.layers.localizer_model import maps_layer
@@ -91,21 +90,38 @@ def build_signatures(
     check_localizer(localizer)
     images = localizer.inputs[0]
     channels = images.shape[-1]
-    front, back = localizer_parts(localizer)
-    classes = front.output["logits"].shape[-1]
     height, width = _image_size(images.shape[1:3], image_size)
     default = image_size_hw(localizer)
     size_hw = (height or default[0], width or default[1])
+    front, back = localizer_parts(localizer)
 
     pixels = tf.TensorSpec((batch_size, height, width, channels), images.dtype, name="images")
-    encoded = tf.TensorSpec((batch_size,), tf.string, name="image_bytes")
-    asked = tf.TensorSpec((batch_size, None), tf.int32, name="class_ids")
+    localize = _localize(localizer, pixels)
+    functions = {"localize": localize}
+    if channels in (1, 3):  # other images have no common encoding
+        functions["localize_bytes"] = _localize_bytes(localizer, localize, pixels, size_hw)
+    functions |= _classify_and_cam(front, back, pixels)
 
+    names = class_names(front.output["logits"].shape[-1], labels, labels_of(localizer))
+    made = maps_layer(localizer)
+    maps = json.dumps({"map_kind": made.map_kind, "map_method": made.map_method})
+    return Signatures(localizer, functions, size_hw, names, maps)
+
+
+def _localize(localizer: keras.Model, pixels: tf.TensorSpec) -> Any:
     @tf.function(input_signature=[pixels])
     def localize(images: Any) -> dict[str, Any]:
         with plain_operations():
             return localizer(images, training=False)
 
+    return localize
+
+
+def _localize_bytes(
+    localizer: keras.Model, localize: Any, pixels: tf.TensorSpec, size_hw: tuple[int, int]
+) -> Any:
+    """`localize` of decoded images; a second look sees the photos themselves, not these small images."""
+    batch_size, *_, channels = pixels.shape
     looks = split_looks(localizer)
 
     def look(images: Any, image_bytes: Any) -> dict[str, Any]:
@@ -121,11 +137,17 @@ def build_signatures(
             return second([crops, *found["tensors"]], training=False)
 
     # A function called by two others is traced once and stored once in the file.
-    @tf.function(input_signature=[encoded])
+    @tf.function(input_signature=[tf.TensorSpec((batch_size,), tf.string, name="image_bytes")])
     def localize_bytes(image_bytes: Any) -> dict[str, Any]:
         images, is_image = decode_images(image_bytes, size_hw, channels)
         outputs = look(tf.cast(images, pixels.dtype), image_bytes)
         return {name: _where(is_image, rows) for name, rows in outputs.items()}
+
+    return localize_bytes
+
+
+def _classify_and_cam(front: keras.Model, back: keras.Model, pixels: tf.TensorSpec) -> dict[str, Any]:
+    """The signatures made from the two `localizer_parts`."""
 
     @tf.function(input_signature=[pixels])
     def classified(images: Any) -> dict[str, Any]:
@@ -137,25 +159,14 @@ def build_signatures(
         found = classified(images)
         return {name: found[name] for name in ("logits", "probabilities")}
 
-    @tf.function(input_signature=[pixels, asked])
+    @tf.function(input_signature=[pixels, tf.TensorSpec((pixels.shape[0], None), tf.int32, name="class_ids")])
     def cam(images: Any, class_ids: Any) -> dict[str, Any]:
         found = classified(images)
         asked = classes_of_ranks(class_ids, found["logits"])
         with plain_operations():
             return {**back([asked, *found["tensors"]], training=False), "logits": found["logits"]}
 
-    functions = {
-        "localize": localize,
-        "localize_bytes": localize_bytes,
-        "classify": classify,
-        "cam": cam,
-    }
-    if channels not in (1, 3):
-        del functions["localize_bytes"]  # such images have no common encoding
-    names = class_names(classes, labels, labels_of(localizer))
-    made = maps_layer(localizer)
-    maps = json.dumps({"map_kind": made.map_kind, "map_method": made.map_method})
-    return Signatures(localizer, functions, size_hw, names, maps)
+    return {"classify": classify, "cam": cam}
 
 
 def check_rgb(localizer: keras.Model, target: str) -> None:
@@ -165,41 +176,6 @@ def check_rgb(localizer: keras.Model, target: str) -> None:
         raise ValueError(
             f"`localizer` must take RGB images for {target}. Received: one of images with {channels} channels"
         )
-
-
-@contextmanager
-def plain_operations(split_groups: bool = True) -> Iterator[None]:
-    """Trace nested `tf.function`s of a model as plain operations.
-
-    Keras compiles grouped convolutions with XLA, which other runtimes do not support. As a plain operation,
-    TensorFlow fuses one with its bias and activation, and without oneDNN that is not implemented for groups.
-    So each group becomes a convolution of its own.
-
-    Args:
-        split_groups: whether to do so; False for a runtime that supports groups.
-    """
-    before, convolution = tf.config.functions_run_eagerly(), tf.nn.convolution
-    tf.config.run_functions_eagerly(True)
-    if split_groups:
-        tf.nn.convolution = partial(_group_by_group, convolution)
-    try:
-        yield
-    finally:
-        tf.nn.convolution = convolution
-        tf.config.run_functions_eagerly(before)
-
-
-def _group_by_group(
-    convolution: Callable[..., Any], inputs: Any, kernel: Any, strides: Any, padding: str, **options: Any
-) -> Any:
-    """A convolution as one convolution for each group of channels."""
-    axis = 1 if options["data_format"].startswith("NC") else -1
-    groups = inputs.shape[axis] // kernel.shape[-2]
-    if groups == 1:
-        return convolution(inputs, kernel, strides, padding, **options)
-    parts = zip(tf.split(inputs, groups, axis), tf.split(kernel, groups, -1), strict=True)
-    outputs = [convolution(*part, strides, padding, **options) for part in parts]
-    return tf.concat(outputs, axis)
 
 
 def _image_size(own: Sequence[int | None], asked: tuple[int, int] | None) -> tuple[int | None, int | None]:

@@ -93,8 +93,8 @@ def build_localizer(
     (B, D, H, W, C) (B, R, 6): zmin, ymin, xmin, zmax, ymax, xmax. Their maps have one and three axes; they
     are not refined. Such localizers are saved as `.keras`, but not exported.
 
-    A row whose map is constant (as every 1x1 map, of which a warning tells) or has no positive value has an
-    all-zero box.
+    The box of a row is all zeros if its map is constant or has no positive value. Maps of one cell are
+    always constant: a warning says so.
 
     Args:
         model: any built classifier. A task of keras_hub brings its preprocessing: the localizer takes raw
@@ -149,8 +149,8 @@ def build_localizer(
         A functional `keras.Model`, see `keras_cam.layers.LocalizerModel`.
 
     Raises:
-        ValueError: the model has no exact map (the message names the layer that prevents it), or an argument
-            is out of range.
+        ValueError: the model cannot be traced or has no maps of the method that was asked for, and the
+            message names the layer that prevents it; or an argument is out of range.
 
     Reference:
         Zhou et al., CVPR 2016, sections 2 and 3.2.
@@ -182,50 +182,27 @@ def build_localizer(
         "foreground": foreground,
         "look_again_k": look_again_k,
     }
-    recipe, refined_maps = _refinement(refine, rule, head, options, augmented)
-    images, *others = (
+    refined_maps = _refinement(refine, rule, head, options, augmented)
+    inputs = [
         keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name if index else names.IMAGES)
         for index, x in enumerate(head.inputs)
-    )
-    if refined_maps is None:
-        backbone = keras.Model(one_or_all(head.inputs), one_or_all(head.features), name=names.BACKBONE)
-
-        def features_of(inputs: list[Any]) -> Any:
-            # `training=False`: layers that augment images must not do so when the localizer is called.
-            return backbone(one_or_all(inputs), training=False)
-
-        features = features_of([images, *others])
-    else:
-        view = refined_maps.view([images, *others])
-        features = view.features
-
-        def features_of(inputs: list[Any]) -> Any:
-            return refined_maps.view(inputs).features
+    ]
+    images, *others = inputs
+    view = refined_maps.view(inputs) if refined_maps else None
+    features_of = refined_maps.features if refined_maps else _plain_features(head)
+    features = view.features if view else features_of(inputs)
 
     logits = head.layer(features)
     labels = labels or head.labels
     if labels:
         logits = ClassLabels(labels, name=names.LABELS)(logits)
-    classes = logits.shape[-1]
-    scores = _activation(head, classes, activation)
-
-    inputs: Any = {x.name: x for x in (images, *others)} if others else images
-    if isinstance(class_ids, str) and class_ids == "input":
-        chosen = keras.Input((None,), dtype="int32", name=names.CLASS_IDS)
-        inputs = {x.name: x for x in (images, *others, chosen)}
-    elif class_ids is not None:
-        chosen = ClassSelection(class_ids=_valid_ids(class_ids, classes), name=names.SELECTION)(logits)
-    else:
-        count = _class_count(top_k, classes, rule)
-        chosen = ClassSelection(top_k=count, name=names.SELECTION)(logits)
-    if rule == "tight_and_loose" and class_ids is not None:
-        raise ValueError(
-            'rule="tight_and_loose" uses the three best classes and cannot be combined with `class_ids`. '
-            f"Received: class_ids={class_ids!r}"
-        )
+    scores = _activation(head, logits.shape[-1], activation)
+    chosen = _chosen(logits, class_ids, top_k, rule)
+    if isinstance(class_ids, str):
+        inputs = [*inputs, chosen]
     rows_per_class = _rows_per_class(components, max_boxes)
     detections = MapDetections(
-        threshold=_default_threshold(recipe, rows_per_class) if threshold is None else threshold,
+        threshold=_default_threshold(refined_maps, rows_per_class) if threshold is None else threshold,
         max_boxes=rows_per_class,
         rule=rule,
         boxes_first=class_ids is None,
@@ -237,16 +214,11 @@ def build_localizer(
         maps = AugmentedMaps(head.layer.map_method, name=names.AUGMENTED_MAPS)([maps, *views])
     if set(maps.shape[2:]) == {1}:
         warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
-    if recipe is None or refined_maps is None:
-        return LocalizerModel(inputs, detections(maps, chosen, scores(logits), images), name=name)
-    if not recipe.looks_again:
-        outputs = detections(maps, chosen, scores(logits), images, refined_maps(view, chosen))
-        return LocalizerModel(inputs, outputs, name=name)
-    shown, *parts = refined_maps.of_both_looks(view, chosen, look_again_k or 1)
-    # Components outside the window are part of the whole map only.
-    parts = parts if rows_per_class == 1 else []
-    outputs = detections(maps, chosen, scores(logits), images, shown, *parts)
-    return LocalizerModel(inputs, outputs, name=name)
+    refined = refined_maps.all_parts(view, chosen, look_again_k or 1) if refined_maps and view else []
+    # Components outside the window of a second look are part of the whole map only.
+    refined = refined if rows_per_class == 1 else refined[:1]
+    outputs = detections(maps, chosen, scores(logits), images, *refined)
+    return LocalizerModel({x.name: x for x in inputs} if len(inputs) > 1 else images, outputs, name=name)
 
 
 def gives_boxes(model: keras.Model) -> bool:
@@ -290,14 +262,17 @@ def _other_views(maps_of: Callable[[Any], Any], images: Any) -> list[Any]:
     return views
 
 
+def _plain_features(head: Head) -> Callable[[list[Any]], Any]:
+    """The function from inputs to the features of the head, if maps are not refined."""
+    backbone = keras.Model(one_or_all(head.inputs), one_or_all(head.features), name=names.BACKBONE)
+    # `training=False`: layers that augment images must not do so when the localizer is called.
+    return lambda inputs: backbone(one_or_all(inputs), training=False)
+
+
 def _refinement(
-    refine: str,
-    rule: str,
-    head: Head,
-    options: dict[str, Any],
-    augmented: bool,
-) -> tuple[Recipe | None, RefinedMaps | None]:
-    """The recipe and the builder of its refined maps; (None, None) for the paper's rule."""
+    refine: str, rule: str, head: Head, options: dict[str, Any], augmented: bool
+) -> RefinedMaps | None:
+    """The builder of refined maps; None for the paper's rule."""
     if refine not in REFINEMENTS:
         raise ValueError(f"`refine` must be one of {REFINEMENTS}. Received: refine={refine!r}")
     given = {name: value for name, value in options.items() if value is not None}
@@ -306,7 +281,7 @@ def _refinement(
         which = " and ".join(f"`{name}`" for name in given)
         raise ValueError(f"{which} can only be given for refined maps. Received: refine={refine!r}, {given}")
     if is_paper:
-        return None, None
+        return None
     if rule == "tight_and_loose":
         raise ValueError(
             'rule="tight_and_loose" uses class activation maps and needs refine="none" or "auto". '
@@ -319,11 +294,11 @@ def _refinement(
     _check_looks(options["look_again_k"], recipe, refine)
     positive = _takes_positive_weights(head, options["positive_weights"])
     try:
-        return recipe, RefinedMaps(head, options["taps"], recipe, positive, options["foreground"])
+        return RefinedMaps(head, options["taps"], recipe, positive, options["foreground"])
     except NoTapsError:
         if refine != AUTO or given:
             raise
-        return None, None
+        return None
 
 
 def _check_looks(looks: int | None, recipe: Recipe, refine: str) -> None:
@@ -342,11 +317,12 @@ def _takes_positive_weights(head: Head, asked: bool | None) -> bool:
     return 1 < head.layer.weighted_classes <= POSITIVE_WEIGHTS_UP_TO
 
 
-def _default_threshold(recipe: Recipe | None, rows_per_class: int) -> float | Sequence[float]:
-    if recipe is None:
+def _default_threshold(refined_maps: RefinedMaps | None, rows_per_class: int) -> float | Sequence[float]:
+    if refined_maps is None:
         return THRESHOLD
+    thresholds = refined_maps.recipe.thresholds
     # Components found at different thresholds do not correspond, so their boxes cannot be averaged.
-    return recipe.thresholds if rows_per_class == 1 else median(recipe.thresholds)
+    return thresholds if rows_per_class == 1 else median(thresholds)
 
 
 def _activation(head: Head, classes: int, activation: str | None) -> keras.layers.Layer:
@@ -359,6 +335,21 @@ def _activation(head: Head, classes: int, activation: str | None) -> keras.layer
     if activation == "linear":
         activation = "sigmoid" if classes == 1 else "softmax"
     return keras.layers.Activation(activation, dtype="float32", name=names.SCORES)
+
+
+def _chosen(logits: Any, class_ids: Any, top_k: int | str | None, rule: str) -> Any:
+    """The classes that get rows, (B, K); an input of its own for "input"."""
+    if rule == "tight_and_loose" and class_ids is not None:
+        raise ValueError(
+            'rule="tight_and_loose" uses the three best classes and cannot be combined with `class_ids`. '
+            f"Received: class_ids={class_ids!r}"
+        )
+    classes = logits.shape[-1]
+    if class_ids is None:
+        return ClassSelection(top_k=_class_count(top_k, classes, rule), name=names.SELECTION)(logits)
+    if isinstance(class_ids, str) and class_ids == "input":
+        return keras.Input((None,), dtype="int32", name=names.CLASS_IDS)
+    return ClassSelection(class_ids=_valid_ids(class_ids, classes), name=names.SELECTION)(logits)
 
 
 def _class_count(top_k: int | str | None, classes: int, rule: str) -> int:

@@ -362,6 +362,25 @@ def test_gradient_maps_agree_with_tensorflows_gradients(name):
         np.testing.assert_allclose(maps[:, row], expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
 
 
+ANY_SIZE = {
+    "rows beside columns": lambda x: dense(
+        ops.mean(ops.concatenate([ops.max(x, axis=1), ops.max(x, axis=2)], axis=1), axis=1)
+    ),
+    "the first column": lambda x: dense(ops.take(ops.max(x, axis=1), 0, axis=1)),
+}
+
+
+@pytest.mark.parametrize("name", ANY_SIZE)
+def test_gradients_do_not_need_to_know_the_size_of_images_when_they_are_traced(name):
+    images, x = backbone(images=keras.Input((None, None, 3)))
+    model = randomized(keras.Model(images, ANY_SIZE[name](x)))
+    localizer = build_localizer(model, method="hirescam", refine="none", class_ids=[1])
+    traced = tf.function(localizer, input_signature=[tf.TensorSpec((None, None, None, 3))])
+    maps, expected = (function(photos())["class_activation_maps"] for function in (traced, localizer))
+    assert np.ptp(expected) > 0
+    np.testing.assert_allclose(maps, expected, rtol=1e-5)
+
+
 ENSEMBLES = {
     "Average": lambda x, y: layers.Average()([x, y]),
     "a sum, halved": lambda x, y: (x + y) / 2,

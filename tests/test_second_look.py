@@ -50,6 +50,23 @@ def test_crops_are_those_of_tensorflow_and_go_back_where_they_were_cut(photos):
     assert np.max(np.abs(pasted * (1 - inside))) == 0
 
 
+def test_a_classifier_of_images_and_numbers_looks_again_at_no_more_classes_than_there_are(randomize):
+    images, age = keras.Input((48, 64, 3)), keras.Input((1,), name="age")
+    x = images
+    for _ in range(4):
+        x = keras.layers.Conv2D(8, 3, strides=2, padding="same", activation="relu")(x)
+    x = keras.layers.Concatenate()([keras.layers.GlobalAveragePooling2D()(x), age])
+    model = randomize(keras.Model([images, age], keras.layers.Dense(4)(x)))
+    pixels = np.random.default_rng(0).uniform(0, 1, (2, 48, 64, 3)).astype("float32")
+    once, thrice = (
+        keras_cam.build_localizer(model, top_k=1, refine="look_again", look_again_k=looks)(
+            {"images": pixels, "age": np.array([[0.5], [2.0]], "float32")}
+        )
+        for looks in (1, 3)
+    )
+    np.testing.assert_allclose(once["localization_maps"], thrice["localization_maps"], atol=1e-6)
+
+
 def test_a_map_without_a_box_is_seen_again_as_a_whole():
     windows = SecondLookWindows(looks=3)(np.zeros((1, 2, 5, 5), "float32"))
     np.testing.assert_array_equal(windows, [[[0, 0, 1, 1]] * 2])

@@ -94,7 +94,6 @@ GRADIENTS: dict[str, Gradient] = {
     "rsqrt": _elementwise(lambda x, y: -0.5 * y * y * y),
     "square": _elementwise(lambda x, y: 2 * x),
     "reciprocal": _elementwise(lambda x, y: -y * y),
-    "negative": lambda x, y, g: -g,
     "absolute": _elementwise(lambda x, y: ops.sign(x)),
     "softmax": lambda x, y, g: softmax_gradient(y, g),
     "logsoftmax": lambda x, y, g: g - of_all_classes(ops.exp(y)) * ops.sum(g, axis=-1, keepdims=True),

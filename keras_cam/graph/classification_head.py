@@ -6,21 +6,9 @@ from typing import Any, NoReturn
 import keras
 
 from keras_cam.graph.cursor import GraphCursor, inputs_of, is_graph
+from keras_cam.graph.operation_kinds import RESHAPES, activation_name, is_identity
 from keras_cam.layers.class_labels import ClassLabels
 
-# Layers and operations that do not change the pooled channels at inference.
-_IDENTITIES = (
-    "ActivityRegularization",
-    "AlphaDropout",
-    "Cast",
-    "ClassLabels",
-    "Dropout",
-    "GaussianDropout",
-    "GaussianNoise",
-    "Identity",
-    "SpatialDropout2D",
-)
-_RESHAPES = ("ExpandDims", "Flatten", "Reshape", "Squeeze")
 _RULE = (
     "A class activation map is exact only if logits are a linear function of global average pooling: "
     "`GlobalAveragePooling2D` followed by `Dense` or 1x1 `Conv2D` layers without activation, "
@@ -211,27 +199,13 @@ def _is_relu(operation: Any) -> bool:
     return type(operation).__name__ in ("ReLU", "Relu")
 
 
-def is_identity(operation: Any) -> bool:
-    """Whether an operation returns its input unchanged at inference."""
-    return type(operation).__name__ in _IDENTITIES
-
-
 def _keeps_channels(cursor: GraphCursor) -> bool:
     """Whether the operation keeps the pooled channels, at most in another shape."""
-    if type(cursor.operation).__name__ not in _RESHAPES:
+    if type(cursor.operation).__name__ not in RESHAPES:
         return is_identity(cursor.operation)
     channels = cursor.source_shape[-1]
     one_vector = all(size == 1 for size in cursor.source_shape[1:-1])
     return one_vector and (channels == 1 or cursor.shape[-1] == channels)
-
-
-def activation_name(operation: Any) -> str | None:
-    """Name of the activation that a layer applies last; None if it has no activation."""
-    kind = type(operation).__name__
-    if kind in ("Sigmoid", "Softmax"):  # layers and keras.ops
-        return kind.lower()
-    function = getattr(operation, "activation", None)
-    return getattr(function, "__name__", None)
 
 
 def _refuse(cursor: GraphCursor) -> NoReturn:
@@ -241,7 +215,7 @@ def _refuse(cursor: GraphCursor) -> NoReturn:
         advice = (
             "The maximum is not a mean of positions: use `GlobalAveragePooling2D` and retrain the classifier."
         )
-    elif kind in _RESHAPES:
+    elif kind in RESHAPES:
         advice = (
             f"It turns {cursor.source_shape[1:]} into {cursor.shape[1:]}, which mixes positions or channels: "
             "use `GlobalAveragePooling2D` and a `Dense` that returns one vector, and retrain."

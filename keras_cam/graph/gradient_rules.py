@@ -21,7 +21,8 @@ from keras_cam.graph.activation_gradients import (
     plain_name,
     softmax_gradient,
 )
-from keras_cam.layers.class_activation_head import kernel_of
+from keras_cam.graph.operation_kinds import IDENTITIES, RESHAPES
+from keras_cam.layers.class_activation_head import channel_affine, kernel_of
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,6 @@ def find_rule(operation: Any) -> Rule | None:
     return None
 
 
-def unbroadcast(g: Any, x: Any) -> Any:
-    """Sum cotangents over the axes along which `x` was repeated."""
-    if not hasattr(x, "shape") or len(x.shape) + 1 != len(g.shape):
-        raise NoRuleError
-    axes = [axis for axis in range(2, len(g.shape)) if x.shape[axis - 1] == 1 != g.shape[axis]]
-    return ops.sum(g, axis=axes, keepdims=True) if axes else g
-
-
 def _shaped_like_x(step: Step, g: Any) -> Any:
     # Not the shape of `g`: tf2onnx takes that of its source where it joins two reshapes.
     return ops.reshape(g, (-1, step.classes, *ops.shape(step.x)[1:]))
@@ -128,10 +121,10 @@ def _dense(step: Step, g: Any) -> list[Any]:
 
 
 def _einsum_dense(step: Step, g: Any) -> list[Any]:
-    inputs, _, result = step.operation.equation.replace("->", ",").replace("...", "").split(",")
-    kernel = step.operation.equation.split("->")[0].split(",")[1]
-    if "..." in step.operation.equation or "Z" in step.operation.equation:
+    equation = step.operation.equation
+    if "..." in equation or "Z" in equation:
         raise NoRuleError
+    inputs, kernel, result = equation.replace("->", ",").split(",")
     equation = f"{result[0]}Z{result[1:]},{kernel}->{inputs[0]}Z{inputs[1:]}"
     return [ops.einsum(equation, g, kernel_of(step.operation))]
 
@@ -162,18 +155,9 @@ def _depthwise_convolution(step: Step, g: Any) -> list[Any]:
 
 
 def _batch_normalization(step: Step, g: Any) -> list[Any]:
-    layer = step.operation
-    scale = ops.rsqrt(ops.cast(layer.moving_variance, "float32") + layer.epsilon)
-    if layer.scale:
-        scale = scale * ops.cast(layer.gamma, "float32")
-    return [g * _along(scale, layer.axis, step.x)]
-
-
-def _along(vector: Any, axis: int, x: Any) -> Any:
-    """A vector along an axis of `x`, to be combined with cotangents."""
-    shape = [1] * (len(x.shape) + 1)
-    shape[axis % len(x.shape) + 1] = vector.shape[0]
-    return ops.reshape(vector, shape)
+    layer, rank = step.operation, len(step.x.shape)
+    scale, _ = channel_affine(layer)
+    return [g * ops.reshape(scale, (-1, *[1] * (rank - layer.axis % rank - 1)))]
 
 
 def _layer_normalization(step: Step, g: Any) -> list[Any]:
@@ -312,15 +296,15 @@ def _transpose(step: Step, g: Any) -> list[Any]:
 
 def _concatenate(step: Step, g: Any) -> list[Any]:
     axis = step.operation.axis % len(step.x.shape)
-    if axis == 0:
-        raise NoRuleError
     sizes = [x.shape[axis] for x in step.operands]
+    if axis == 0 or None in sizes:
+        raise NoRuleError
     return ops.split(g, list(accumulate(sizes))[:-1], axis=axis + 1)
 
 
 def _stack(step: Step, g: Any) -> list[Any]:
     axis = step.operation.axis % (len(step.x.shape) + 1)
-    return [ops.take(g, index, axis=axis + 1) for index in range(len(step.operands))]
+    return ops.unstack(g, len(step.operands), axis + 1)
 
 
 def _add(step: Step, g: Any) -> list[Any]:
@@ -330,6 +314,10 @@ def _add(step: Step, g: Any) -> list[Any]:
 def _subtract(step: Step, g: Any) -> list[Any]:
     minuend, subtrahend = step.operands
     return [_if_batched(g, minuend), _if_batched(-g, subtrahend)]
+
+
+def _negative(step: Step, g: Any) -> list[Any]:
+    return [-g]
 
 
 def _average(step: Step, g: Any) -> list[Any]:
@@ -356,13 +344,21 @@ def _divide(step: Step, g: Any) -> list[Any]:
 
 
 def _if_batched(g: Any, x: Any) -> Any:
-    """Cotangents of one operand; None for a constant."""
-    return unbroadcast(g, x) if len(getattr(x, "shape", ())) + 1 == len(g.shape) else None
+    """Cotangents of one operand, summed over the axes along which it was repeated; None for a constant."""
+    if not _has_batch(x, g):
+        return None
+    axes = [axis for axis in range(2, len(g.shape)) if x.shape[axis - 1] == 1 != g.shape[axis]]
+    return ops.sum(g, axis=axes, keepdims=True) if axes else g
 
 
 def _beside_cotangents(x: Any, g: Any) -> Any:
     """An operand (B, ...) or constant, to be combined with cotangents."""
-    return of_all_classes(x) if len(getattr(x, "shape", ())) + 1 == len(g.shape) else x
+    return of_all_classes(x) if _has_batch(x, g) else x
+
+
+def _has_batch(x: Any, g: Any) -> bool:
+    """Whether an operand has all axes of the cotangents (B, K, ...) but that of the classes."""
+    return len(getattr(x, "shape", ())) + 1 == len(g.shape)
 
 
 def _matmul(step: Step, g: Any) -> list[Any]:
@@ -382,25 +378,11 @@ def _get_item(step: Step, g: Any) -> list[Any]:
     if Ellipsis in key:
         place = key.index(Ellipsis)
         key = (*key[:place], *[slice(None)] * (len(x.shape) - len(key) + 1), *key[place + 1 :])
-    margins = [(0, 0), (0, 0)]
-    if not key or key[0] != slice(None) or not all(isinstance(part, int | slice) for part in key):
+    if not key or key[0] != slice(None):
         raise NoRuleError
     for axis, part in enumerate(key[1:], start=1):
-        size = x.shape[axis]
-        if size is None and part != slice(None):
-            raise NoRuleError
-        if isinstance(part, int):
-            g = ops.expand_dims(g, axis + 1)
-            margins.append((part % size, size - part % size - 1))
-        elif part == slice(None):
-            margins.append((0, 0))
-        else:
-            first, last, step_size = part.indices(size)
-            if step_size != 1:
-                raise NoRuleError
-            margins.append((first, size - last))
-    margins += [(0, 0)] * (len(x.shape) + 1 - len(margins))
-    return [ops.pad(g, margins)]
+        g = _put_back(g, x, axis, part)
+    return [g]
 
 
 def _take(step: Step, g: Any) -> list[Any]:
@@ -408,10 +390,25 @@ def _take(step: Step, g: Any) -> list[Any]:
     axis = step.operation.axis
     if axis is None or axis % len(x.shape) == 0 or not isinstance(index, int):
         raise NoRuleError
-    axis %= len(x.shape)
-    margins = [(0, 0)] * (len(x.shape) + 1)
-    margins[axis + 1] = (index % x.shape[axis], x.shape[axis] - index % x.shape[axis] - 1)
-    return [ops.pad(ops.expand_dims(g, axis + 1), margins)]
+    return [_put_back(g, x, axis % len(x.shape), index)]
+
+
+def _put_back(g: Any, x: Any, axis: int, part: Any) -> Any:
+    """Cotangents of an index or a slice of an axis, at its place among zeros."""
+    if part == slice(None):
+        return g
+    size = x.shape[axis]
+    if size is None or not isinstance(part, int | slice):
+        raise NoRuleError
+    if isinstance(part, int):
+        g, first, last = ops.expand_dims(g, axis + 1), part % size, part % size + 1
+    else:
+        first, last, step_size = part.indices(size)
+        if step_size != 1:
+            raise NoRuleError
+    margins = [(0, 0)] * len(g.shape)
+    margins[axis + 1] = (first, size - last)
+    return ops.pad(g, margins)
 
 
 def _rescaling(step: Step, g: Any) -> list[Any]:
@@ -456,42 +453,54 @@ def _unprojected(layer: Any, g: Any) -> Any:
     return ops.einsum("bnthd,chd->bntc", g, kernel_of(layer))
 
 
-RULES: dict[str, Rule] = {
-    **dict.fromkeys(("ActivityRegularization", "AlphaDropout", "Cast", "ClassLabels", "Copy"), _identity),
-    **dict.fromkeys(("Dropout", "GaussianDropout", "GaussianNoise", "Identity"), _identity),
-    **dict.fromkeys(("SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "StopGradient"), _identity),
-    **dict.fromkeys(("ExpandDims", "Flatten", "Ravel", "Reshape", "Squeeze"), _same_elements),
-    "Activation": _activation,
-    **dict.fromkeys(("LeakyReLU", "LeakyRelu", "ReLU"), _relu),
-    "Gelu": _gelu,
-    "Softmax": _softmax,
+AFFINE_RULES: dict[str, Rule] = {
+    **dict.fromkeys(IDENTITIES, _identity),
+    **dict.fromkeys(RESHAPES, _same_elements),
+    **dict.fromkeys(("Permute", "Transpose"), _transpose),
+    "GetItem": _get_item,
+    "Take": _take,
     "Dense": _dense,
     "EinsumDense": _einsum_dense,
     **dict.fromkeys(("Conv1D", "Conv2D", "Conv3D"), _convolution),
     **dict.fromkeys(("DepthwiseConv1D", "DepthwiseConv2D"), _depthwise_convolution),
     "BatchNormalization": _batch_normalization,
-    "LayerNormalization": _layer_normalization,
-    "RMSNormalization": _rms_normalization,
-    "Normalize": _normalize,
-    "UnitNormalization": _unit_normalization,
     "Rescaling": _rescaling,
     **{f"GlobalAveragePooling{rank}D": _global_average for rank in (1, 2, 3)},
-    **{f"GlobalMaxPooling{rank}D": _global_maximum for rank in (1, 2, 3)},
     **{f"AveragePooling{rank}D": _average_pooling for rank in (1, 2, 3)},
     "Mean": _mean,
     "Sum": _sum,
-    **dict.fromkeys(("Amax", "Max"), _max),
-    **dict.fromkeys(("Permute", "Transpose"), _transpose),
     "Concatenate": _concatenate,
     "Stack": _stack,
     "Add": _add,
     "Subtract": _subtract,
+    "Negative": _negative,
     "Average": _average,
+}
+"""Operations that are affine in all of their inputs together, but for an activation at their end."""
+
+NORMALIZATION_RULES: dict[str, Rule] = {
+    "LayerNormalization": _layer_normalization,
+    "RMSNormalization": _rms_normalization,
+    "Normalize": _normalize,
+    "UnitNormalization": _unit_normalization,
+}
+"""Operations that are affine if statistics of the image are held fixed: a standard deviation, a length."""
+
+RULES: dict[str, Rule] = {
+    **AFFINE_RULES,
+    **NORMALIZATION_RULES,
+    "Activation": _activation,
+    **dict.fromkeys(("LeakyReLU", "LeakyRelu", "ReLU"), _relu),
+    "Gelu": _gelu,
+    "Softmax": _softmax,
+    **{f"GlobalMaxPooling{rank}D": _global_maximum for rank in (1, 2, 3)},
+    **dict.fromkeys(("Amax", "Max"), _max),
     "Multiply": _multiply,
     **dict.fromkeys(("Divide", "TrueDivide"), _divide),
     "Matmul": _matmul,
-    "GetItem": _get_item,
-    "Take": _take,
     "MultiHeadAttention": _multi_head_attention,
 }
-"""By the name of the class of a layer of Keras or of an operation of `keras.ops`; see also `GRADIENTS`."""
+"""By the name of the class of a layer of Keras or of an operation of `keras.ops`; see also `GRADIENTS`.
+
+A new rule belongs into the first table of which what it says is true: there, maps through it are exact.
+"""

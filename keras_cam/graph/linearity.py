@@ -6,26 +6,13 @@ from typing import Any
 import keras
 
 from keras_cam.graph.activation_gradients import plain_name
-from keras_cam.graph.classification_head import activation_name
 from keras_cam.graph.cursor import sources_of
 from keras_cam.graph.flat_call import FlatCall, flat_call_of, flat_calls
-
-# Affine in all inputs together.
-_AFFINE = {
-    *("ActivityRegularization", "AlphaDropout", "Cast", "ClassLabels", "Copy", "Dropout", "GaussianDropout"),
-    *("GaussianNoise", "Identity", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"),
-    *("ExpandDims", "Flatten", "Ravel", "Reshape", "Squeeze", "Permute", "Transpose", "GetItem", "Take"),
-    *("Dense", "EinsumDense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv1D", "DepthwiseConv2D"),
-    *("BatchNormalization", "Rescaling"),
-    *(f"{kind}AveragePooling{rank}D" for kind in ("", "Global") for rank in (1, 2, 3)),
-    *("Mean", "Sum", "Add", "Subtract", "Average", "Concatenate", "Stack", "Negative"),
-}
-
-# Affine if statistics of the image are held fixed: a standard deviation, a length.
-_NORMALIZATIONS = {"LayerNormalization", "RMSNormalization", "Normalize", "UnitNormalization"}
+from keras_cam.graph.gradient_rules import AFFINE_RULES, NORMALIZATION_RULES
+from keras_cam.graph.operation_kinds import IDENTITIES, RESHAPES, activation_name
 
 # What weights of an attention may pass through on the way from their softmax.
-_RESHAPES = {"Cast", "Dropout", "ExpandDims", "GetItem", "Permute", "Reshape", "Squeeze", "Transpose"}
+_REARRANGEMENTS = (*IDENTITIES, *RESHAPES, "GetItem", "Permute", "Transpose")
 
 
 def dependents(graph: keras.Model, sources: Iterable[Any]) -> set[int]:
@@ -76,7 +63,8 @@ def followed_inputs(call: FlatCall, dependent: Container[int], logits: Any) -> l
     is_linear = activation_name(operation) in (None, "linear") or leaves_activation_out(call, logits)
     if not is_linear:
         return None
-    if kind in _AFFINE | _NORMALIZATIONS or isinstance(operation, keras.layers.Activation):
+    is_affine = kind in AFFINE_RULES or kind in NORMALIZATION_RULES
+    if is_affine or isinstance(operation, keras.layers.Activation):
         return inputs
     if kind in _PRODUCTS:
         return _PRODUCTS[kind](call, inputs)
@@ -124,7 +112,7 @@ def _is_one_number(tensor: Any) -> bool:
 
 def _is_attention(tensor: Any) -> bool:
     operation = flat_call_of(tensor).operation
-    while _kind(operation) in _RESHAPES:
+    while _kind(operation) in _REARRANGEMENTS:
         tensor = sources_of(tensor)[0]
         operation = flat_call_of(tensor).operation
     return activation_name(operation) == "softmax"

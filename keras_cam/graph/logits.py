@@ -5,11 +5,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_cam.graph.classification_head import activation_name, is_identity, output_tensor
+from keras_cam.graph.classification_head import output_tensor
 from keras_cam.graph.cursor import inputs_of
 from keras_cam.graph.flat_call import flat_call_of
 from keras_cam.graph.flat_graph import flat_graph
 from keras_cam.graph.linearity import final_activation
+from keras_cam.graph.operation_kinds import activation_name, is_identity
 from keras_cam.layers.class_activation_head import ClassActivationHead
 
 # What the scores of an ensemble pass through on their way to an average.

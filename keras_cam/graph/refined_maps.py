@@ -87,7 +87,7 @@ class RefinedMaps:
         self._unit_range = UnitRange(name=names.LOCALIZATION_MAPS)
         self._foreground_maps = ForegroundMaps(name="foreground_maps")
         self._classifier, self._positive_weights = head.layer, positive_weights
-        self._recipe, self._foreground = recipe, foreground
+        self.recipe, self._foreground = recipe, foreground
 
     def view(self, inputs: list[Any]) -> View:
         """Run the backbone."""
@@ -100,10 +100,18 @@ class RefinedMaps:
         between = self._rest(self._half_steps(last), training=False)
         return View(inputs, self._rest(last, training=False), taps, (between, last))
 
+    def features(self, inputs: list[Any]) -> Any:
+        """The features of a view, see `View`."""
+        return self.view(inputs).features
+
+    def all_parts(self, view: View, chosen: Any, looks: int) -> list[Any]:
+        """The refined maps; if the recipe looks again, those of `of_both_looks`."""
+        return self.of_both_looks(view, chosen, looks) if self.recipe.looks_again else [self(view, chosen)]
+
     def __call__(self, view: View, chosen: Any) -> Any:
         """The refined maps (B, K, h, w) of selected classes (B, K), in [0, 1]."""
         views = [self._spread(view, chosen)]
-        if self._recipe.mirrored:
+        if self.recipe.mirrored:
             views.append(self._mirrored(view.inputs, chosen))
         maps = self._unit_range(views)
         if self._foreground is None:
@@ -112,6 +120,7 @@ class RefinedMaps:
 
     def of_both_looks(self, view: View, chosen: Any, looks: int) -> list[Any]:
         """The maps of both looks, see `SecondLookMaps`; the first `looks` classes get a second look."""
+        looks = min(looks, chosen.shape[1] or looks)
         first = self(view, chosen)
         windows = SecondLookWindows(looks, name="windows")(first)
         images, *others = view.inputs

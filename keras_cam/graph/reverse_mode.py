@@ -11,11 +11,11 @@ import tensorflow as tf
 from keras import ops
 
 from keras_cam.graph.activation_gradients import activation_gradient, of_all_classes
-from keras_cam.graph.classification_head import activation_name
 from keras_cam.graph.flat_call import FlatCall, flat_calls
 from keras_cam.graph.gradient_rules import NoRuleError, Step, find_rule
 from keras_cam.graph.keras_internals import takes_training
 from keras_cam.graph.linearity import dependents, followed_inputs, leaves_activation_out
+from keras_cam.graph.operation_kinds import activation_name
 from keras_cam.layers.class_activation_head import kernel_of
 
 

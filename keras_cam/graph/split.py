@@ -147,7 +147,7 @@ def _nonlinear_features(flat: keras.Model, logits: Any, dependent: set[int], ima
         found = _influence(features, logits, images)
         if found > influence:
             best, influence = features, found
-        if influence > 0.5:
+        if influence > _MOST:
             break
     if best is None:
         raise ValueError(

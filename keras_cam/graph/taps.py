@@ -127,7 +127,7 @@ def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
     calls = flat_calls(backbone)
     uses = Counter(id(tensor) for call in calls for tensor in call.inputs)
     uses[id(backbone.outputs[0])] += 1
-    pending = {id(tensor) for tensor in backbone.inputs}
+    pending = {id(tensor) for tensor in backbone.inputs if uses[id(tensor)]}
     for call in calls:
         operation = call.operation
         sources = [state[id(tensor)] for tensor in call.inputs]

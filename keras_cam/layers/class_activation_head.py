@@ -57,9 +57,8 @@ class ClassActivationHead(keras.layers.Layer):
     @property
     def weighted_classes(self) -> int:
         """The number of classes, if their maps are weighted sums of channels; else 0."""
-        return next(
-            (layer.kernel.shape[-1] for layer in self.classifier[::-1] if hasattr(layer, "kernel")), 0
-        )
+        units = [layer.kernel.shape[-1] for layer in self.classifier if hasattr(layer, "kernel")]
+        return units[-1] if units else 0
 
     def call(self, features: Any, class_ids: Any = None, positive_weights: bool = False) -> Any:
         kernel, bias = self.affine()
@@ -81,7 +80,7 @@ class ClassActivationHead(keras.layers.Layer):
         """
         kernel, bias = None, 0.0
         for layer in reversed(self.classifier):
-            weights, shift = _channel_affine(layer)
+            weights, shift = channel_affine(layer)
             if kernel is None:
                 kernel, bias = weights if len(weights.shape) == 2 else ops.diag(weights), shift
             else:
@@ -93,8 +92,7 @@ class ClassActivationHead(keras.layers.Layer):
         batch, height, width, channels = features_shape
         if class_ids_shape is not None:
             return (batch, class_ids_shape[1], height, width)
-        units = [layer.kernel.shape[-1] for layer in self.classifier if hasattr(layer, "kernel")]
-        return (batch, units[-1] if units else channels)
+        return (batch, self.weighted_classes or channels)
 
     def get_config(self) -> dict[str, Any]:
         classifier = [keras.saving.serialize_keras_object(layer) for layer in self.classifier]
@@ -106,8 +104,12 @@ class ClassActivationHead(keras.layers.Layer):
         return cls(**{**config, "classifier": classifier})
 
 
-def _channel_affine(layer: keras.layers.Layer) -> tuple[Any, Any]:
-    """`(weights, shift)` of one layer: a matrix (C, N) or a scale per channel (C,), and a shift (N,)."""
+def channel_affine(layer: keras.layers.Layer) -> tuple[Any, Any]:
+    """What a layer does to channels at inference, but for its activation: `(weights, shift)`, float32.
+
+    The weights are a matrix (C, N), or for `BatchNormalization` a scale for each channel (C,); the shift is
+    (N,).
+    """
     if isinstance(layer, keras.layers.BatchNormalization):
         scale = ops.rsqrt(ops.cast(layer.moving_variance, "float32") + layer.epsilon)
         if layer.scale:

@@ -1,4 +1,4 @@
-"""The logits of the chosen classes when parts of the features are masked."""
+"""The scores of the chosen classes when parts of the features are masked."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,7 +20,7 @@ def masked_scores(evidence: Evidence, count: int, masks_of: Callable[[Any], Any]
             to (m, B, h, w, C).
 
     Returns:
-        float32 (count, B, K), the logits of the chosen classes.
+        float32 (count, B, K), the scores of the chosen classes, see `Evidence`.
 
     Examples:
         >>> import numpy as np

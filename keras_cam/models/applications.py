@@ -12,9 +12,8 @@ from typing import Any
 import keras
 
 from keras_cam.graph.classification_head import find_classification_head
-from keras_cam.graph.dilation import dilate
 from keras_cam.layers import ClassActivationHead
-from keras_cam.models.heads import gap_classifier
+from keras_cam.models.heads import backbone_classifier
 
 
 def application(
@@ -44,16 +43,12 @@ def application(
     backbone = constructor(include_top=False, weights=backbone_weights, input_shape=images.shape[1:])
     if name.startswith("EfficientNetB") and backbone_weights is None:
         backbone = _with_published_rescaling(backbone)
-    if output_stride is not None:
-        backbone = dilate(backbone, output_stride)
     norm = None
     if name.startswith("ConvNeXt"):
         # Without its head, the last layer of Keras' network normalizes each position instead.
         norm = keras.layers.LayerNormalization(epsilon=1e-6, dtype="float32", name="norm")
         backbone = keras.Model(backbone.input, backbone.layers[-1].input)
-    backbone.name = "backbone"
-    features = keras.layers.Identity(name="features")(backbone(images))
-    return gap_classifier(features, classes, pooling, dropout, norm)
+    return backbone_classifier(backbone, images, classes, pooling, dropout, output_stride, norm)
 
 
 def load_imagenet_classifier(model: keras.Model, name: str) -> None:

@@ -14,12 +14,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_cam.graph.dilation import dilate
 from keras_cam.models.channels import round_channels
-from keras_cam.models.heads import gap_classifier
+from keras_cam.models.heads import backbone_classifier
 from keras_cam.models.torch_checkpoint import read_torch_checkpoint
 
-# (kernel size, repeats, filters, expansion, stride) of each stage.
+# Kernel size, repeats, filters, expansion, stride of each stage, those of EfficientNet-B0.
 STAGES = (
     (3, 1, 16, 1, 1),
     (3, 2, 24, 6, 2),
@@ -60,13 +59,10 @@ def efficientnet_lite(
         Logits (B, classes).
     """
     inputs = keras.Input(images.shape[1:])
-    backbone = keras.Model(inputs, _convolutions(inputs, **VARIANTS[variant]), name="backbone")
+    backbone = keras.Model(inputs, _convolutions(inputs, **VARIANTS[variant]))
     if backbone_weights == "imagenet":
         _load_convolutions(backbone, variant)
-    if output_stride is not None:
-        backbone = dilate(backbone, output_stride)
-    features = keras.layers.Identity(name="features")(backbone(images))
-    return gap_classifier(features, classes, pooling, dropout)
+    return backbone_classifier(backbone, images, classes, pooling, dropout, output_stride)
 
 
 def weights_file(variant: str) -> Path:

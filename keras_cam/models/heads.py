@@ -2,6 +2,8 @@
 
 import keras
 
+from keras_cam.graph.dilation import dilate
+
 POOLERS = {"avg": keras.layers.GlobalAveragePooling2D, "max": keras.layers.GlobalMaxPooling2D}
 
 
@@ -79,6 +81,39 @@ def gap_classifier(
     if dropout:
         pooled = keras.layers.Dropout(dropout, dtype="float32", name="dropout")(pooled)
     return keras.layers.Dense(classes, dtype="float32", name="head")(pooled)
+
+
+def backbone_classifier(
+    backbone: keras.Model,
+    images: keras.KerasTensor,
+    classes: int,
+    pooling: str = "avg",
+    dropout: float = 0.0,
+    output_stride: int | None = None,
+    normalization: keras.layers.Layer | None = None,
+) -> keras.KerasTensor:
+    """Convolutions as one layer named `backbone`, then `gap_classifier` over their output, named `features`.
+
+    Args:
+        backbone: From images to the last maps.
+        images: Normalized images, (batch, height, width, 3).
+        classes: Number of classes.
+        pooling: "avg" or "max".
+        dropout: Dropout rate of the pooled features.
+        output_stride: 32, 16 or 8, see `keras_cam.graph.dilation.dilate`; None for the network's own.
+        normalization: A layer between pooling and dropout.
+
+    Returns:
+        Logits, (batch, classes), float32.
+
+    Raises:
+        ValueError: `pooling` is neither "avg" nor "max", or the backbone cannot have this `output_stride`.
+    """
+    if output_stride is not None:
+        backbone = dilate(backbone, output_stride)
+    backbone.name = "backbone"
+    features = keras.layers.Identity(name="features")(backbone(images))
+    return gap_classifier(features, classes, pooling, dropout, normalization)
 
 
 def fully_connected_classifier(

@@ -9,8 +9,6 @@ from keras_cam.graph import names
 from keras_cam.graph.flat_graph import functional_model
 from keras_cam.layers import PixelWindow
 
-_GREY_FOR = 3
-
 
 def with_window(
     model: keras.Model, window: Sequence[float], pixel_range: Sequence[float] = (0.0, 255.0)
@@ -29,7 +27,7 @@ def with_window(
         A functional model that shares the layers of the classifier; its images are float32.
 
     Raises:
-        ValueError: `window` is not as described above.
+        ValueError: `window` is not (low, high) with low < high, or `model` cannot be traced.
 
     Examples:
         >>> import keras_cam
@@ -40,7 +38,7 @@ def with_window(
     model = functional_model(model)
     pixels, *others = model.inputs
     *shape, channels = pixels.shape
-    is_rgb = channels == _GREY_FOR
+    is_rgb = channels == 3
     images = keras.Input(batch_shape=(*shape, 1 if is_rgb else channels), name=names.IMAGES)
     cut = PixelWindow(window, pixel_range, channels if is_rgb else None, name="window")(images)
     further = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in others]

@@ -130,7 +130,13 @@ def _hats(positions: Any, length: Any) -> Any:
 
 
 def level_of(maps: Any, samples: Any, threshold: Any) -> Any:
-    """The threshold as a value of each map, (M, 1); 3e38 for a map that has no box."""
+    """The threshold as a value of each map, (M, 1); 3e38 for a map that has no box.
+
+    Args:
+        maps: float32 (M, N), the values at the nodes, by which a map is constant or not.
+        samples: float32 (M, S), the values of which the maximum counts.
+        threshold: the fraction of this maximum: a float, or a tensor of M elements.
+    """
     highest = tf.reduce_max(samples, axis=1, keepdims=True)
     spread = tf.reduce_max(maps, axis=1, keepdims=True) - tf.reduce_min(maps, axis=1, keepdims=True)
     has_box = ops.logical_and(highest > 0, spread > _FLAT * highest)

@@ -6,15 +6,16 @@ from typing import Any
 from keras import ops
 
 from keras_cam.ops.boxes import level_of
+from keras_cam.recipes import THRESHOLD
 
 
 def cuboids_from_maps(
-    maps: Any, threshold: Any = 0.2, max_boxes: int = 1, least_size: float = 0.0
+    maps: Any, threshold: Any = THRESHOLD, max_boxes: int = 1, least_size: float = 0.0
 ) -> tuple[Any, Any]:
     """The cuboids that enclose the largest components of maps above a threshold.
 
-    Two cells belong together if they share a face. Other than the boxes of `boxes_from_maps`, cuboids consist
-    of whole cells.
+    Two cells belong together if they share a face. Unlike the boxes of `boxes_from_maps`, cuboids consist of
+    whole cells.
 
     Args:
         maps: float tensor (B, K, d, h, w).

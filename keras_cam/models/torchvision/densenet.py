@@ -6,8 +6,8 @@ Reference:
 
 import keras
 
+from keras_cam.models.heads import backbone_classifier
 from keras_cam.models.torchvision.layers import (
-    backbone_classifier,
     convolution,
     max_pooling,
     normalization,
@@ -53,7 +53,7 @@ def densenet(
         if block < len(blocks):
             x = _transition(x, f"features.transition{block}")
     x = normalization(x, "features.norm5", "relu")
-    return backbone_classifier(images, inputs, x, classes, pooling, dropout, output_stride)
+    return backbone_classifier(keras.Model(inputs, x), images, classes, pooling, dropout, output_stride)
 
 
 def _dense_layer(x: keras.KerasTensor, growth: int, name: str) -> keras.KerasTensor:

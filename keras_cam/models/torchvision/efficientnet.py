@@ -9,19 +9,10 @@ import math
 import keras
 
 from keras_cam.models.channels import round_channels
-from keras_cam.models.torchvision.layers import backbone_classifier, convolution, normalization
+from keras_cam.models.efficientnet_lite import STAGES
+from keras_cam.models.heads import backbone_classifier
+from keras_cam.models.torchvision.layers import convolution, normalization
 from keras_cam.models.torchvision.squeeze_excitation import squeeze_excitation
-
-# Kernel size, repeats, filters, expansion, stride of the stages of B0.
-STAGES = (
-    (3, 1, 16, 1, 1),
-    (3, 2, 24, 6, 2),
-    (5, 2, 40, 6, 2),
-    (3, 3, 80, 6, 2),
-    (5, 3, 112, 6, 1),
-    (5, 4, 192, 6, 2),
-    (3, 1, 320, 6, 1),
-)
 
 # Factors of the filters and of the repeats, and what is added to a variance.
 VARIANTS = {
@@ -65,7 +56,7 @@ def efficientnet(
             name, strides = f"features.{stage}.{repeat}", stride if repeat == 0 else 1
             x = _block(x, kernel_size, round_channels(filters * width), expansion, strides, name, epsilon)
     x = _convolution(x, 4 * round_channels(320 * width), 1, f"features.{len(STAGES) + 1}", epsilon)
-    return backbone_classifier(images, inputs, x, classes, pooling, dropout, output_stride)
+    return backbone_classifier(keras.Model(inputs, x), images, classes, pooling, dropout, output_stride)
 
 
 def _block(

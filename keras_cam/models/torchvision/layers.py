@@ -2,9 +2,6 @@
 
 import keras
 
-from keras_cam.graph.dilation import dilate
-from keras_cam.models.heads import gap_classifier
-
 
 def convolution(
     x: keras.KerasTensor,
@@ -78,34 +75,3 @@ def max_pooling(
     elif pool_size == 3:
         x = keras.layers.ZeroPadding2D(1, name=f"{name}.pad")(x)
     return keras.layers.MaxPooling2D(pool_size, 2, name=name)(x)
-
-
-def backbone_classifier(
-    images: keras.KerasTensor,
-    inputs: keras.KerasTensor,
-    features: keras.KerasTensor,
-    classes: int,
-    pooling: str,
-    dropout: float,
-    output_stride: int | None,
-) -> keras.KerasTensor:
-    """The convolutions as one layer named `backbone`, then a linear classifier over global pooling.
-
-    Args:
-        images: Normalized images, (batch, height, width, 3).
-        inputs: The input that `features` were computed from, of the shape of `images`.
-        features: The last maps.
-        classes: Number of classes.
-        pooling: "avg" or "max".
-        dropout: Dropout rate of the pooled features.
-        output_stride: 32, 16 or 8, see `keras_cam.graph.dilation.dilate`; None for the network's own.
-
-    Returns:
-        Logits, (batch, classes), float32.
-    """
-    backbone = keras.Model(inputs, features, name="backbone")
-    if output_stride is not None:
-        backbone = dilate(backbone, output_stride)
-        backbone.name = "backbone"
-    features = keras.layers.Identity(name="features")(backbone(images))
-    return gap_classifier(features, classes, pooling, dropout)

@@ -8,7 +8,8 @@ References:
 import keras
 
 from keras_cam.models.channels import round_channels
-from keras_cam.models.torchvision.layers import backbone_classifier, convolution, normalization
+from keras_cam.models.heads import backbone_classifier
+from keras_cam.models.torchvision.layers import convolution, normalization
 from keras_cam.models.torchvision.squeeze_excitation import squeeze_excitation
 
 # Expansion, filters, repeats, stride of the stages of MobileNetV2.
@@ -85,7 +86,7 @@ def mobilenet_v2(
             index += 1
     x = convolution(x, 1280, 1, f"features.{index}.0")
     x = normalization(x, f"features.{index}.1", "relu6")
-    return backbone_classifier(images, inputs, x, classes, pooling, dropout, output_stride)
+    return backbone_classifier(keras.Model(inputs, x), images, classes, pooling, dropout, output_stride)
 
 
 def _v2_block(
@@ -134,7 +135,7 @@ def mobilenet_v3(
     for index, block in enumerate(V3_BLOCKS[variant], start=1):
         x = _v3_block(x, *block, name=f"features.{index}")
     x = _v3_convolution(x, 6 * x.shape[-1], 1, f"features.{len(V3_BLOCKS[variant]) + 1}", "hard_swish")
-    return backbone_classifier(images, inputs, x, classes, pooling, dropout, output_stride)
+    return backbone_classifier(keras.Model(inputs, x), images, classes, pooling, dropout, output_stride)
 
 
 def _v3_block(

@@ -6,8 +6,8 @@ Reference:
 
 import keras
 
+from keras_cam.models.heads import backbone_classifier
 from keras_cam.models.torchvision.layers import (
-    backbone_classifier,
     convolution,
     max_pooling,
     normalization,
@@ -52,7 +52,7 @@ def resnet(
         for block in range(blocks):
             strides = 2 if stage > 1 and block == 0 else 1
             x = _block(x, 32 * 2**stage, strides, f"layer{stage}.{block}", is_bottleneck)
-    return backbone_classifier(images, inputs, x, classes, pooling, dropout, output_stride)
+    return backbone_classifier(keras.Model(inputs, x), images, classes, pooling, dropout, output_stride)
 
 
 def _block(
