@@ -77,6 +77,7 @@ def save_litert(
     functions = {name: signatures.functions[name] for name in SIGNATURES}
     outputs = [*OUTPUTS, *sorted(set(localizer.output) - set(OUTPUTS))]
     content = build_litert(signatures, functions, outputs, quantization, representative_data, card)
+    file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as unfinished:
         unfinished.write_bytes(content)
     return file

@@ -84,6 +84,7 @@ def save_mediapipe(
         card,
         loop_rounds=_ROUNDS_A_SIDE * max(sides),
     )
+    file.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(file) as unfinished:
         unfinished.write_bytes(content)
     return file

@@ -49,11 +49,6 @@ class Signatures:
     labels: tuple[str, ...]
     maps: str
 
-    @property
-    def classes(self) -> int:
-        """The number of classes."""
-        return len(self.labels)
-
 
 def build_signatures(
     localizer: keras.Model,

@@ -81,7 +81,7 @@ def test_every_signature_gives_what_the_localizer_gives(file, model, localizer, 
 
 
 def test_a_file_for_several_images_at_once(folder, model, localizer, photos):
-    file = save_litert(localizer, folder / "batches.tflite", batch_size=2)
+    file = save_litert(localizer, folder / "new" / "batches.tflite", batch_size=2)
     assert_gives_the_same(file, model, localizer, photos(3, *SIZE_HW))
 
 
