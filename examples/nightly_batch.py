@@ -3,9 +3,10 @@
     python examples/nightly_batch.py photos/ records.jsonl
     python examples/nightly_batch.py photos/ records.jsonl --model cam --server localhost:8500
 
-A photo that has a line in records.jsonl is skipped, so the command goes on after an interruption, and a new
-night adds only new photos. A photo that cannot be read gets a line with its error; delete the line to try it
-again. The other lines have the best classes of the photo, with their scores and boxes in pixels.
+A photo that has a line in records.jsonl is skipped, so the command goes on after an interruption,
+and each night adds only the new photos. A line has the best classes of its photo, with their
+scores and boxes in pixels. The line of a photo that cannot be read has an error instead; delete it
+to try the photo again.
 """
 
 import argparse
@@ -36,7 +37,7 @@ def main(photos: Path, records: Path, model: str, server: str | None, protocol: 
 
 
 def photos_with_a_line(records: Path) -> set[str]:
-    """The photos that are done. A last line that an interruption cut off is removed from the file."""
+    """The photos that are done. A last line that was cut off is removed from the file."""
     content = records.read_bytes() if records.exists() else b""
     whole = content[: content.rfind(b"\n") + 1]
     if len(whole) < len(content):
@@ -57,7 +58,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("photos", type=Path, help="the folder, with photos at any depth")
     parser.add_argument("records", type=Path, help="the file of records, which grows")
-    parser.add_argument("--model", default="efficientnet_lite0", help="name or file; its name on the server")
-    parser.add_argument("--server", help="HOST:PORT of a TensorFlow Serving; default: this machine computes")
-    parser.add_argument("--protocol", choices=("grpc", "rest"), default="grpc", help="of the server")
+    parser.add_argument("--model", default="efficientnet_lite0", help="name, file, name on server")
+    parser.add_argument("--server", help="HOST:PORT of TensorFlow Serving (default: compute here)")
+    parser.add_argument("--protocol", choices=("grpc", "rest"), default="grpc", help="its protocol")
     main(**vars(parser.parse_args()))

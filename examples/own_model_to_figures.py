@@ -2,10 +2,10 @@
 
     python examples/own_model_to_figures.py classifier.keras birds/ --split test --output figures/
 
-The classifier takes RGB pixels in 0..255, and its classes are those of the images, in the same order. The
-images have boxes, in any layout that `keras_cam.read_annotations` reads. The folder figures/ gets table.md
-and table.tex with all rates and their 95 % intervals, and figure1.pdf, figure2.pdf and so on: a photo each,
-and the maps and boxes of its two best classes.
+The classifier takes RGB pixels in 0..255, and its classes are those of the images, in the same
+order. The images have boxes, in any layout that `keras_cam.read_annotations` reads. The folder
+figures/ gets table.md and table.tex with all rates and their 95 % intervals, and figure1.pdf,
+figure2.pdf and so on, each with a photo and the maps and boxes of its two best classes.
 """
 
 import argparse
@@ -50,6 +50,6 @@ if __name__ == "__main__":
     parser.add_argument("classifier", type=Path, help="the .keras file")
     parser.add_argument("images", help="images with boxes: a folder, COCO JSON, CSV, ...")
     parser.add_argument("--split", help="the part of the images, such as test; default: all")
-    parser.add_argument("--output", type=Path, default=Path("figures"), help="the folder of the results")
+    parser.add_argument("--output", type=Path, default=Path("figures"), help="folder of results")
     parser.add_argument("--figures", type=int, default=3, help="how many photos get a figure")
     main(**vars(parser.parse_args()))

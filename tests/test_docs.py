@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import shlex
 import shutil
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import skimage
 
 from coco_files import write_coco
+from keras_cam.cli.main import _parser
 
 DOCS = Path(__file__).parent.parent / "docs"
 NEED_OTHERS = {"distributed", "serving"}  # a cluster, a server
@@ -63,6 +65,23 @@ def test_the_examples_of_a_page_run(page, place, capsys):
     for example in examples(PAGES[page]):
         exec(compile(example, PAGES[page].name, "exec"), namespace)
     assert re.fullmatch(PRINTED.get(page, ""), capsys.readouterr().out)
+
+
+def shell_commands(page):
+    """The arguments of each `keras-cam` in a block of shell commands."""
+    blocks = re.findall(r"^```bash\n(.*?)^```", page.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lines = "".join(blocks).replace("\\\n", "").replace("$SLURM_ARRAY_TASK_ID", "1").splitlines()
+    for line in lines:
+        if found := re.search(r"^(?!pip )[^#\"]*\bkeras-cam (.*?)( > .*)?$", line):
+            yield shlex.split(found[1], comments=True)
+
+
+def test_the_command_line_takes_every_command_of_a_page():
+    pages = (DOCS.parent / "README.md", *sorted(DOCS.glob("*.md")))
+    commands = [command for page in pages for command in shell_commands(page)]
+    assert len(commands) > 50
+    for command in commands:
+        assert _parser(command[:1]).parse_args(command)
 
 
 def test_the_page_of_benchmarks_has_the_commands_of_the_program_that_writes_it():

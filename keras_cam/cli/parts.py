@@ -40,7 +40,12 @@ def add_parts(parser: argparse.ArgumentParser) -> None:
         help="photos in a part (default: %(default)s)",
     )
     add_slice(group)
-    group.add_argument("--part-format", choices=PART_FORMATS, default="parquet", help="default: %(default)s")
+    group.add_argument(
+        "--part-format",
+        choices=PART_FORMATS,
+        default="parquet",
+        help="the format of the parts (default: %(default)s)",
+    )
     group.add_argument("--maps", action="store_true", help="the maps in the parts, too")
     engines = "; ".join(f"{name}: {row.summary}" for name, row in ENGINES.items())
     group.add_argument(

@@ -64,7 +64,7 @@ RUNTIMES = {
 
 RUNTIME_HELP = (
     "what computes. auto: tensorflow on a GPU; on a CPU litert, if the model was converted before, also by "
-    f"`keras-cam models --prepare`, or there are at least {WORTH_CONVERTING} photos"
+    f"`keras-cam models --prepare MODEL`, or there are at least {WORTH_CONVERTING} photos"
 )
 
 

@@ -5,7 +5,7 @@
 One run took 334 CPU seconds, without the foreground: 3 minutes on two cores that do nothing else. The time
 is proportional to the number of photos. With three seeds, without the foreground:
 accuracy 97 to 98 %, GT-known localization by the paper's rule, which is `refine="none"`, 90, 91 and 85 % (a
-box in the middle: 83 %).
+box in the middle: 86 %).
 
 Validation is after the last epoch of each stage only: it takes longer than all epochs of the head together.
 `--config.validate_every=1` validates after every epoch.

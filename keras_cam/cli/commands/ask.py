@@ -37,7 +37,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="a picture (.png) of the best answers with maps and boxes"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a question instead of the table")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each question")
 
 
 def run(args: argparse.Namespace) -> int:

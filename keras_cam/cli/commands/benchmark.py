@@ -28,7 +28,8 @@ NAMES = (
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of `keras-cam`."""
     parser = commands.add_parser(
-        "benchmark", help="evaluate pooled features by linear SVMs on the data sets and splits of the paper"
+        "benchmark",
+        help="measure features of a network by linear SVMs, on the data sets and splits of the paper",
     )
     parser.set_defaults(run=run)
     parser.add_argument("name", choices=NAMES, metavar="NAME", help=f"one of {', '.join(NAMES)}")

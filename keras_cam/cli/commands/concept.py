@@ -31,11 +31,11 @@ def add_parser(commands: Any) -> None:
         help="which part of the positives, if they are annotated as `keras-cam evaluate` takes them, such as "
         "Street View Text's train (default: all images below the folder)",
     )
-    parser.add_argument("--negatives", type=Path, metavar="DIR", help="photos that are not")
+    parser.add_argument("--negatives", type=Path, metavar="DIR", help="photos that do not show it")
     parser.add_argument(
         "--captions", type=Path, metavar="FILE", help="instead: CSV, TSV or JSON lines with image and caption"
     )
-    parser.add_argument("--phrase", metavar="WORDS", help="what captions of positives say")
+    parser.add_argument("--phrase", metavar="WORDS", help="words that captions of positives contain")
     parser.add_argument("--name", help="the name of the concept (default: the phrase, or the folder's name)")
     add_model(parser, "the network that gives the features")
     add_layer(parser)
@@ -46,7 +46,11 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--photos", nargs="+", type=Path, metavar="DIR", help="other photos, to be ranked")
     parser.add_argument("--gallery", type=Path, metavar="FILE", help="a picture (.png) of the best of them")
     parser.add_argument(
-        "--top", type=positive, default=12, metavar="N", help="how many (default: %(default)s)"
+        "--top",
+        type=positive,
+        default=12,
+        metavar="N",
+        help="how many of the best in the picture (default: %(default)s)",
     )
 
 

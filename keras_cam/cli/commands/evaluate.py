@@ -67,7 +67,7 @@ def add_parser(commands: Any) -> None:
         type=positive,
         default=5,
         metavar="K",
-        help="predictions an image has for the second of each kind of errors (default: %(default)s)",
+        help="how many predictions the errors beside top-1 count (default: %(default)s)",
     )
     add_refine(parser)
     add_runtime(parser)
@@ -81,8 +81,8 @@ def add_parser(commands: Any) -> None:
         "--parts",
         type=Path,
         metavar="DIR",
-        help="keep the results of each few hundred images in this folder. The same command goes on with what "
-        "is missing",
+        help="keep results in parts in this folder, 512 images each; the same command goes on with the parts "
+        "that are missing",
     )
     add_slice(parser)
     parser.add_argument(

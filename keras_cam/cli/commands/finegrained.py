@@ -49,7 +49,9 @@ def add_parser(commands: Any) -> None:
         help="repetitions of the cross-validation (default: %(default)s)",
     )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N images of each split")
-    parser.add_argument("--picture", type=Path, metavar="FILE", help="some CAM boxes and crops (.png)")
+    parser.add_argument(
+        "--picture", type=Path, metavar="FILE", help="write a picture (.png) of some CAM boxes and crops"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 

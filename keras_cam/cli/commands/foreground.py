@@ -28,7 +28,7 @@ def add_parser(commands: Any) -> None:
         "--refine",
         choices=[name for name in REFINEMENTS if name not in (AUTO, NONE)],
         default=AFFINITY,
-        help=f"the maps that it refines further. {REFINE_HELP} (default: %(default)s)",
+        help=f"the maps that the foreground improves. {REFINE_HELP} (default: %(default)s)",
     )
     parser.add_argument(
         "--top-k", type=positive, default=5, metavar="K", help="classes per photo (default: %(default)s)"

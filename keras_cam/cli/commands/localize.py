@@ -106,7 +106,7 @@ def _add_results(group: Any) -> None:
     group.add_argument(
         "--masks", action="store_true", help="masks as well as boxes, in annotations, JSON and pictures"
     )
-    group.add_argument("--crops", type=Path, metavar="DIR", help="new folder for a picture of each detection")
+    group.add_argument("--crops", type=Path, metavar="DIR", help="new folder for a cut-out of each detection")
     group.add_argument(
         "--images-dir",
         type=Path,
@@ -134,8 +134,8 @@ def _add_pixels(group: Any) -> None:
         "--overlap",
         type=fraction,
         metavar="PART",
-        help="the fraction of a tile that it shares with the next one, at least "
-        f"(default: {DEFAULT_OVERLAP}; with --tiles)",
+        help="with --tiles: the smallest fraction of a tile that it shares with the next one "
+        f"(default: {DEFAULT_OVERLAP})",
     )
     group.add_argument(
         "--smooth",

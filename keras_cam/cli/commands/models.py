@@ -16,9 +16,11 @@ from keras_cam.progress import working
 
 def add_parser(commands: Any) -> None:
     """Add the command to the parser of `keras-cam`."""
-    parser = commands.add_parser("models", help="list the models that can be built by name")
+    parser = commands.add_parser(
+        "models", help="list the models that can be built by name, or prepare one to run fast"
+    )
     parser.set_defaults(run=run)
-    parser.add_argument("--json", action="store_true", help="one JSON object a model")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each model")
     parser.add_argument(
         "--prepare",
         metavar="NAME|FILE",

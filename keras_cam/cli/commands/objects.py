@@ -59,7 +59,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument(
         "--output", type=Path, default=DEFAULT_OUTPUT, metavar="DIR", help="folder for objects.png"
     )
-    parser.add_argument("--json", action="store_true", help="one JSON object a scene instead of the table")
+    parser.add_argument("--json", action="store_true", help="one JSON object for each scene")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -31,7 +31,7 @@ def add_parser(commands: Any) -> None:
         help="folder with questions, annotations and images in the layout of VQA v1 and v2",
     )
     parser.add_argument("--split", default="train2014", help="split to train on (default: %(default)s)")
-    parser.add_argument("--validation-split", metavar="SPLIT", help="which to be judged by, such as val2014")
+    parser.add_argument("--validation-split", metavar="SPLIT", help="split to measure on, such as val2014")
     parser.add_argument(
         "--answers",
         type=positive,
