@@ -2,9 +2,10 @@
 
     keras-cam train cub10/ --config cub10
 
-Some minutes on two CPU cores. The time is proportional to the number of photos. With three seeds: accuracy 89 to
-93 %, GT-known localization by the paper's rule, which is `refine="none"`, 72 to 76 % (a box in the middle: 60 %). The
-localizer that it writes, with refined maps and the foreground, has 92.6 % with seed 0 (88.9 % without the foreground).
+Some minutes on two CPU cores. The time is proportional to the number of photos. With three seeds: accuracy
+89 to 93 %, GT-known localization by the paper's rule, which is `refine="none"`, 72 to 76 % (a box in the
+middle: 60 %). The localizer that it writes, with refined maps and the foreground, has 92.6 % with seed 0
+(88.9 % without the foreground).
 
 Validation is after the last epoch of each stage only: it takes longer than all epochs of the head together.
 `--config.validate_every=1` validates after every epoch.
