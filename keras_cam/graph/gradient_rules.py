@@ -425,17 +425,17 @@ def _multi_head_attention(step: Step, g: Any) -> list[Any]:
         raise NoRuleError
     given.setdefault("key", given["value"])
     query, value, key = (
-        _projected(getattr(layer, f"_{role}_dense"), given[role]) for role in _ATTENTION_ROLES
+        _projected(getattr(layer, f"{role}_dense"), given[role]) for role in _ATTENTION_ROLES
     )
-    scale = float(layer._key_dim) ** -0.5
+    scale = float(layer.key_dim) ** -0.5
     weights = ops.softmax(ops.einsum("bqhd,bthd->bhqt", query * scale, key), axis=-1)
-    g = ops.einsum("bnqc,hdc->bnqhd", g, kernel_of(layer._output_dense))
+    g = ops.einsum("bnqc,hdc->bnqhd", g, kernel_of(layer.output_dense))
     found = {"value": ops.einsum("bhqt,bnqhd->bnthd", weights, g)}
     if not step.held:
         g = softmax_gradient(weights, ops.einsum("bnqhd,bthd->bnhqt", g, value)) * scale
         found["query"] = ops.einsum("bnhqt,bthd->bnqhd", g, key)
         found["key"] = ops.einsum("bnhqt,bqhd->bnthd", g, query)
-    found = {role: _unprojected(getattr(layer, f"_{role}_dense"), g) for role, g in found.items()}
+    found = {role: _unprojected(getattr(layer, f"{role}_dense"), g) for role, g in found.items()}
     if "key" in found and "key" not in roles:
         found["value"] = found["value"] + found.pop("key")
     return [found.get(role) for role in roles]
