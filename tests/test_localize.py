@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_cam
-from keras_cam.inference import KerasLocalizer
+from keras_cam.inference import KerasLocalizer, SaliencyLocalizer
 
 
 def green_square():
@@ -124,10 +124,11 @@ def test_records_become_detections_of_supervision(folder, colour_classifier):
     assert confidence == pytest.approx(with_box[0].score)
 
 
-def test_many_localizers_are_no_reason_for_a_warning(caplog, colour_classifier, monkeypatch):
+@pytest.mark.parametrize("open_localizer", [keras_cam.load_localizer, SaliencyLocalizer])
+def test_many_localizers_are_no_reason_for_a_warning(caplog, colour_classifier, monkeypatch, open_localizer):
     monkeypatch.setattr(tf.get_logger(), "propagate", True)
     for _ in range(7):
-        localizer = keras_cam.load_localizer(colour_classifier)
+        localizer = open_localizer(colour_classifier)
         images = np.zeros((1, *localizer.size_hw, 3), np.float32)
         localizer.localize(images)
         localizer.classify(images)

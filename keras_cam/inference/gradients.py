@@ -14,6 +14,7 @@ from keras_cam.graph.logits import find_logits
 from keras_cam.images.resize import input_size_hw
 from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
+from keras_cam.inference.traced import traced
 from keras_cam.layers import ClassSelection, MapDetections
 from keras_cam.models.labels import labels_of
 from keras_cam.recipes import THRESHOLD
@@ -74,10 +75,10 @@ class SaliencyLocalizer(Localizer):
         self._in_order = MapDetections(threshold, boxes_first=False)
         self._cell_size = cell_size
         self._classifier = keras.Model(images, logits)
-        # Compiled once, for batches of any size.
         pixels = tf.TensorSpec((None, *self.size_hw, self.channels), tf.float32)
-        self._classify = tf.function(self._logits, [pixels])
-        self._cam = tf.function(self._maps, [pixels, tf.TensorSpec((None, None), tf.int32)])
+        self._classify = traced(self._logits, signature=[pixels])
+        asked = tf.TensorSpec((None, None), tf.int32)
+        self._cam = traced(self._maps, signature=[pixels, asked])
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:

@@ -1,10 +1,9 @@
 """Localizers that Keras runs.
 
-TensorFlow itself is used here for `tf.function`, so that a model is traced once for batches of any size.
+TensorFlow itself is used here for the types of inputs.
 """
 
-from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 import keras
@@ -18,6 +17,7 @@ from keras_cam.graph.looks import split_looks
 from keras_cam.inference.any_number import any_number_of_images
 from keras_cam.inference.localizer import Localizer
 from keras_cam.inference.photo_crops import CropPhotos
+from keras_cam.inference.traced import traced
 from keras_cam.layers.localizer_model import maps_layer
 from keras_cam.localizer import check_localizer, image_size_hw
 from keras_cam.models.labels import labels_of
@@ -57,7 +57,7 @@ class KerasLocalizer(Localizer):
         self._dtype = model.inputs[0].dtype
         self._pixels = tf.TensorSpec((None, *self.size_hw, self.channels), self._dtype)
         self._asked = tf.TensorSpec((None, None), tf.int32)
-        self._localize = _traced(_call, model, signature=[self._pixels])
+        self._localize = traced(_call, model, signature=[self._pixels])
 
     @any_number_of_images
     def localize(self, images: Any) -> dict[str, np.ndarray]:
@@ -119,15 +119,15 @@ class KerasLocalizer(Localizer):
 
     @cached_property
     def _front(self) -> Any:
-        return _traced(_call, self._parts[0], signature=[self._pixels])
+        return traced(_call, self._parts[0], signature=[self._pixels])
 
     @cached_property
     def _cam(self) -> Any:
-        return _traced(_cam, *self._parts, signature=[self._pixels, self._asked])
+        return traced(_cam, *self._parts, signature=[self._pixels, self._asked])
 
     @cached_property
     def _classify_and_cam(self) -> Any:
-        return _traced(_classify_and_cam, *self._parts)
+        return traced(_classify_and_cam, *self._parts)
 
 
 def _call(model: keras.Model, inputs: Any) -> Any:
@@ -147,18 +147,7 @@ def _classify_and_cam(front: keras.Model, back: keras.Model, images: Any, class_
 
 def _compiled(models: tuple[keras.Model, ...] | None) -> Any:
     """Models as `tf.function`s; None for None."""
-    return models and tuple(_traced(_call, model) for model in models)
-
-
-def _traced(
-    function: Callable[..., Any], *models: keras.Model, signature: list[tf.TensorSpec] | None = None
-) -> Any:
-    """`function(*models, ...)` as a `tf.function`, traced once for batches of any size.
-
-    TensorFlow counts how often a piece of code is traced, and warns. It would count the localizers of a
-    process, each of which is traced once; it does not count those of a `partial`.
-    """
-    return tf.function(partial(function, *models), signature, reduce_retracing=True)
+    return models and tuple(traced(_call, model) for model in models)
 
 
 def _arrays(outputs: dict[str, Any]) -> dict[str, np.ndarray]:
