@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from keras_cam.images.files import ImageError, read_image, write_png
+from keras_cam.images.sources import reason_of
 from keras_cam.inference.records import Localization
 
 # What Ultralytics, OpenCV and Pillow all read; others become PNG.
@@ -68,7 +69,7 @@ def copy_photo(record: Localization, stem: Path) -> Path:
     try:
         source = source.resolve(strict=True)
     except OSError as error:
-        raise ImageError(record.image, (error.strerror or str(error)).lower()) from error
+        raise ImageError(record.image, reason_of(error)) from error
     try:
         os.link(source, path)
     except OSError:  # another disk, or a file system without links

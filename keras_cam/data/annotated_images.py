@@ -11,6 +11,7 @@ import numpy as np
 
 from keras_cam.images.batches import ImageBatch, read_batches
 from keras_cam.images.files import ImageError, ReducedPhoto, decode_image, read_image, read_reduced
+from keras_cam.images.sources import reason_of
 from keras_cam.plain_text import plain_text
 
 
@@ -168,7 +169,7 @@ class AnnotatedImage:
         try:
             return Path(self.image).read_bytes()
         except OSError as error:
-            raise ImageError(self.image, (error.strerror or str(error)).lower()) from error
+            raise ImageError(self.image, reason_of(error)) from error
 
 
 @dataclass(frozen=True, eq=False)
