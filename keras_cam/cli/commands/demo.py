@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.commands import localize as localize_command
 from keras_cam.cli.console import say
+from keras_cam.cli.loading import load_model
 from keras_cam.cli.options import DEFAULT_OUTPUT
+from keras_cam.inference.load import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,6 +51,7 @@ def _by_each_rule(photos: list[Path]) -> "Iterator[np.ndarray]":
     from keras_cam.inference.files import localize
 
     for refine, rule in RULES.items():
-        for photo, record in zip(photos, localize(photos, refine=refine), strict=True):
+        localizer = load_model(DEFAULT_MODEL, refine=refine)
+        for photo, record in zip(photos, localize(photos, localizer), strict=True):
             best = record.detections[0]
             yield overlay(photo, best.activation_map, [best.box_xyxy], [f"{best.label}, {rule}"])
