@@ -69,7 +69,7 @@ class RefinedMaps:
             )
         graph = flat_graph(keras.Model(head.inputs, head.features, name=names.BACKBONE))
         found = find_taps(graph, taps)
-        tensors = [tap.tensor for tap in found]
+        tensors = [tap.features for tap in found]
         bottleneck = find_bottleneck(graph) if recipe.dense and len(graph.outputs) == 1 else None
         inputs = one_or_all(graph.inputs)
         self._taps = len(tensors)

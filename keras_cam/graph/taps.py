@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import keras
@@ -10,6 +11,8 @@ import keras
 from keras_cam.graph.cursor import sources_of
 from keras_cam.graph.flat_call import flat_call_of, flat_calls
 from keras_cam.graph.keras_internals import operation_of
+from keras_cam.graph.linearity import dependents
+from keras_cam.graph.places import Places, places_of
 
 # These layers enlarge their input; others with `strides` reduce it.
 _ENLARGING = (keras.layers.Conv2DTranspose, keras.layers.UpSampling2D)
@@ -18,13 +21,17 @@ _LEARNED = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Sepa
 # The largest stride of mid-level features: coarser features encode classes rather than appearance.
 _COARSEST = 16
 
+# Of a transformer, the sum this far through: at block 9 of 12, tokens tell parts of objects apart best.
+_THROUGH_TRANSFORMER = 0.75
+
 
 @dataclass(frozen=True)
 class Tap:
     """A tensor inside a backbone.
 
     Attributes:
-        tensor: KerasTensor (B, h, w, C).
+        tensor: KerasTensor with positions: (B, h, w, C), (B, C, h, w), or tokens (B, prefix + h * w, C).
+        places: which of its axes are positions.
         stride: image pixels per position in the network as it was trained.
         pooling: how many times finer the tensor is because strides were removed, see
             `keras_cam.graph.dilation`.
@@ -32,6 +39,7 @@ class Tap:
     """
 
     tensor: Any
+    places: Places
     stride: int
     pooling: int
     is_bottleneck: bool
@@ -40,6 +48,12 @@ class Tap:
     def name(self) -> str:
         """The name of the layer or operation that computes the tensor."""
         return operation_of(self.tensor).name
+
+    @property
+    def features(self) -> Any:
+        """The tensor as (B, h, w, C)."""
+        is_laid_out = not (self.places.tokens or self.places.channels_first)
+        return self.tensor if is_laid_out else self.places.laid_out(self.tensor)
 
 
 class NoTapsError(ValueError):
@@ -52,12 +66,14 @@ def find_taps(backbone: keras.Model, names: Sequence[str] | None = None) -> list
     Candidates are bottlenecks: tensors on every path from the images to the features. The two largest strides
     up to 16 are used, in most networks 8 and 16, with one tensor each: in a residual network, the last sum
     among those with the fewest channels, where the first stage of that stride ends; in other networks, the
-    last tensor. The final features are excluded, because they encode classes rather than objects. In a
-    network whose branches do not merge into one tensor (NASNet), the candidates are all sums and
+    last tensor; in a transformer, the sum after three quarters of the blocks of that stride, whatever the
+    stride of its tokens. The final features are excluded, because they encode classes rather than objects. In
+    a network whose branches do not merge into one tensor (NASNet), the candidates are all sums and
     concatenations.
 
     Args:
-        backbone: a functional model without nested models, from images to features; see `flat_graph`.
+        backbone: a functional model without nested models, from images, its first input, to features; see
+            `flat_graph`.
         names: the names of the layers to use instead, finest first.
 
     Returns:
@@ -67,6 +83,9 @@ def find_taps(backbone: keras.Model, names: Sequence[str] | None = None) -> list
         NoTapsError: a `ValueError`; the backbone has no such tensor.
         ValueError: a name in `names` is not a layer between the first convolution and the features.
 
+    Reference:
+        Amir et al., Deep ViT Features as Dense Visual Descriptors, 2021, for transformers.
+
     Examples:
         >>> backbone = keras.applications.MobileNetV2((64, 64, 3), include_top=False, weights=None)
         >>> [(tap.name, tap.stride, tap.tensor.shape[-1]) for tap in find_taps(backbone)]
@@ -75,7 +94,8 @@ def find_taps(backbone: keras.Model, names: Sequence[str] | None = None) -> list
     taps = [tap for tap in _all_taps(backbone) if tap.tensor is not backbone.outputs[0]]
     if names is not None:
         return _named(taps, names)
-    taps = [tap for tap in taps if tap.stride <= _COARSEST]
+    fine = [tap for tap in taps if tap.stride <= _COARSEST]
+    taps = fine or [tap for tap in taps if tap.places.tokens]
     bottlenecks = [tap for tap in taps if tap.is_bottleneck]
     merged = [tap for tap in taps if len(sources_of(tap.tensor)) > 1]
     # In networks like NASNet only the stem is a bottleneck.
@@ -121,13 +141,15 @@ def halving_phase(tail: keras.Model) -> int:
 
 
 def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
-    """All spatial tensors at or after a convolution, in the order of the graph."""
+    """All tensors with positions at or after a convolution, in the order of the graph."""
+    images = backbone.inputs[0]
+    dependent = dependents(backbone, [images])
     # For each tensor: its stride, the dilation that replaces removed strides, whether a convolution precedes.
     state = {id(tensor): (1.0, 1, False) for tensor in backbone.inputs}
     calls = flat_calls(backbone)
     uses = Counter(id(tensor) for call in calls for tensor in call.inputs)
     uses[id(backbone.outputs[0])] += 1
-    pending = {id(tensor) for tensor in backbone.inputs if uses[id(tensor)]}
+    pending = {id(images)}
     for call in calls:
         operation = call.operation
         sources = [state[id(tensor)] for tensor in call.inputs]
@@ -140,12 +162,20 @@ def _all_taps(backbone: keras.Model) -> Iterator[Tap]:
                 pending.discard(id(tensor))
         for tensor in call.outputs:
             state[id(tensor)] = (stride, dilation, learned)
+            if id(tensor) not in dependent:
+                continue
             if uses[id(tensor)]:
                 pending.add(id(tensor))
-            has_positions = len(tensor.shape) == 4 and learned and stride >= 1
-            if has_positions and not isinstance(operation, keras.layers.ZeroPadding2D):
-                is_bottleneck = pending == {id(tensor)}
-                yield Tap(tensor, int(stride) * dilation, dilation, is_bottleneck)
+            places = places_of(tensor, images) if len(images.shape) == 4 else None
+            if places is None or isinstance(operation, keras.layers.ZeroPadding2D):
+                continue
+            is_bottleneck = pending == {id(tensor)}
+            if places.tokens:
+                width = images.shape[2]
+                tokens_stride = round(width / places.grid[1]) if width else int(stride)
+                yield Tap(tensor, places, tokens_stride, 1, is_bottleneck)
+            elif learned and stride >= 1:
+                yield Tap(tensor, places, int(stride) * dilation, dilation, is_bottleneck)
 
 
 def _step(operation: Any) -> float:
@@ -163,7 +193,12 @@ def _dilation(operation: Any) -> int:
 
 
 def _block_output(taps: Sequence[Tap]) -> Tap:
+    """The tensor of one stride where a block ends, see `find_taps`."""
+    taps = [tap for tap in taps if tap.places.tokens] or taps
     sums = [tap for tap in taps if type(flat_call_of(tap.tensor).operation).__name__ == "Add"]
+    if taps[0].places.tokens:
+        candidates = sums or taps
+        return candidates[ceil(_THROUGH_TRANSFORMER * len(candidates)) - 1]
     narrowest = min((tap.tensor.shape[-1] for tap in sums), default=0)
     return [tap for tap in sums or taps if not sums or tap.tensor.shape[-1] == narrowest][-1]
 
