@@ -13,7 +13,7 @@ from keras import ops
 
 from keras_cam.check_finite import check_finite
 from keras_cam.graph import names
-from keras_cam.graph.head import Head, find_head, one_or_all
+from keras_cam.graph.head import Head, find_head, find_head_of_any_size, one_or_all
 from keras_cam.graph.refined_maps import RefinedMaps
 from keras_cam.graph.taps import NoTapsError
 from keras_cam.images.resize import input_size_hw
@@ -109,8 +109,8 @@ def build_localizer(
             "cam": exactly, or an error that says what prevents it. Otherwise a name in
             `keras_cam.map_methods.MAP_METHODS`, which may follow "finer:", see `map_method` there; or a
             function from an `Evidence` to maps (B, K, h, w). "augment:" before a name, "auto" and "cam"
-            included: the mean over views of the image, mirrored and, if the classifier takes any size, at
-            three quarters and one and a half of its size.
+            included: the mean over views of the image: itself, its mirror image and, if the layers before the
+            features take other sizes, the image at three quarters and at one and a half of its size.
         refine: the maps from which boxes are computed. "none", the paper's rule: the class activation maps.
             "affinity": maps refined by the similarity of mid-level features, which cover the whole object
             rather than its most discriminative part. One of `keras_cam.recipes.RECIPES`: refined by this
@@ -176,6 +176,12 @@ def build_localizer(
     if window is not None:
         model = with_window(model, window, pixel_range)
     head = find_head(model, output, method)
+    shapes, scales = [x.shape for x in head.inputs], ()
+    if augmented:
+        _check_images(shapes[0])
+        of_any_size = find_head_of_any_size(model, output, method, SCALES)
+        if of_any_size is not None:
+            head, scales = of_any_size, SCALES
     options = {
         "taps": taps,
         "positive_weights": positive_weights,
@@ -184,8 +190,8 @@ def build_localizer(
     }
     refined_maps = _refinement(refine, rule, head, options, augmented)
     inputs = [
-        keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name if index else names.IMAGES)
-        for index, x in enumerate(head.inputs)
+        keras.Input(batch_shape=shape, dtype=x.dtype, name=x.name if index else names.IMAGES)
+        for index, (x, shape) in enumerate(zip(head.inputs, shapes, strict=True))
     ]
     images, *others = inputs
     view = refined_maps.view(inputs) if refined_maps else None
@@ -210,7 +216,7 @@ def build_localizer(
     )
     maps = head.layer(features, chosen)
     if augmented:
-        views = _other_views(lambda images: head.layer(features_of([images, *others]), chosen), images)
+        views = _views(features_of, [images, *others], head, chosen, scales)
         maps = AugmentedMaps(head.layer.map_method, name=names.AUGMENTED_MAPS)([maps, *views])
     if set(maps.shape[2:]) == {1}:
         warnings.warn(_ONE_CELL.format(shape=tuple(images.shape[1:])), stacklevel=2)
@@ -249,17 +255,26 @@ def image_size_hw(localizer: keras.Model) -> tuple[int, int]:
     return input_size_hw(localizer.inputs[0].shape, default_image_size(localizer.output))
 
 
-def _other_views(maps_of: Callable[[Any], Any], images: Any) -> list[Any]:
+def _views(
+    features_of: Callable[[list[Any]], Any],
+    inputs: list[Any],
+    head: Head,
+    chosen: Any,
+    scales: Sequence[float],
+) -> list[Any]:
     """The maps of mirrored and resized images."""
-    if len(images.shape) != 4:
+    images, *others = inputs
+    mirrored = head.layer(features_of([ops.flip(images, axis=2), *others]), chosen)
+    resized = [ScaledImages(scale)(images) for scale in scales]
+    return [ops.flip(mirrored, axis=3)] + [head.layer(features_of([x, *others]), chosen) for x in resized]
+
+
+def _check_images(shape: tuple[int | None, ...]) -> None:
+    if len(shape) != 4:
         raise ValueError(
             f"`method` must not begin with {AUGMENT!r}, unless the classifier takes images (B, H, W, C). "
-            f"Received: inputs of shape {tuple(images.shape)}"
+            f"Received: inputs of shape {tuple(shape)}"
         )
-    views = [ops.flip(maps_of(ops.flip(images, axis=2)), axis=3)]
-    if images.shape[1:3] == (None, None):
-        views += [maps_of(ScaledImages(scale)(images)) for scale in SCALES]
-    return views
 
 
 def _plain_features(head: Head) -> Callable[[list[Any]], Any]:

@@ -514,6 +514,26 @@ def test_exact_maps_can_be_demanded_and_unknown_methods_are_refused():
         build_localizer(mlp(), method="grad")
 
 
+def test_maps_of_a_transformer_are_refined_by_its_tokens_three_quarters_through(tmp_path):
+    """Before the features, the end of block 3 of 4, are five sums: the fourth is the end of block 2."""
+    model = vit(depth=4)
+    localizer = build_localizer(model, refine="affinity", class_ids=[2])
+    out = localizer(photos())
+    sums = [operation.output for operation in model.operations if type(operation).__name__ == "Add"]
+    tokens = np.asarray(keras.Model(model.inputs[0], sums[3])(photos()))[:, 1:]
+    tokens = tokens - tokens.mean(axis=1, keepdims=True)
+    tokens /= np.linalg.norm(tokens, axis=-1, keepdims=True)
+    affinity = np.maximum(tokens @ tokens.transpose(0, 2, 1), 0) ** 2
+    cam = np.maximum(np.asarray(out["class_activation_maps"]).reshape(2, 16), 0)
+    spread = np.einsum("bij,bj->bi", affinity, cam) / affinity.sum(axis=2)
+    low, high = spread.min(axis=1, keepdims=True), spread.max(axis=1, keepdims=True)
+    expected = ((spread - low) / (high - low)).reshape(2, 1, 4, 4)
+    np.testing.assert_allclose(out["localization_maps"], expected, rtol=1e-3, atol=1e-4)
+    localizer.save(tmp_path / "localizer.keras")
+    again = load_localizer(tmp_path / "localizer.keras").localize(photos())
+    np.testing.assert_allclose(again["localization_maps"], out["localization_maps"], atol=1e-5)
+
+
 def test_a_method_of_ones_own():
     def features_only(evidence):
         return ops.tile(ops.sum(evidence.features, axis=-1)[:, None], (1, 2, 1, 1))
@@ -528,11 +548,11 @@ def test_a_method_of_ones_own():
 @pytest.mark.slow
 @pytest.mark.parametrize("refine", ["none", "B", "look_again"])
 def test_augmented_maps_are_the_mean_over_the_image_and_its_mirror_image(refine, tmp_path):
-    images = keras.Input((32, 32, 3))
+    images = keras.Input((64, 64, 3))
     x = layers.Conv2D(4, 3, strides=8, padding="same", activation="relu")(images)
     x = layers.Conv2D(6, 3, strides=2, padding="same", activation="relu")(x)
     model = randomized(keras.Model(images, dense(dense(layers.Flatten()(x), 8, activation="relu"))))
-    pixels = np.random.default_rng(0).uniform(0, 1, (2, 32, 32, 3)).astype("float32")
+    pixels = np.random.default_rng(0).uniform(0, 1, (2, 64, 64, 3)).astype("float32")
     plain, both = (
         build_localizer(model, method=method, refine=refine, class_ids=[2, 0])
         for method in ("layercam", "augment:layercam")
@@ -553,15 +573,26 @@ def test_augmented_maps_are_the_mean_over_the_image_and_its_mirror_image(refine,
     np.testing.assert_allclose(asked["class_activation_maps"], localizer(pixels)["class_activation_maps"])
 
 
-def test_classifiers_of_any_image_size_are_augmented_at_other_sizes_too():
+def max_pooled(x):
+    return dense(dense(layers.GlobalMaxPooling2D()(x), 8, activation="relu"))
+
+
+@pytest.mark.parametrize("shape", [(None, None, 3), (32, 48, 3)])
+@pytest.mark.parametrize("head", [lambda x: dense(pooled(x)), max_pooled])
+def test_images_are_augmented_at_other_sizes_too(head, shape, tmp_path):
     """Of an image of one colour, all views have the same map, whatever their size."""
-    images = keras.Input((None, None, 3))
+    images = keras.Input(shape)
     x = layers.Conv2D(6, 4, strides=4, activation="relu")(images)
     localizer = build_localizer(
-        randomized(keras.Model(images, dense(pooled(x)))), method="augment:cam", refine="none", class_ids=[1]
+        randomized(keras.Model(images, head(x))), method="augment:auto", refine="none", class_ids=[1]
     )
     sizes = [layer.scale for layer in localizer.layers if type(layer).__name__ == "ScaledImages"]
     assert sizes == [0.75, 1.5]
+    pixels = np.random.default_rng(0).uniform(size=(1, 32, 48, 3)).astype("float32")
+    localizer.save(tmp_path / "localizer.keras")
+    again = keras.models.load_model(tmp_path / "localizer.keras")
+    for name, values in localizer(pixels).items():
+        np.testing.assert_array_equal(again(pixels)[name], values)
     maps = localizer(np.full((1, 32, 48, 3), 0.5, "float32"))["class_activation_maps"]
     assert maps.shape == (1, 1, 8, 12)
     np.testing.assert_allclose(maps, np.full_like(maps, maps[0, 0, 0, 0]), rtol=1e-5)

@@ -1,7 +1,7 @@
 """Flattening of nested models and of layers made of layers into one functional graph."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -20,7 +20,7 @@ from keras_cam.graph.keras_internals import (
 _KNOWN = ("keras.src.layers", "keras.layers", "keras_cam")
 
 
-def flat_graph(model: keras.Model) -> keras.Model:
+def flat_graph(model: keras.Model, shapes: Sequence[tuple[int | None, ...]] | None = None) -> keras.Model:
     """Rebuild a model as one graph that contains the layers of its nested models directly.
 
     Every tensor of the flat graph can be an output of a new model; of a nested model, only its outputs can.
@@ -30,6 +30,7 @@ def flat_graph(model: keras.Model) -> keras.Model:
 
     Args:
         model: a functional or built `Sequential` model.
+        shapes: the shapes of the inputs of the flat graph; None: those of the model.
 
     Returns:
         A functional model with the layers of `model` itself, not copies. Layer names are unique in a graph:
@@ -69,8 +70,31 @@ def flat_graph(model: keras.Model) -> keras.Model:
             return whole(operation)(*args, **kwargs)  # its gradients are those of the whole
         return run_graph(graph, tensors, flattened)
 
-    inputs = [keras.Input(batch_shape=x.shape, dtype=x.dtype, name=x.name) for x in model.inputs]
+    shapes = shapes or [x.shape for x in model.inputs]
+    inputs = [
+        keras.Input(batch_shape=shape, dtype=x.dtype, name=x.name)
+        for x, shape in zip(model.inputs, shapes, strict=True)
+    ]
     return keras.Model(inputs, flattened(model)(inputs), name=model.name)
+
+
+def graph_for_shapes(model: keras.Model, shapes: Sequence[tuple[int | None, ...]]) -> keras.Model | None:
+    """The flat graph of a model for inputs of other shapes; None if it cannot take them.
+
+    Examples:
+        >>> images = keras.Input((32, 32, 3))
+        >>> features = keras.layers.Conv2D(4, 3)(images)
+        >>> graph_for_shapes(keras.Model(images, features), [(None, 16, 48, 3)]).output.shape
+        (None, 14, 46, 4)
+        >>> scores = keras.layers.Dense(2)(keras.layers.Flatten()(features))
+        >>> graph_for_shapes(keras.Model(images, scores), [(None, 16, 48, 3)]) is None
+        True
+    """
+    try:
+        graph = flat_graph(model, shapes)
+    except Exception:  # whatever a layer raises for a shape that is not its own
+        return None
+    return graph if all(call.keeps_batch for call in flat_calls(graph)) else None
 
 
 def functional_model(model: keras.Model) -> keras.Model:

@@ -1,6 +1,7 @@
 """The head of any classifier, as the layer that makes logits and maps from features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 from keras_cam.graph import names
 from keras_cam.graph.classification_head import find_classification_head, output_tensor
 from keras_cam.graph.differentiable_head import CAM, DifferentiableHead
-from keras_cam.graph.flat_graph import functional_model
+from keras_cam.graph.flat_graph import functional_model, graph_for_shapes
 from keras_cam.graph.split import split_classifier
 from keras_cam.layers.class_activation_head import ClassActivationHead
 from keras_cam.map_methods import Evidence, map_method
@@ -72,6 +73,41 @@ def find_head(
         method = CAM if split.is_exact else DEFAULT_GRADIENT_METHOD
     layer = DifferentiableHead(split.head, split.places, method, name=names.HEAD)
     return Head(split.inputs, [*split.features, *split.context], layer, split.activation, split.labels)
+
+
+def find_head_of_any_size(
+    model: keras.Model,
+    output: str | int | None = None,
+    method: str | Callable[[Evidence], Any] = AUTO,
+    scales: Sequence[float] = (),
+) -> Head | None:
+    """The head of a classifier whose layers are called for images of any size.
+
+    Args:
+        model: a built Keras model.
+        output: see `find_head`.
+        method: see `find_head`.
+        scales: sizes that it must take, as parts of its own.
+
+    Returns:
+        As `find_head` does, but `inputs` are images of any size; None if the classifier does not take them.
+    """
+    model = functional_model(model)
+    model = keras.Model(model.inputs, output_tensor(model, output), name=model.name)
+    images = max(model.inputs, key=lambda x: len(x.shape))
+
+    def graph_for(height: int | None, width: int | None) -> keras.Model | None:
+        shape = (images.shape[0], height, width, images.shape[3])
+        return graph_for_shapes(model, [shape if x is images else x.shape for x in model.inputs])
+
+    # What takes an unknown size may still not take another than its own.
+    sizes = [[size and round(scale * size) for size in images.shape[1:3]] for scale in scales]
+    of_any_size = graph_for(None, None) if all(graph_for(*size) for size in sizes) else None
+    if of_any_size is None:
+        return None
+    with suppress(ValueError):  # the grid of tokens may not be known
+        return find_head(of_any_size, method=method)
+    return None
 
 
 def one_or_all(tensors: list[Any]) -> Any:

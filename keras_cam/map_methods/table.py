@@ -85,7 +85,7 @@ AUGMENT = "augment:"
 """What stands before a method whose maps are averaged over views of the image, see `build_localizer`."""
 
 SCALES = (0.75, 1.5)
-"""The sizes of these views besides the image's own, for a classifier that takes images of any size."""
+"""The sizes of these views besides the image's own, if the layers before the features take other sizes."""
 
 _CLOSEST = 3
 
