@@ -2,16 +2,17 @@
 
 python benchmarks/classifiers.py                        # all libraries and forms
 python benchmarks/classifiers.py --only keras_hub       # some of them
-python benchmarks/classifiers.py --exports              # and every file format; takes hours
+python benchmarks/classifiers.py --exports --findings found.jsonl  # and every format; takes hours, resumes
 python benchmarks/classifiers.py --write docs/classifiers.md
 """
 
 import argparse
 import gc
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from keras_cam.graph.head import Head, find_head
 CLASSIFIERS: dict[str, dict[str, Callable[[], keras.Model]]] = {**FAMILIES, "by hand": FORMS}
 
 FORMATS = {
-    "SavedModel": ("", "save_saved_model"),
+    "SavedModel": ("/1", "save_saved_model"),
     "LiteRT": (".tflite", "save_litert"),
     "ONNX": (".onnx", "save_onnx"),
 }
@@ -153,14 +154,28 @@ def one_line(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def sweep(only: str | None, exports: bool) -> Iterator[tuple[str, str, Findings]]:
+def sweep(only: str | None, exports: bool, kept: Path | None) -> Iterator[tuple[str, str, Findings]]:
+    """Examine each classifier whose findings are not yet in the file `kept`, and add them to it."""
+    known = read_findings(kept) if kept and kept.exists() else {}
     for library, classifiers in CLASSIFIERS.items():
         for name, build in classifiers.items():
             if only and only not in f"{library}/{name}":
                 continue
-            keras.backend.clear_session()
-            gc.collect()
-            yield library, name, examine(build, exports)
+            found = known.get((library, name))
+            if found is None:
+                keras.backend.clear_session()
+                gc.collect()
+                found = examine(build, exports)
+                print(library, name, found, file=sys.stderr, flush=True)
+                if kept:
+                    with kept.open("a") as lines:
+                        lines.write(json.dumps({"library": library, "name": name, **asdict(found)}) + "\n")
+            yield library, name, found
+
+
+def read_findings(kept: Path) -> dict[tuple[str, str], Findings]:
+    rows = map(json.loads, kept.read_text().splitlines())
+    return {(row.pop("library"), row.pop("name")): Findings(**row) for row in rows}
 
 
 def table(rows: list[tuple[str, str, Findings]], exports: bool) -> str:
@@ -195,12 +210,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--only", metavar="TEXT", help="only rows whose LIBRARY/NAME contains this text")
     parser.add_argument("--exports", action="store_true", help="export each to every format, too")
+    parser.add_argument(
+        "--findings", type=Path, metavar="FILE", help="keep what is found, and skip what is in this file"
+    )
     parser.add_argument("--write", type=Path, metavar="PAGE", help="replace the tables of this page")
     args = parser.parse_args()
-    rows = []
-    for library, name, found in sweep(args.only, args.exports):
-        rows.append((library, name, found))
-        print(library, name, found, file=sys.stderr, flush=True)
+    rows = list(sweep(args.only, args.exports, args.findings))
     text = f"{summary(rows)}\n\n{table(rows, args.exports)}\n"
     if args.write:
         before, _, _ = args.write.read_text().partition("| from")

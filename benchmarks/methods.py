@@ -1,16 +1,19 @@
 """How good each map method is: localization, faithfulness and time, on three data sets.
 
-    python benchmarks/methods.py DATA [--sets cub10 pets3 ilsvrc_val_dev] [--images 100] [--faithful 16]
+    python benchmarks/methods.py DATA [--sets cub10 pets3 ilsvrc_val_dev] [--heads flatten]
+                                 [--methods gradcam] [--images 100] [--faithful 16]
 
 DATA is a folder with `ilsvrc_val_dev`, `cub10` and `pets3`. The network is EfficientNet-Lite0 at 224 x 224,
-its maps are not refined. On `ilsvrc_val_dev` it has its own linear head; on the other sets two heads that are
-not linear, trained for seconds on the training images: a hidden layer behind average pooling ("average"), and
-one behind maximum pooling ("maximum"). Images are chosen at random, with a fixed seed.
+its maps are not refined. On `ilsvrc_val_dev` it has its own linear head; on the other sets three heads that
+are not linear, trained for seconds on the training images: a hidden layer behind average pooling ("average"),
+one behind maximum pooling ("maximum"), and one on all positions ("flatten"). Images are chosen at random,
+with a fixed seed.
 """
 
 import argparse
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from keras_cam.cli.quiet_libraries import import_quietly
@@ -31,6 +34,12 @@ from keras_cam.metrics import ROAD, DeletionAUC, InsertionAUC, perturbed_images,
 
 SIZE_HW = (224, 224)
 METHODS = (*MAP_METHODS, "finer:gradcam", "finer:layercam")
+POOLING = {
+    "average": keras.layers.GlobalAveragePooling2D,
+    "maximum": keras.layers.GlobalMaxPooling2D,
+    "flatten": keras.layers.Flatten,
+}
+HEADS = ("linear", *POOLING)
 SETS = ("cub10", "pets3", "ilsvrc_val_dev")
 STEPS, FRACTIONS, GREY = 14, (0.2, 0.5, 0.8), 127.0
 HEADER = (
@@ -51,13 +60,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
+    parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
     parser.add_argument("--methods", nargs="+", default=METHODS)
     parser.add_argument("--images", type=int, default=100, help="on which boxes and maps are judged")
     parser.add_argument("--faithful", type=int, default=16, help="of these, for insertion and so on")
     arguments = parser.parse_args()
     rows = []
     for name in arguments.sets:
-        for head, model in classifiers(arguments.data / name):
+        for head, model in classifiers(arguments.data / name, arguments.heads):
             split = None if name == "ilsvrc_val_dev" else "test"
             images = chosen(read_annotations(arguments.data / name, split), arguments.images)
             for method in arguments.methods:
@@ -67,24 +77,22 @@ def main() -> None:
     print(tabulate(rows, HEADER, "pipe", disable_numparse=True))
 
 
-def classifiers(folder: Path):
-    """The name of a head and a classifier with that head, for each head of a data set."""
+def classifiers(folder: Path, heads: Sequence[str]):
+    """The name of a head and a classifier with that head, for each of these heads of a data set."""
     base = keras_cam.build_model("efficientnet_lite0", weights="imagenet", input_shape=(*SIZE_HW, 3))
     if folder.name == "ilsvrc_val_dev":
-        yield "linear", base
+        if "linear" in heads:
+            yield "linear", base
         return
     train = read_annotations(folder, "train")
     head = find_classification_head(base)
     backbone = keras.Model(head.inputs, head.features)
     pixels = np.concatenate([batch.images for batch in train.batches(SIZE_HW, 32)])
     features, labels = backbone.predict(pixels, verbose=0), np.array([image.label for image in train])
-    for name, first in (
-        ("average", keras.layers.GlobalAveragePooling2D()),
-        ("maximum", keras.layers.GlobalMaxPooling2D()),
-    ):
+    for name in filter(heads.__contains__, POOLING):
         keras.utils.set_random_seed(0)
         layers = [
-            first,
+            POOLING[name](),
             keras.layers.Dropout(0.5),
             keras.layers.Dense(64, activation="relu"),
             keras.layers.Dense(len(train.class_names)),
