@@ -176,7 +176,8 @@ def build_localizer(
     if window is not None:
         model = with_window(model, window, pixel_range)
     head = find_head(model, output, method)
-    shapes, scales = [x.shape for x in head.inputs], ()
+    shapes = [x.shape for x in head.inputs]
+    scales: Sequence[float] = ()
     if augmented:
         _check_images(shapes[0])
         of_any_size = find_head_of_any_size(model, output, method, SCALES)
