@@ -1,13 +1,13 @@
 """How good each map method is: localization, faithfulness and time, on three data sets.
 
     python benchmarks/methods.py DATA [--sets cub10 pets3 ilsvrc_val_dev] [--heads flatten]
-                                 [--methods gradcam] [--images 100] [--faithful 16]
+                                 [--methods gradcam] [--refine affinity]
+                                 [--images 100] [--faithful 16]
 
-DATA is a folder with `ilsvrc_val_dev`, `cub10` and `pets3`. The network is EfficientNet-Lite0 at 224 x 224,
-its maps are not refined. On `ilsvrc_val_dev` it has its own linear head; on the other sets three heads that
-are not linear, trained for seconds on the training images: a hidden layer behind average pooling ("average"),
-one behind maximum pooling ("maximum"), and one on all positions ("flatten"). Images are chosen at random,
-with a fixed seed.
+DATA is a folder with `ilsvrc_val_dev`, `cub10` and `pets3`. The network is EfficientNet-Lite0 at 224 x 224.
+On `ilsvrc_val_dev` it has its own linear head; on the other sets three heads that are not linear, trained for
+seconds on the training images: a hidden layer behind average pooling ("average"), one behind maximum pooling
+("maximum"), and one on all positions ("flatten"). Images are chosen at random, with a fixed seed.
 """
 
 import argparse
@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--sets", nargs="+", default=SETS, choices=SETS)
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
     parser.add_argument("--methods", nargs="+", default=METHODS)
+    parser.add_argument("--refine", default="none", help="see `build_localizer`")
     parser.add_argument("--images", type=int, default=100, help="on which boxes and maps are judged")
     parser.add_argument("--faithful", type=int, default=16, help="of these, for insertion and so on")
     arguments = parser.parse_args()
@@ -71,7 +72,7 @@ def main() -> None:
             split = None if name == "ilsvrc_val_dev" else "test"
             images = chosen(read_annotations(arguments.data / name, split), arguments.images)
             for method in arguments.methods:
-                figures = judge(model, method, images, arguments.faithful)
+                figures = judge(model, method, arguments.refine, images, arguments.faithful)
                 rows.append([name, head, method, *figures])
                 print(*rows[-1], flush=True)
     print(tabulate(rows, HEADER, "pipe", disable_numparse=True))
@@ -113,9 +114,9 @@ def chosen(annotated: AnnotatedImages, count: int) -> AnnotatedImages:
     return AnnotatedImages(annotated.source, annotated.class_names, images)
 
 
-def judge(model: keras.Model, method: str, images: AnnotatedImages, faithful: int) -> list[str]:
+def judge(model: keras.Model, method: str, refine: str, images: AnnotatedImages, faithful: int) -> list[str]:
     """The figures of a method: percent, and milliseconds of an image."""
-    localizer = KerasLocalizer(keras_cam.build_localizer(model, method=method, refine="none"))
+    localizer = KerasLocalizer(keras_cam.build_localizer(model, method=method, refine=refine))
     figures = evaluate(localizer, images, batch_size=8).to_dict()
     rates = [figures["gt_known_accuracy"], figures["max_box_acc_v2"]["value"], figures["pointing_game"]]
     return [f"{100 * rate:.1f}" for rate in (*rates, *faithfulness(localizer, images[:faithful]))] + [
