@@ -50,8 +50,11 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--slice goes with --output, and without --classifier and --test-split")
     check_suffix("classifier", args.classifier, ".keras")
     check_model(args.model)
+    from keras_cam.applications.features import feature_table
 
     try:
+        if args.output:
+            feature_table.check_suffix(args.output)
         annotated = read_data(args, args.split)
         # The same for all slices and for what puts them together: they must have the same runtime.
         extractor = load_extractor(args.model, args.layer, args.runtime, len(annotated))
