@@ -123,7 +123,10 @@ def read_data(args: argparse.Namespace, split: str | None, strict: bool = False)
         ValueError: there is no usable image; or, if `strict`, an annotation is wrong.
     """
     from keras_cam.data import read_annotations
+    from keras_cam.data.tfds_source import is_tfds
 
+    if is_tfds(args.data):  # which imports TensorFlow
+        import_quietly()
     annotated = read_annotations(
         args.data, split, strict=strict, allow_outside=args.allow_outside, value_range=range_of(args)
     )

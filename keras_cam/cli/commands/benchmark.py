@@ -74,19 +74,16 @@ def run(args: argparse.Namespace) -> int:
     except (ModuleNotFoundError, ValueError) as error:
         raise UsageError(str(error)) from error
     if args.json:
-        print_json(_figures(args, data.benchmark, result, table))
+        head = {"benchmark": args.name, "model": args.model, "runtime": extractor.runtime}
+        print_json({**head, **_figures(data.benchmark, result, table)})
     else:
         _print_figures(data.benchmark, result, table)
     return SOME_FAILED if table.failures or data.images.problems else DONE
 
 
-def _figures(
-    args: argparse.Namespace, benchmark: "Benchmark", result: "BenchmarkResult", table: "FeatureTable"
-) -> dict[str, Any]:
+def _figures(benchmark: "Benchmark", result: "BenchmarkResult", table: "FeatureTable") -> dict[str, Any]:
     mean, deviation = _mean_and_deviation(result.runs)
     return {
-        "benchmark": args.name,
-        "model": args.model,
         "images": len(table),
         "train_per_class": benchmark.train,
         "measure": f"mean {result.measure} of classes",
