@@ -31,6 +31,7 @@ setup(
     package_data={
         "keras_cam": ["py.typed", "__init__.pyi"],
         "keras_cam.annotations": ["__init__.pyi"],
+        "keras_cam.applications.features": ["__init__.pyi"],
         "keras_cam.drawing": ["__init__.pyi", "page.html"],
         "keras_cam.evaluation": ["__init__.pyi"],
         "keras_cam.export": ["__init__.pyi", "web_page/*"],

@@ -275,6 +275,7 @@ def test_the_command_prints_figures(tmp_path, backbone, capsys):
     arguments += ["--train-per-class", "5", "--runs", "3"]
     assert cli.main([*arguments, "--json", "--features", str(tmp_path / "features.npz")]) == 0
     figures = json.loads(capsys.readouterr().out)
+    assert (figures["model"], figures["runtime"]) == (str(network), "tensorflow")
     assert figures["runs"] == [1, 1, 1]
     assert (figures["mean"], figures["standard_deviation"]) == (1, 0)
     assert figures["by_class"] == {"bocce": 1, "polo": 1}

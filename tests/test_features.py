@@ -1,6 +1,8 @@
 """Pooled features, the linear classifiers made from them, and these as models with maps."""
 
+import os
 import sys
+from dataclasses import replace
 
 import keras
 import numpy as np
@@ -9,6 +11,7 @@ from PIL import Image
 
 import keras_cam
 from keras_cam.applications.features import (
+    FeatureExtractor,
     FeatureTable,
     LinearSvm,
     attach,
@@ -16,9 +19,13 @@ from keras_cam.applications.features import (
     extract_features,
     fit_linear_svm,
 )
+from keras_cam.applications.features.channel_localizer import channel_localizer
+from keras_cam.applications.features.feature_extractor import FEATURES
 from keras_cam.cli import main as cli
 from keras_cam.data import read_annotations
+from keras_cam.inference import KerasLocalizer, runtimes
 from keras_cam.models.labels import labels_of
+from processes import run_python
 
 COLOURS = {"blue": 2, "green": 1, "red": 0}
 
@@ -182,6 +189,131 @@ def test_parts_that_are_damaged_or_of_another_backbone_do_not_count(network, fol
     monkeypatch.undo()
     again = extract_features(backbone_of(network), annotated, path)
     assert again.vectors.max() < 0.6
+
+
+@pytest.fixture(scope="module")
+def network_file(network, tmp_path_factory):
+    path = tmp_path_factory.mktemp("network") / "network.keras"
+    network.save(path)
+    return path
+
+
+@pytest.fixture
+def no_gpu(monkeypatch):
+    monkeypatch.setattr(runtimes, "_may_have_gpu", lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("runtime", "layer"), [*((runtime, None) for runtime in runtimes.RUNTIMES), ("litert", "cells")]
+)
+def test_every_runtime_gives_the_features_of_keras(network, network_file, runtime, layer):
+    extractor = FeatureExtractor.load(network_file, layer, runtime)
+    assert (extractor.runtime, extractor.size_hw, extractor.channels) == (runtime, (32, 32), 3)
+    images = np.random.default_rng(0).uniform(0, 255, (5, 32, 32, 3)).astype("float32")
+    expected = FeatureExtractor.of(backbone_of(network, layer)).pool(images)
+    np.testing.assert_allclose(expected, images.mean(axis=(1, 2)) / 255, atol=1e-5)
+    np.testing.assert_allclose(extractor.pool(images), expected, atol=1e-5)
+
+
+def test_a_map_of_one_cell_is_pooled_without_a_warning():
+    images = keras.Input((8, 8, 3))
+    backbone = keras.Model(images, keras.layers.AveragePooling2D(8)(images))
+    image = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)).astype("float32")
+    found = KerasLocalizer(channel_localizer(backbone)).classify(image)
+    np.testing.assert_allclose(found, image.mean(axis=(1, 2)), rtol=1e-5)
+
+
+def test_a_conversion_with_other_features_is_noticed(network):
+    backbone = backbone_of(network)
+    swapped = keras.Model(backbone.inputs, keras.ops.flip(backbone.output, axis=-1))
+    one, other = (KerasLocalizer(channel_localizer(each)) for each in (backbone, swapped))
+    other.threshold = None  # as files have it
+    runtimes._check_same(one, one, FEATURES)
+    with pytest.raises(ValueError, match=r"Received: features that differ by 0\.\d+"):
+        runtimes._check_same(one, other, FEATURES)
+
+
+def test_what_litert_cannot_compute_has_its_features_from_tensorflow(tmp_path, no_gpu):
+    images = keras.Input((8, 8, 3))
+    features = keras.layers.Conv2D(2, 3, dtype="mixed_float16")(images)
+    logits = keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(features))
+    path = tmp_path / "half.keras"
+    keras.Model(images, logits).save(path)
+    many = runtimes.WORTH_CONVERTING
+    assert FeatureExtractor.load(path, photos=many).runtime == "tensorflow"
+    with pytest.raises(ValueError, match="LiteRT cannot compute in 16 bits"):
+        FeatureExtractor.load(path, runtime="litert")
+
+
+def test_unknown_runtimes_and_exported_models_are_refused(network_file):
+    with pytest.raises(ValueError, match=r"`runtime` must be one of .* Received: runtime='torch'"):
+        FeatureExtractor.load(network_file, runtime="torch")
+    with pytest.raises(ValueError, match=r"exported localizers do not .* Received: model='cam.tflite'"):
+        FeatureExtractor.load("cam.tflite")
+
+
+def test_parts_of_another_runtime_are_extracted_again(network_file, folder, monkeypatch):
+    monkeypatch.setattr(sys.modules["keras_cam.applications.features.extraction"], "_PART", 4)
+    annotated, path = read_annotations(folder, "train"), folder / "table.npz"
+    extractors = {
+        name: FeatureExtractor.load(network_file, runtime=name) for name in ("tensorflow", "litert")
+    }
+
+    def interrupt_the_third_part(images):
+        pooled.append(len(images))
+        if len(pooled) == 3:
+            raise KeyboardInterrupt
+        return extractors["tensorflow"].pool(images)
+
+    def count(images):
+        pooled.append(len(images))
+        return extractors[name].pool(images)
+
+    for name, computed in [("tensorflow", [4, 4, 2]), ("litert", [4, 4, 4, 4, 2])]:
+        pooled = []
+        with pytest.raises(KeyboardInterrupt):
+            extract_features(
+                replace(extractors["tensorflow"], pool=interrupt_the_third_part), annotated, path
+            )
+        pooled = []
+        extract_features(replace(extractors[name], pool=count), annotated, path)
+        assert pooled == computed
+
+
+def test_the_command_says_what_computed_and_keeps_to_what_was_converted(
+    network_file, folder, no_gpu, monkeypatch, capsys
+):
+    FeatureExtractor.load(network_file, runtime="litert")
+    converted = os.environ["KERAS_CAM_CONVERTED"]
+    command = ["features", "--data", str(folder), "--split", "train", "--model", str(network_file)]
+    tables = {}
+    for name, cache, options, runtime in (
+        ("few", str(folder / "empty"), [], "tensorflow"),
+        ("asked", converted, ["--runtime", "litert"], "litert"),
+        ("converted", converted, [], "litert"),
+    ):
+        monkeypatch.setenv("KERAS_CAM_CONVERTED", cache)
+        output = folder / f"{name}.npz"
+        assert cli.main([*command, *options, "--output", str(output)]) == 0
+        assert capsys.readouterr().out == f"18 x 3 features, computed by {runtime}: {output}\n"
+        tables[name] = FeatureTable.load(output)
+    np.testing.assert_allclose(tables["asked"].vectors, tables["few"].vectors, atol=1e-5)
+    np.testing.assert_array_equal(tables["converted"].vectors, tables["asked"].vectors)
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--runtime", "torch", "--output", str(output)])
+    assert "invalid choice: 'torch'" in capsys.readouterr().err
+
+
+def test_what_was_converted_extracts_slices_without_tensorflow(network_file, folder, no_gpu):
+    FeatureExtractor.load(network_file, runtime="litert")
+    output = folder / "table.npz"
+    options = ["--data", folder, "--split", "train", "--model", network_file, "--output", output]
+    code = (
+        "import sys; from keras_cam.cli.main import main; print(main(sys.argv[1:])); "
+        "print({'keras', 'tensorflow'} & set(sys.modules))"
+    )
+    found = run_python("-c", code, "features", *options, "--slice", "1/1")
+    assert found.stdout == f"Slice 1 of 1, computed by litert: {output}.parts\n0\nset()\n"
 
 
 def test_the_svm_separates_and_its_scale_is_folded_in(table):

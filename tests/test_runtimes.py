@@ -90,7 +90,7 @@ def test_many_photos_are_worth_a_conversion(model_file, nothing_prepared, monkey
     assert made == []
     with pytest.raises(ZeroDivisionError):
         load_fastest(model_file, photos=runtimes.WORTH_CONVERTING)
-    assert made == [(model_file, "litert", {})]
+    assert made == [(model_file, "litert", {}, runtimes.LOCALIZATION)]
 
 
 def test_what_cannot_be_converted_runs_on_tensorflow(model_file, nothing_prepared, monkeypatch):

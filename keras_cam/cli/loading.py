@@ -12,12 +12,13 @@ from keras_cam.cli.console import complain
 from keras_cam.cli.options import range_of
 from keras_cam.cli.quiet_libraries import import_quietly, quiet_c_libraries
 from keras_cam.cli.usage import UsageError
-from keras_cam.inference.runtimes import AUTO, TENSORFLOW, load_fastest, starts_tensorflow
+from keras_cam.inference.runtimes import AUTO, LOCALIZATION, TENSORFLOW, Task, load_fastest, starts_tensorflow
 from keras_cam.progress import working
 
 if TYPE_CHECKING:
     import keras
 
+    from keras_cam.applications.features import FeatureExtractor
     from keras_cam.data import AnnotatedImages
     from keras_cam.inference import Localizer
 
@@ -44,12 +45,14 @@ def read_labels(path: Path | None) -> Sequence[str] | None:
 
 
 @contextmanager
-def loading(model: str, runtime: str, options: Mapping[str, Any]) -> Iterator[None]:
+def loading(
+    model: str, runtime: str, options: Mapping[str, Any], task: Task = LOCALIZATION
+) -> Iterator[None]:
     """Start TensorFlow if it is needed, and be quiet while a model is loaded with these options.
 
     What goes wrong becomes a `UsageError`.
     """
-    starts = starts_tensorflow(model, runtime, **options)
+    starts = starts_tensorflow(model, runtime, task, **options)
     if starts:
         import_quietly()
     # LiteRT prints a banner, and its converter much more; TensorFlow printed its own when it was imported.
@@ -92,6 +95,14 @@ def load_backbone(model: str, layer: str | None = None, smallest_size: int = 0) 
         return backbone_of(load_classifier(model, smallest_size), layer)
 
 
+def load_extractor(model: str, layer: str | None, runtime: str, photos: int) -> "FeatureExtractor":
+    """Load what pools the features of a model, quietly. Raises a `UsageError` if that fails."""
+    from keras_cam.applications.features.feature_extractor import FEATURES, FeatureExtractor
+
+    with loading(model, runtime, {"layer": layer}, FEATURES):
+        return FeatureExtractor.load(model, layer, runtime, photos)
+
+
 @contextmanager
 def usage_errors_of(model: str) -> Iterator[None]:
     """Turn what goes wrong while a model is loaded into a `UsageError`."""
@@ -112,7 +123,10 @@ def read_data(args: argparse.Namespace, split: str | None, strict: bool = False)
         ValueError: there is no usable image; or, if `strict`, an annotation is wrong.
     """
     from keras_cam.data import read_annotations
+    from keras_cam.data.tfds_source import is_tfds
 
+    if is_tfds(args.data):  # which imports TensorFlow
+        import_quietly()
     annotated = read_annotations(
         args.data, split, strict=strict, allow_outside=args.allow_outside, value_range=range_of(args)
     )

@@ -10,7 +10,7 @@ from keras_cam.annotations.selection import Selection
 from keras_cam.cli.usage import UsageError
 from keras_cam.images.sources import source_of
 from keras_cam.inference.load import DEFAULT_MODEL, DEFAULT_TOP_K
-from keras_cam.inference.runtimes import AUTO, RUNTIME_HELP, RUNTIMES
+from keras_cam.inference.runtimes import AUTO, RUNTIMES, WORTH_CONVERTING
 from keras_cam.models.labels import LABEL_LISTS
 from keras_cam.recipes import DEFAULT_REFINE, RECIPES, REFINE_HELP, REFINEMENTS, THRESHOLD
 
@@ -66,10 +66,16 @@ def add_batch_size(parser: "argparse._ActionsContainer", default: int = 32) -> N
     )
 
 
-def add_runtime(parser: "argparse._ActionsContainer") -> None:
-    """Add `--runtime`."""
+def add_runtime(
+    parser: "argparse._ActionsContainer", prepared: str = "also by `keras-cam models --prepare MODEL`, "
+) -> None:
+    """Add `--runtime`; `prepared` says what else converts the model for this command."""
     parser.add_argument(
-        "--runtime", choices=(AUTO, *RUNTIMES), default=AUTO, help=f"{RUNTIME_HELP} (default: %(default)s)"
+        "--runtime",
+        choices=(AUTO, *RUNTIMES),
+        default=AUTO,
+        help="what computes. auto: tensorflow on a GPU; on a CPU litert, if the model was converted before, "
+        f"{prepared}or there are at least {WORTH_CONVERTING} photos (default: %(default)s)",
     )
 
 

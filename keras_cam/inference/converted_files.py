@@ -23,7 +23,9 @@ _PACKAGES = (
 )
 
 
-def converted_file(model: str | Path, kind: str, options: Mapping[str, Any]) -> Path:
+def converted_file(
+    model: str | Path, kind: str, options: Mapping[str, Any], task: str = "localization"
+) -> Path:
     """Where the converted file of a model is, or will be.
 
     Its name is a digest of the weights, the options and the versions, so that a file is never out of date.
@@ -32,7 +34,8 @@ def converted_file(model: str | Path, kind: str, options: Mapping[str, Any]) -> 
     Args:
         model: a name, or a file of weights or of a Keras model.
         kind: the format of the converted file, a key of `keras_cam.formats.FORMATS`.
-        options: the arguments of `keras_cam.load_localizer`.
+        options: the arguments of `keras_cam.load_localizer`, or of what else loads it for the task.
+        task: what it is converted for, see `keras_cam.inference.runtimes.Task`.
 
     Returns:
         `NAME-DIGEST.SUFFIX` in the folder that the environment variable `KERAS_CAM_CONVERTED` names, by
@@ -48,6 +51,7 @@ def converted_file(model: str | Path, kind: str, options: Mapping[str, Any]) -> 
     """
     parts = {
         "model": model_digest(model),
+        "task": task,
         "options": {name: options[name] for name in sorted(options)},
         "versions": _versions(),
     }

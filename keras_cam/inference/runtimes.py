@@ -4,7 +4,7 @@ Importing this module imports none of them.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,16 +62,36 @@ RUNTIMES = {
 }
 """The runtimes by name."""
 
-RUNTIME_HELP = (
-    "what computes. auto: tensorflow on a GPU; on a CPU litert, if the model was converted before, also by "
-    f"`keras-cam models --prepare MODEL`, or there are at least {WORTH_CONVERTING} photos"
-)
+
+@dataclass(frozen=True)
+class Task:
+    """What a model is opened for.
+
+    Attributes:
+        name: tells its converted files from those of other tasks.
+        load: from the name or the file of a Keras model, and options, to the localizer that Keras runs.
+        compared: from a localizer and images to the arrays in which a converted model must agree with Keras.
+    """
+
+    name: str
+    load: Callable[..., Localizer]
+    compared: Callable[[Localizer, np.ndarray], Mapping[str, np.ndarray]]
+
+
+def _scores_and_maps(localizer: Localizer, images: np.ndarray) -> dict[str, np.ndarray]:
+    found = localizer.localize(images)
+    # Classes of equal scores may come in another order.
+    return {name: np.sort(found[name], axis=1) for name in ("detection_scores", "class_activation_maps")}
+
+
+LOCALIZATION = Task("localization", load_localizer, _scores_and_maps)
 
 
 def load_fastest(
     model: "str | Path | keras.Model | Localizer" = DEFAULT_MODEL,
     runtime: str = AUTO,
     photos: int = 1,
+    task: Task = LOCALIZATION,
     **options: Any,
 ) -> Localizer:
     """Open a localizer with the runtime that localizes so many photos fastest.
@@ -86,7 +106,9 @@ def load_fastest(
         model: what `keras_cam.load_localizer` takes.
         runtime: a key of `RUNTIMES`; or "auto", as described above.
         photos: how many photos there will be.
-        **options: further arguments of `keras_cam.load_localizer`; None is the same as not given.
+        task: what it is opened for.
+        **options: further arguments of `task.load`, which is `keras_cam.load_localizer` by default; None is
+            the same as not given.
 
     Raises:
         ValueError: see `keras_cam.load_localizer`; there is no such runtime, or it cannot run the model.
@@ -102,13 +124,13 @@ def load_fastest(
     if not isinstance(model, str | Path) or is_exported(model):
         return _as_it_is(model, runtime, given)
     if runtime == AUTO:
-        return _automatic(model, photos, given)
+        return _automatic(model, photos, given, task)
     if RUNTIMES[runtime].format is None:
-        return load_localizer(model, **given)
-    return _open(converted(model, runtime, given), runtime, given)
+        return task.load(model, **given)
+    return _open(converted(model, runtime, given, task), runtime, given)
 
 
-def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Path:
+def converted(model: str | Path, runtime: str, options: Mapping[str, Any], task: Task = LOCALIZATION) -> Path:
     """The file of a model for a runtime, from the cache or made now.
 
     Raises:
@@ -116,9 +138,9 @@ def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Pa
         OSError: the cache cannot be written.
     """
     kind = RUNTIMES[runtime].format or ""
-    file = converted_file(model, kind, options)
+    file = converted_file(model, kind, options, task.name)
     if not file.exists():
-        localizer: Any = load_localizer(model, **options)
+        localizer: Any = task.load(model, **options)
         if localizer.looks_at_photos:
             raise ValueError(
                 "A second look at the photo itself needs the runtime 'tensorflow'; others look again "
@@ -127,11 +149,13 @@ def converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> Pa
         file.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(file) as unchecked:
             load_object(FORMATS[kind].writer)(localizer.model, unchecked)
-            _check_same(localizer, _open(unchecked, runtime, options))
+            _check_same(localizer, _open(unchecked, runtime, options), task)
     return file
 
 
-def starts_tensorflow(model: str | Path, runtime: str = AUTO, **options: Any) -> bool:
+def starts_tensorflow(
+    model: str | Path, runtime: str = AUTO, task: Task = LOCALIZATION, **options: Any
+) -> bool:
     """Whether `load_fastest` imports TensorFlow, unless it fails.
 
     Examples:
@@ -142,13 +166,13 @@ def starts_tensorflow(model: str | Path, runtime: str = AUTO, **options: Any) ->
         return needs_tensorflow(model)
     if runtime == AUTO and not _may_have_gpu():
         runtime = LITERT
-    return not _is_converted(model, runtime, _given(options))
+    return not _is_converted(model, runtime, _given(options), task)
 
 
-def _is_converted(model: str | Path, runtime: str, options: Mapping[str, Any]) -> bool:
+def _is_converted(model: str | Path, runtime: str, options: Mapping[str, Any], task: Task) -> bool:
     kind = RUNTIMES[runtime].format if runtime in RUNTIMES else None
     try:
-        return kind is not None and converted_file(model, kind, options).exists()
+        return kind is not None and converted_file(model, kind, options, task.name).exists()
     except OSError:  # there is no such model
         return False
 
@@ -170,12 +194,12 @@ def _as_it_is(model: Any, runtime: str, options: Mapping[str, Any]) -> Localizer
     return localizer
 
 
-def _automatic(model: str | Path, photos: int, options: Mapping[str, Any]) -> Localizer:
-    if not _may_have_gpu() and (photos >= WORTH_CONVERTING or _is_converted(model, LITERT, options)):
+def _automatic(model: str | Path, photos: int, options: Mapping[str, Any], task: Task) -> Localizer:
+    if not _may_have_gpu() and (photos >= WORTH_CONVERTING or _is_converted(model, LITERT, options, task)):
         # LiteRT may be unable to compute it or not be installed, or the cache cannot be written.
         with suppress(ValueError, OSError, ModuleNotFoundError):
-            return _open(converted(model, LITERT, options), LITERT, options)
-    return load_localizer(model, **options)
+            return _open(converted(model, LITERT, options, task), LITERT, options)
+    return task.load(model, **options)
 
 
 def _open(file: Path, runtime: str, options: Mapping[str, Any]) -> Localizer:
@@ -193,19 +217,19 @@ def _may_have_gpu() -> bool:
     return not hidden and any(map(os.path.exists, _GPU_DEVICES))
 
 
-def _check_same(localizer: Localizer, other: Localizer) -> None:
-    """Raise a `ValueError` unless two localizers find the same in an image."""
+def _check_same(localizer: Any, other: Localizer, task: Task = LOCALIZATION) -> None:
+    """Raise a `ValueError` unless a localizer finds the same in an image as that of Keras."""
     height, width = localizer.size_hw
     rows, columns = np.mgrid[:height, :width] / max(height, width)
     waves = [np.sin(20 * rows * columns), np.cos(9 * rows), np.sin(7 * columns), np.cos(30 * rows * columns)]
     image = 127.5 + 127 * np.stack([waves[index % 4] for index in range(localizer.channels)], axis=-1)
-    one, another = (each.localize(image[None].astype(np.float32)) for each in (localizer, other))
+    one, another = (task.compared(each, image[None].astype(np.float32)) for each in (localizer, other))
     rule = "A converted model must find what Keras finds. Received:"
-    threshold = usual_threshold(one) if other.threshold is None else other.threshold
+    threshold = usual_threshold(localizer.model.output) if other.threshold is None else other.threshold
     if not np.isclose(threshold, localizer.threshold or threshold):
         raise ValueError(f"{rule} the threshold {threshold} in place of {localizer.threshold}")
-    for name in ("detection_scores", "class_activation_maps"):
-        scale = max(1.0, float(np.abs(one[name]).max()))
-        difference = float(np.abs(np.sort(one[name], axis=1) - np.sort(another[name], axis=1)).max()) / scale
+    for name, values in one.items():
+        scale = max(1.0, float(np.abs(values).max()))
+        difference = float(np.abs(values - another[name]).max()) / scale
         if not difference <= _TOLERANCE:
             raise ValueError(f"{rule} {name} that differ by {difference:.2g}")

@@ -1,20 +1,9 @@
-"""Pooled features of any network, and linear classifiers on them as Keras models with exact maps."""
+"""Pooled features of any network, and linear classifiers on them as Keras models with exact maps.
 
-from keras_cam.applications.features.attached_classifier import attach
-from keras_cam.applications.features.backbone import backbone_of
-from keras_cam.applications.features.benchmark_run import BenchmarkResult, run_benchmark
-from keras_cam.applications.features.extraction import extract_features, extract_slice
-from keras_cam.applications.features.feature_table import FeatureTable
-from keras_cam.applications.features.linear_svm import LinearSvm, fit_linear_svm
+What is in here is listed in `__init__.pyi` and imported with its first use: features are extracted by other
+runtimes without TensorFlow and Keras.
+"""
 
-__all__ = [
-    "BenchmarkResult",
-    "FeatureTable",
-    "LinearSvm",
-    "attach",
-    "backbone_of",
-    "extract_features",
-    "extract_slice",
-    "fit_linear_svm",
-    "run_benchmark",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

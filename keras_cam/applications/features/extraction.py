@@ -1,4 +1,7 @@
-"""Pooled features of images, in batches. An interrupted extraction is resumed."""
+"""Pooled features of images, in batches. An interrupted extraction is resumed.
+
+Importing this module does not import Keras.
+"""
 
 import hashlib
 import shutil
@@ -10,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_cam.applications.features.feature_extractor import FeatureExtractor
 from keras_cam.applications.features.feature_table import FeatureTable, check_suffix
 from keras_cam.check_finite import check_finite
 from keras_cam.data import AnnotatedImages
-from keras_cam.images.resize import input_size_hw
 from keras_cam.images.whole_file import whole_file
 
 if TYPE_CHECKING:
@@ -24,7 +27,7 @@ _PART = 512
 
 
 def extract_features(
-    backbone: "keras.Model",
+    backbone: "keras.Model | FeatureExtractor",
     annotated: AnnotatedImages,
     path: str | Path | None = None,
     batch_size: int = 32,
@@ -36,11 +39,12 @@ def extract_features(
     An image that cannot be read has no row, but an error message in `failures`.
 
     Args:
-        backbone: from images (B, H, W, 3), RGB in 0..255, to features (B, h, w, C), see `backbone_of`.
+        backbone: from images (B, H, W, 3), RGB in 0..255, to features (B, h, w, C), see `backbone_of`; or a
+            `FeatureExtractor`, which runs on something else than TensorFlow.
         annotated: the images, see `keras_cam.data.read_annotations`.
         path: a file for the table, see `FeatureTable.save`. Until the extraction is complete, its parts are
-            kept in the folder `path.parts`, from which a later call with the same backbone and images
-            continues.
+            kept in the folder `path.parts`, from which a later call with the same backbone, runtime and
+            images continues.
         batch_size: the number of images in a batch.
         on_image: called after each image.
 
@@ -65,9 +69,10 @@ def extract_features(
     """
     if path is not None:
         check_suffix(path)
+    extractor = _extractor(backbone)
     starts = range(0, len(annotated), _PART)
-    parts = list(_each_part(backbone, annotated, path, batch_size, on_image, starts))
-    table = _table(parts, annotated, backbone.output.shape[-1])
+    parts = list(_each_part(extractor, annotated, path, batch_size, on_image, starts))
+    table = _table(parts, annotated, extractor.channels)
     if path is not None:
         table.save(path)
         shutil.rmtree(_folder(path), ignore_errors=True)
@@ -75,7 +80,7 @@ def extract_features(
 
 
 def extract_slice(
-    backbone: "keras.Model",
+    backbone: "keras.Model | FeatureExtractor",
     annotated: AnnotatedImages,
     path: str | Path,
     number: int,
@@ -104,8 +109,12 @@ def extract_slice(
     """
     check_suffix(path)
     starts = range(0, len(annotated), _PART)[number - 1 :: slices]
-    parts = _each_part(backbone, annotated, path, batch_size, on_image, starts)
+    parts = _each_part(_extractor(backbone), annotated, path, batch_size, on_image, starts)
     return tuple(failure for part in parts for failure in part.failures)
+
+
+def _extractor(backbone: "keras.Model | FeatureExtractor") -> FeatureExtractor:
+    return backbone if isinstance(backbone, FeatureExtractor) else FeatureExtractor.of(backbone)
 
 
 def _folder(path: str | Path) -> Path:
@@ -113,7 +122,7 @@ def _folder(path: str | Path) -> Path:
 
 
 def _each_part(
-    backbone: "keras.Model",
+    extractor: FeatureExtractor,
     annotated: AnnotatedImages,
     path: str | Path | None,
     batch_size: int,
@@ -123,16 +132,15 @@ def _each_part(
     """The parts that start at some images, from their files or extracted now."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
-    size_hw, key = input_size_hw(backbone.inputs[0].shape), ""
+    key = _fingerprint(extractor, annotated)
     if path is not None:
-        key = _fingerprint(backbone, annotated)
         _folder(path).mkdir(exist_ok=True, parents=True)
     for start in starts:
         images = annotated[start : start + _PART]
         file = None if path is None else _folder(path) / f"{start:09}.npz"
         part = _Part.load(file, key) if file else None
         if part is None:
-            part = _extract(backbone, images, size_hw, batch_size, on_image)
+            part = _extract(extractor, images, batch_size, on_image)
             if file:
                 part.save(file, key)
         else:
@@ -156,7 +164,7 @@ class _Part:
 
     @classmethod
     def load(cls, file: Path, key: str) -> "_Part | None":
-        """The part in a file; None if it is missing, damaged, or of other images or another backbone."""
+        """The part in a file; None if it is missing, damaged, or of other images, backbone or runtime."""
         # Of a damaged archive, zipfile and NumPy may raise any exception.
         with suppress(Exception), open(file, "rb") as opened, np.load(opened) as part:
             if part["key"] == key:
@@ -165,20 +173,19 @@ class _Part:
 
 
 def _extract(
-    backbone: "keras.Model",
+    extractor: FeatureExtractor,
     images: AnnotatedImages,
-    size_hw: tuple[int, int],
     batch_size: int,
     on_image: Callable[[], None],
 ) -> _Part:
     failures: list[str] = []
     readable, vectors = [], []
-    for batch in images.batches(size_hw, batch_size):
+    for batch in images.batches(extractor.size_hw, batch_size):
         good = batch.readable
         if good.any():
-            features = backbone.predict_on_batch(batch.images[good])
+            features = extractor.pool(batch.images[good])
             check_finite({"features": features})
-            vectors.append(features.mean(axis=(1, 2), dtype=np.float32))
+            vectors.append(features)
         failures += filter(None, batch.errors)
         readable.append(good)
         for _ in good:
@@ -196,11 +203,9 @@ def _table(parts: list[_Part], annotated: AnnotatedImages, channels: int) -> Fea
     )
 
 
-def _fingerprint(backbone: "keras.Model", annotated: AnnotatedImages) -> str:
-    """A key that changes with the backbone and with the list of images."""
-    digest = hashlib.sha256(backbone.to_json().encode())
-    for variable in backbone.variables:
-        digest.update(np.asarray(variable).tobytes())
+def _fingerprint(extractor: FeatureExtractor, annotated: AnnotatedImages) -> str:
+    """A key that changes with the backbone, the runtime and the list of images."""
+    digest = hashlib.sha256(extractor.key.encode())
     for image in annotated:
         digest.update(f"{image.name}\n{image.label}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -4,9 +4,8 @@ import argparse
 from typing import TYPE_CHECKING, Any
 
 from keras_cam.cli.console import complain, print_json, print_table, progress
-from keras_cam.cli.loading import check_model, load_backbone, report_problems
-from keras_cam.cli.options import add_batch_size, add_layer, add_model, positive
-from keras_cam.cli.quiet_libraries import import_quietly
+from keras_cam.cli.loading import check_model, load_extractor, report_problems
+from keras_cam.cli.options import add_batch_size, add_layer, add_model, add_runtime, positive
 from keras_cam.cli.usage import DONE, SOME_FAILED, UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +35,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--data", required=True, metavar="DIR", help="where the data set was unpacked")
     add_model(parser)
     add_layer(parser)
+    add_runtime(parser, prepared="")
     parser.add_argument(
         "--train-per-class",
         type=positive,
@@ -56,7 +56,6 @@ def add_parser(commands: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read the data set, extract features once, and train and test on all splits."""
     check_model(args.model)
-    import_quietly()
 
     from keras_cam.applications.features import extract_features, run_benchmark
     from keras_cam.applications.features.benchmark_run import fits
@@ -65,9 +64,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         data = read_benchmark(args.name, args.data, args.train_per_class, args.runs)
         report_problems(data.images)
-        backbone = load_backbone(args.model, args.layer)
+        extractor = load_extractor(args.model, args.layer, args.runtime, len(data.images))
         with progress(len(data.images), "Extracting features") as advance:
-            table = extract_features(backbone, data.images, args.features, args.batch_size, advance)
+            table = extract_features(extractor, data.images, args.features, args.batch_size, advance)
         for failure in table.failures:
             complain(failure)
         with progress(fits(data), "Training linear SVMs") as advance:
@@ -75,19 +74,16 @@ def run(args: argparse.Namespace) -> int:
     except (ModuleNotFoundError, ValueError) as error:
         raise UsageError(str(error)) from error
     if args.json:
-        print_json(_figures(args, data.benchmark, result, table))
+        head = {"benchmark": args.name, "model": args.model, "runtime": extractor.runtime}
+        print_json({**head, **_figures(data.benchmark, result, table)})
     else:
         _print_figures(data.benchmark, result, table)
     return SOME_FAILED if table.failures or data.images.problems else DONE
 
 
-def _figures(
-    args: argparse.Namespace, benchmark: "Benchmark", result: "BenchmarkResult", table: "FeatureTable"
-) -> dict[str, Any]:
+def _figures(benchmark: "Benchmark", result: "BenchmarkResult", table: "FeatureTable") -> dict[str, Any]:
     mean, deviation = _mean_and_deviation(result.runs)
     return {
-        "benchmark": args.name,
-        "model": args.model,
         "images": len(table),
         "train_per_class": benchmark.train,
         "measure": f"mean {result.measure} of classes",
