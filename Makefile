@@ -68,15 +68,15 @@ docs: $(VENV)/.all
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Installed again only when what is to be installed may have changed. A stale build/ would bring deleted
-# modules back.
+# modules back. Modules are compiled when they are imported: compiling all of TensorFlow takes longer than the demo.
 $(VENV)/.plain: pyproject.toml setup.py | $(BIN)/python
 	rm -rf build
-	$(BIN)/python -m pip install --editable .
+	$(BIN)/python -m pip install --no-compile --editable .
 	touch $@
 
 $(VENV)/.all: pyproject.toml setup.py | $(BIN)/python
 	rm -rf build
-	$(BIN)/python -m pip install --editable ".[all]"
+	$(BIN)/python -m pip install --no-compile --editable ".[all]"
 	touch $@ $(VENV)/.plain
 
 $(BIN)/python:

@@ -45,7 +45,7 @@ NONE, AFFINITY, AUTO = "none", "affinity", "auto"
 REFINEMENTS = (AUTO, NONE, AFFINITY, *RECIPES)
 """The values of `refine`; see `REFINE_HELP`."""
 
-DEFAULT_GRADIENT_METHOD = "layercam"
+DEFAULT_GRADIENT_METHOD = "gradcam++"
 """How maps are made where no map is exact, see `keras_cam.map_methods.MAP_METHODS`."""
 
 DEFAULT_REFINE = AUTO

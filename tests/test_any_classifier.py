@@ -517,7 +517,7 @@ def test_exact_maps_can_be_demanded_and_unknown_methods_are_refused():
 def test_maps_of_a_transformer_are_refined_by_its_tokens_three_quarters_through(tmp_path):
     """Before the features, the end of block 3 of 4, are five sums: the fourth is the end of block 2."""
     model = vit(depth=4)
-    localizer = build_localizer(model, refine="affinity", class_ids=[2])
+    localizer = build_localizer(model, method="layercam", refine="affinity", class_ids=[2])
     out = localizer(photos())
     sums = [operation.output for operation in model.operations if type(operation).__name__ == "Add"]
     tokens = np.asarray(keras.Model(model.inputs[0], sums[3])(photos()))[:, 1:]
@@ -555,7 +555,7 @@ def test_augmented_maps_are_the_mean_over_the_image_and_its_mirror_image(refine,
     pixels = np.random.default_rng(0).uniform(0, 1, (2, 64, 64, 3)).astype("float32")
     plain, both = (
         build_localizer(model, method=method, refine=refine, class_ids=[2, 0])
-        for method in ("layercam", "augment:layercam")
+        for method in ("gradcam++", "augment:gradcam++")
     )
     maps, mirrored, mean = (
         np.asarray(localizer(images)["class_activation_maps"])
@@ -563,10 +563,10 @@ def test_augmented_maps_are_the_mean_over_the_image_and_its_mirror_image(refine,
     )
     np.testing.assert_allclose(mean, (maps + mirrored[..., ::-1]) / 2, rtol=1e-4, atol=1e-6)
     localizer = build_localizer(model, method="augment:auto", refine=refine)
-    assert (localizer.map_kind, localizer.map_method) == ("augmented", "augment:layercam")
+    assert (localizer.map_kind, localizer.map_method) == ("augmented", "augment:gradcam++")
     localizer.save(tmp_path / "localizer.keras")
     again = load_localizer(tmp_path / "localizer.keras")
-    assert (again.map_kind, again.map_method) == ("augmented", "augment:layercam")
+    assert (again.map_kind, again.map_method) == ("augmented", "augment:gradcam++")
     for name, values in localizer(pixels).items():
         np.testing.assert_allclose(again.localize(pixels)[name], values, rtol=1e-4, atol=1e-5)
     asked = again.cam(pixels, again.localize(pixels)["detection_classes"])

@@ -22,7 +22,7 @@ PRINTED = {
     "labels": r"\(\d+, \d+\)\n\(None, 224, 224, 1\)\n",
     "localization": r"\(None, 5, 20, 20\)\n",
     "methods": r"\(None, 3, 2, 2\)\n",
-    "own_model": r"\(None, 3, 3, 1280\)\ngradient layercam\n\(1, 3, 2\)\n",
+    "own_model": r"\(None, 3, 3, 1280\)\ngradient gradcam\+\+\n\(1, 3, 2\)\n",
     "training": r"64\n2\n",
 }
 
