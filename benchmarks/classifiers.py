@@ -162,7 +162,7 @@ def sweep(only: str | None, exports: bool, kept: Path | None) -> Iterator[tuple[
             if only and only not in f"{library}/{name}":
                 continue
             found = known.get((library, name))
-            if found is None:
+            if found is None or (exports and found.kind != REFUSED and not found.exports):
                 keras.backend.clear_session()
                 gc.collect()
                 found = examine(build, exports)

@@ -177,12 +177,7 @@ def build_localizer(
         model = with_window(model, window, pixel_range)
     head = find_head(model, output, method)
     shapes = [x.shape for x in head.inputs]
-    scales: Sequence[float] = ()
-    if augmented:
-        _check_images(shapes[0])
-        of_any_size = find_head_of_any_size(model, output, method, SCALES)
-        if of_any_size is not None:
-            head, scales = of_any_size, SCALES
+    head, scales = _head_for_views(head, model, output, method) if augmented else (head, ())
     options = {
         "taps": taps,
         "positive_weights": positive_weights,
@@ -270,12 +265,18 @@ def _views(
     return [ops.flip(mirrored, axis=3)] + [head.layer(features_of([x, *others]), chosen) for x in resized]
 
 
-def _check_images(shape: tuple[int | None, ...]) -> None:
+def _head_for_views(
+    head: Head, model: keras.Model, output: str | int | None, method: str | Callable[[Evidence], Any]
+) -> tuple[Head, Sequence[float]]:
+    """A head for images of several sizes, and the sizes; the head itself and none if it takes only one."""
+    shape = tuple(head.inputs[0].shape)
     if len(shape) != 4:
         raise ValueError(
             f"`method` must not begin with {AUGMENT!r}, unless the classifier takes images (B, H, W, C). "
-            f"Received: inputs of shape {tuple(shape)}"
+            f"Received: inputs of shape {shape}"
         )
+    of_any_size = find_head_of_any_size(model, output, method, SCALES)
+    return (of_any_size, SCALES) if of_any_size else (head, ())
 
 
 def _plain_features(head: Head) -> Callable[[list[Any]], Any]:

@@ -11,7 +11,7 @@ from keras_cam.graph import names
 from keras_cam.graph.classification_head import find_classification_head, output_tensor
 from keras_cam.graph.differentiable_head import CAM, DifferentiableHead
 from keras_cam.graph.flat_graph import functional_model, graph_for_shapes
-from keras_cam.graph.split import split_classifier
+from keras_cam.graph.split import image_input, split_classifier
 from keras_cam.layers.class_activation_head import ClassActivationHead
 from keras_cam.map_methods import Evidence, map_method
 from keras_cam.recipes import AUTO, DEFAULT_GRADIENT_METHOD
@@ -94,19 +94,19 @@ def find_head_of_any_size(
     """
     model = functional_model(model)
     model = keras.Model(model.inputs, output_tensor(model, output), name=model.name)
-    images = max(model.inputs, key=lambda x: len(x.shape))
+    images = image_input(model.inputs)
 
     def graph_for(height: int | None, width: int | None) -> keras.Model | None:
         shape = (images.shape[0], height, width, images.shape[3])
         return graph_for_shapes(model, [shape if x is images else x.shape for x in model.inputs])
 
     # What takes an unknown size may still not take another than its own.
-    sizes = [[size and round(scale * size) for size in images.shape[1:3]] for scale in scales]
-    of_any_size = graph_for(None, None) if all(graph_for(*size) for size in sizes) else None
-    if of_any_size is None:
+    sizes = [(None, None), *(tuple(n and round(scale * n) for n in images.shape[1:3]) for scale in scales)]
+    graphs = [graph_for(*size) for size in dict.fromkeys(sizes)]
+    if None in graphs:
         return None
     with suppress(ValueError):  # the grid of tokens may not be known
-        return find_head(of_any_size, method=method)
+        return find_head(graphs[0], method=method)
     return None
 
 

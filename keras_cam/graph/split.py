@@ -76,7 +76,7 @@ def split_classifier(model: keras.Model, output: str | int | None = None) -> Spl
     """
     end = output_tensor(model, output)
     flat = flat_graph(keras.Model(model.inputs, end, name=model.name))
-    images = _image_input(flat.inputs)
+    images = image_input(flat.inputs)
     logits, activation = without_activation(flat.outputs[0])
     if len(logits.shape) != 2:
         raise ValueError(
@@ -106,7 +106,7 @@ def _check_batches(head: keras.Model) -> None:
         )
 
 
-def _image_input(inputs: Sequence[Any]) -> Any:
+def image_input(inputs: Sequence[Any]) -> Any:
     """The first input with the most axes."""
     return max(inputs, key=lambda tensor: len(tensor.shape))
 

@@ -23,8 +23,12 @@ _PACKAGES = (
 )
 
 
+DEFAULT_TASK = "localization"
+"""What a model is converted for unless something else is said."""
+
+
 def converted_file(
-    model: str | Path, kind: str, options: Mapping[str, Any], task: str = "localization"
+    model: str | Path, kind: str, options: Mapping[str, Any], task: str = DEFAULT_TASK
 ) -> Path:
     """Where the converted file of a model is, or will be.
 

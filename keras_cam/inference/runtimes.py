@@ -14,7 +14,7 @@ import numpy as np
 
 from keras_cam.formats import FORMATS, load_object
 from keras_cam.images.whole_file import whole_file
-from keras_cam.inference.converted_files import converted_file
+from keras_cam.inference.converted_files import DEFAULT_TASK, converted_file
 from keras_cam.inference.load import DEFAULT_MODEL, is_exported, load_localizer, needs_tensorflow
 from keras_cam.inference.localizer import Localizer
 from keras_cam.models.labels import class_names
@@ -84,7 +84,7 @@ def _scores_and_maps(localizer: Localizer, images: np.ndarray) -> dict[str, np.n
     return {name: np.sort(found[name], axis=1) for name in ("detection_scores", "class_activation_maps")}
 
 
-LOCALIZATION = Task("localization", load_localizer, _scores_and_maps)
+LOCALIZATION = Task(DEFAULT_TASK, load_localizer, _scores_and_maps)
 
 
 def load_fastest(

@@ -132,8 +132,9 @@ def _each_part(
     """The parts that start at some images, from their files or extracted now."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1. Received: batch_size={batch_size!r}")
-    key = _fingerprint(extractor, annotated)
+    key = ""
     if path is not None:
+        key = _fingerprint(extractor, annotated)
         _folder(path).mkdir(exist_ok=True, parents=True)
     for start in starts:
         images = annotated[start : start + _PART]
@@ -205,7 +206,7 @@ def _table(parts: list[_Part], annotated: AnnotatedImages, channels: int) -> Fea
 
 def _fingerprint(extractor: FeatureExtractor, annotated: AnnotatedImages) -> str:
     """A key that changes with the backbone, the runtime and the list of images."""
-    digest = hashlib.sha256(extractor.key.encode())
+    digest = hashlib.sha256(extractor.key().encode())
     for image in annotated:
         digest.update(f"{image.name}\n{image.label}\n".encode(errors="surrogateescape"))
     return digest.hexdigest()

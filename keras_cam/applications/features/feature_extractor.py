@@ -28,14 +28,14 @@ class FeatureExtractor:
         size_hw: the height and width of the images.
         channels: C.
         runtime: what computes, a key of `keras_cam.inference.runtimes.RUNTIMES`.
-        key: changes with the backbone and with the runtime.
+        key: makes a text that changes with the backbone and with the runtime; it reads all weights.
     """
 
     pool: Callable[[np.ndarray], np.ndarray]
     size_hw: tuple[int, int]
     channels: int
     runtime: str
-    key: str
+    key: Callable[[], str]
 
     @classmethod
     def load(
@@ -66,8 +66,11 @@ class FeatureExtractor:
                 f"Received: model={str(model)!r}"
             )
         localizer = load_fastest(model, runtime, photos, FEATURES, layer=layer)
-        file = converted_file(model, LITERT, {"layer": layer}, FEATURES.name)
-        key = f"{file.stem} {localizer.runtime}"
+
+        def key() -> str:
+            file = converted_file(model, LITERT, {"layer": layer}, FEATURES.name)
+            return f"{file.stem} {localizer.runtime}"
+
         return cls(localizer.classify, localizer.size_hw, localizer.classes, localizer.runtime, key)
 
     @classmethod
@@ -77,11 +80,14 @@ class FeatureExtractor:
         def pool(images: np.ndarray) -> np.ndarray:
             return backbone.predict_on_batch(images).mean(axis=(1, 2), dtype=np.float32)
 
-        digest = hashlib.sha256(backbone.to_json().encode())
-        for variable in backbone.variables:
-            digest.update(np.asarray(variable).tobytes())
+        def key() -> str:
+            digest = hashlib.sha256(backbone.to_json().encode())
+            for variable in backbone.variables:
+                digest.update(np.asarray(variable).tobytes())
+            return digest.hexdigest()
+
         size_hw, channels = input_size_hw(backbone.inputs[0].shape), backbone.outputs[0].shape[-1]
-        return cls(pool, size_hw, channels, TENSORFLOW, digest.hexdigest())
+        return cls(pool, size_hw, channels, TENSORFLOW, key)
 
 
 def _load_channels(model: str | Path, layer: str | None = None) -> Localizer:
